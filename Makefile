@@ -1,0 +1,59 @@
+# Everything a developer runs; `make help` lists it. Needs only make and Python >= 3.11.
+
+PYTHON ?= python3
+UV     ?= uv
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt lock bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.ready ## the service on port 3001 with its own throw-away Postgres (ARGS="…" goes to retrobus dev)
+	@exec $(BIN)/retrobus dev $(ARGS)
+
+test: check ## everything: the checks, then all tests (ARGS="…" goes to pytest)
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.ready ## format, lint, types and import rules; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+fmt: $(VENV)/.ready ## format the code and repair what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready ## measure the service (ARGS="…" goes to bench/run.py)
+	$(BIN)/python bench/run.py $(ARGS)
+
+# Both locks come from one resolution: production runs the versions that were tested.
+COMPILE = $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock" --group build
+
+lock: ## pin the newest versions that pyproject.toml allows (needs uv)
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or say make lock UV=/path/to/uv" >&2; exit 1; }
+	$(COMPILE) --upgrade --extra dev --extra test -o requirements-dev.lock
+	$(COMPILE) --upgrade --constraint requirements-dev.lock -o requirements.lock
+
+clean: ## remove what can be made again; data and backups stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find src tests migrations bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(VENV)/.packages: requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed. Choose one: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@echo "Installing into $(VENV) (once, under a minute)…"
+	@$(PYTHON) -m venv --clear $(VENV) || \
+		{ echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.packages pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
