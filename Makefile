@@ -12,7 +12,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
-run: $(VENV)/.ready ## the service on port 3001 with its own throw-away Postgres (ARGS="…" goes to retrobus dev)
+run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
 
 test: check ## everything: the checks, then all tests (ARGS="…" goes to pytest)
