@@ -153,9 +153,7 @@ class EmbeddedPostgres:
 
     def _serve(self, programs: PostgresPrograms, socket: Path) -> _Running:
         log = self.data / "postgres.log"
-        server = _Running(
-            *programs.spawn(log, "postgres", "-D", str(self._cluster), *self._options(socket)), socket
-        )
+        server = _Running(*programs.spawn(log, "postgres", "-D", str(self._cluster), *self._options(socket)), socket)
         try:
             server.wait_until_ready(self._cluster, log)
         except BaseException:

@@ -1,0 +1,136 @@
+"""Logging in, changing one's password, and who one is."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from retrobus import logbook
+from retrobus.api.reference import described
+from retrobus.api.service import caller, done, once, origin_headers, read_object, service, validated
+from retrobus.problems import Problem, invalid, unauthenticated
+from retrobus.schemas import Login, MemberLogin, PasswordChange
+from retrobus.security import check_password, effective_role, hash_password
+from retrobus.store.contract import Caller, NotFound, Row, Stale, StoreError, Unavailable
+from retrobus.tables import member
+from retrobus.wire import render
+
+router = APIRouter(prefix="/api", tags=["auth"])
+SHOWN = ("id", "email", "firstName", "lastName", "role", "permissions")
+
+
+@router.post("/auth/login", operation_id="login", **described("Session", "login", body="Login"))
+async def login(request: Request) -> Response:
+    """A token for an e-mail (or matricule) and a password."""
+    values = validated(Login, await read_object(request))
+    return await _log_in(request, values["email"], values["password"])
+
+
+@router.post("/auth/member-login", operation_id="memberLogin", **described("Session", "login", body="MemberLogin"))
+async def member_login(request: Request) -> Response:
+    """A token for an exact matricule or e-mail and a password."""
+    values = validated(MemberLogin, await read_object(request))
+    return await _log_in(request, values["identifier"], values["password"])
+
+
+@router.post("/auth/change-password", operation_id="changePassword", **described("Done", "own", body="PasswordChange"))
+@router.post(
+    "/members/change-password",
+    operation_id="changeMemberPassword",
+    **described("Done", "own", body="PasswordChange"),
+)
+async def change_password(request: Request) -> Response:
+    """Replaces the caller's password; earlier tokens stop working."""
+    who = caller(request)
+    values = validated(PasswordChange, await read_object(request))
+    store = service(request).store
+    row = await store.account(member_id=who.id)
+    if row is None:
+        raise unauthenticated()
+    await _prove(request, who.id, values["current_password"], row)
+    better = await hash_password(values["new_password"])
+
+    def change(old: Row) -> Row:
+        if old["password_hash"] != row["password_hash"]:
+            raise Stale
+        return {"password_hash": better, "token_epoch": old["token_epoch"] + 1}
+
+    return done(await store.update(member, who.id, change, caller=who, once=once(request)))
+
+
+@router.get("/auth/me", operation_id="whoAmI", **described("Me", "read"))
+@router.get("/me", operation_id="me", **described("Me", "read"))
+async def who_am_i(request: Request) -> Response:
+    """The caller; while Postgres is unavailable, what the verified token alone says."""
+    who = caller(request)
+    try:
+        found = await service(request).store.get(member, who.id, view="one", caller=who)
+    except NotFound:
+        raise unauthenticated() from None
+    except Unavailable:
+        return _answer({"user": _from_token(who)}, {"X-Data-Source": "token"})
+    row = json.loads(found.json)
+    return _answer({"user": _user(row) | {"status": row["status"]}}, origin_headers(found.origin))
+
+
+async def _log_in(request: Request, identifier: str, password: str) -> Response:
+    row = await service(request).store.account(identifier=_wait_turn(request, identifier))
+    right, better = await check_password(password, row["password_hash"] if row else None)
+    service(request).metrics.logins.labels("ok" if right else "failed").inc()
+    if row is None or not right or row["status"] != "active":
+        service(request).throttle.failed(identifier.lower(), _address(request))
+        raise unauthenticated(code="login_failed")
+    service(request).throttle.succeeded(identifier.lower(), _address(request))
+    if better is not None:
+        await _keep_hash(request, row, better)
+    token, life = service(request).tokens.issue(row)
+    user = _user(json.loads(render(member, "one", row)))
+    return _answer({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user})
+
+
+def _wait_turn(request: Request, account: str) -> str:
+    wait = service(request).throttle.wait(account.lower(), _address(request))
+    if wait > 0:
+        logbook.login_throttled()
+        raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
+    return account
+
+
+async def _prove(request: Request, account: str, password: str, row: Row) -> None:
+    """The present password, under the same throttle as a login; a wrong one is no reason to log out."""
+    _wait_turn(request, account)
+    right, _ = await check_password(password, row["password_hash"])
+    if not right:
+        service(request).throttle.failed(account, _address(request))
+        raise invalid(("currentPassword", "mot de passe actuel incorrect"))
+
+
+async def _keep_hash(request: Request, row: Row, better: str) -> None:
+    """Replaces a hash of an old kind by one of today's; the login does not depend on it."""
+
+    def change(old: Row) -> Row:
+        return {"password_hash": better} if old["password_hash"] == row["password_hash"] else {}
+
+    try:
+        await service(request).store.update(member, row["id"], change, caller=None)
+    except StoreError:
+        logbook.hash_not_kept()
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _user(row: dict[str, Any]) -> dict[str, Any]:
+    role = effective_role(row["role"])
+    return {name: row[name] for name in SHOWN} | {"role": role, "roles": [role]}
+
+
+def _from_token(who: Caller) -> dict[str, Any]:
+    known = {"id": who.id, "role": who.role, "roles": [who.role], "permissions": [], "status": "active"}
+    return {"email": "", "firstName": "", "lastName": ""} | known
+
+
+def _answer(value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(value, ensure_ascii=False)
+    return Response(text, 200, {"Cache-Control": "no-store", **(headers or {})}, "application/json")

@@ -1,0 +1,55 @@
+"""What the public website shows: public vehicles with their public fields, and published events."""
+
+from fastapi import APIRouter, Request, Response
+
+from retrobus.api.reference import described
+from retrobus.api.service import answered, listed, page_query, query_of, service
+from retrobus.store.contract import Filter
+from retrobus.tables import event, vehicle
+
+router = APIRouter(prefix="/public", tags=["public"])
+
+PUBLIC = (Filter("is_public", "=", True),)
+PUBLISHED = (Filter("status", "=", "PUBLISHED"), Filter("extras", "json", None))
+
+
+@router.get("/vehicles", operation_id="listPublicVehicles", **described("PublicVehicles", "list"))
+async def list_public_vehicles(request: Request) -> Response:
+    """Public vehicles by parc."""
+    query = page_query(vehicle, query_of(request, "limit", "cursor"), view="public_list", filters=list(PUBLIC))
+    return listed(await service(request).store.find(vehicle, query, caller=None), request)
+
+
+@router.get("/vehicles/{parc}", operation_id="getPublicVehicle", **described("PublicVehicle", "one"))
+async def get_public_vehicle(request: Request, parc: str) -> Response:
+    """One public vehicle; one that is not public is unknown here."""
+    document = await service(request).store.get(vehicle, parc, view="public_one", filters=PUBLIC, caller=None)
+    return answered(document, request)
+
+
+@router.get(
+    "/vehicles/{parc}/events",
+    operation_id="listPublicVehicleEvents",
+    **described("PublicEvents", "list", "one"),
+)
+async def list_public_vehicle_events(request: Request, parc: str) -> Response:
+    """The published events of one public vehicle, newest first."""
+    store = service(request).store
+    found = await store.get(vehicle, parc, view="public_list", filters=PUBLIC, caller=None)
+    filters = [*PUBLISHED, Filter("vehicle_id", "=", found.key)]
+    query = page_query(event, query_of(request, "limit", "cursor"), view="public_list", filters=filters)
+    return listed(await store.find(event, query, caller=None), request)
+
+
+@router.get("/events", operation_id="listPublicEvents", **described("PublicEvents", "list"))
+async def list_public_events(request: Request) -> Response:
+    """Published events, newest first."""
+    query = page_query(event, query_of(request, "limit", "cursor"), view="public_list", filters=list(PUBLISHED))
+    return listed(await service(request).store.find(event, query, caller=None), request)
+
+
+@router.get("/events/{id}", operation_id="getPublicEvent", **described("Event", "one"))
+async def get_public_event(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
+    """One published event."""
+    document = await service(request).store.get(event, id, view="public_one", filters=PUBLISHED, caller=None)
+    return answered(document, request)

@@ -1,0 +1,262 @@
+"""The API reference: what each route takes and answers, in the words of OpenAPI 3.1."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from sqlalchemy import Boolean, Float, Integer, Numeric, Table
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+from retrobus import schemas, tables
+from retrobus.api.service import PAGE
+from retrobus.problems import KINDS
+from retrobus.wire import PRIVATE, camel, wire_columns
+
+INPUTS: tuple[type[BaseModel], ...] = (
+    schemas.EventCreation,
+    schemas.EventChange,
+    schemas.VehicleCreation,
+    schemas.VehicleChange,
+    schemas.MemberCreation,
+    schemas.MemberChange,
+    schemas.OwnChange,
+    schemas.Login,
+    schemas.MemberLogin,
+    schemas.PasswordChange,
+)
+
+_SENT = (400, 408, 413, 415, 422, 431)
+_WRITE = (400, 401, 403, 409, 422, 503)
+STATUSES: dict[str, tuple[int, ...]] = {
+    "list": (400, 422, 503),
+    "one": (400, 404, 503),
+    "read": (401, 503),
+    "manage": (401, 403, 503),
+    "create": (*_WRITE, *_SENT),
+    "update": (*_WRITE, *_SENT, 404, 412),
+    "delete": (*_WRITE, 404, 412),
+    "own": (401, 409, 412, 503, 429, *_SENT),
+    "login": (401, 429, 503, *_SENT),
+}
+"""The errors that each kind of route can answer with, besides 431 and 500 that any may."""
+
+FILTERS: dict[str, dict[str, Any]] = {
+    "from": {"type": "string", "format": "date-time", "description": "First instant, inclusive."},
+    "to": {"type": "string", "format": "date-time", "description": "Last instant, exclusive."},
+    "isPublic": {"type": "boolean"},
+    "membershipStatus": {"type": "string", "enum": list(tables.MEMBERSHIP_STATUSES)},
+}
+PAGING = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": PAGE, "default": PAGE},
+    "cursor": {"type": "string", "description": "`nextCursor` of the page before."},
+}
+WRITE_HEADERS = {
+    "Idempotency-Key": "Repeating the request with the same key gives the one true answer, for 24 hours.",
+    "If-Match": "The ETag that the row must still have, else 412.",
+}
+
+
+def described(schema: str, *kinds: str, body: str | None = None, filters: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a route's decorator says for the reference: its answers, errors, parameters and body."""
+    statuses = {status for kind in kinds for status in STATUSES[kind]} | {431, 500}
+    errors: dict[int | str, dict[str, Any]] = {status: _error(status) for status in sorted(statuses)}
+    success = 201 if "create" in kinds else 200
+    answers: dict[int | str, dict[str, Any]] = {success: _success(schema, kinds)}
+    if "one" in kinds and "list" not in kinds:
+        answers[304] = {"description": "The reader has this version already."}
+    if {"create", "update", "delete", "own"} & set(kinds):
+        answers[202] = {
+            **_success(schema, kinds),
+            "description": "Accepted in fallback mode; see X-Durability.",
+        }
+    extra: dict[str, Any] = {"parameters": _parameters(kinds, filters)}
+    if {"read", "manage", "create", "update", "delete", "own"} & set(kinds):
+        extra["security"] = [{"bearer": []}]
+    if body is not None:
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}}
+        extra["requestBody"] = {"required": True, "content": content}
+    return {"responses": answers | errors, "openapi_extra": extra}
+
+
+def _parameters(kinds: tuple[str, ...], filters: tuple[str, ...]) -> list[dict[str, Any]]:
+    queries: dict[str, Any] = {name: FILTERS.get(name, {"type": "string"}) for name in filters}
+    queries |= PAGING if "list" in kinds else {}
+    found = [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in queries.items()]
+    written = {"create", "update", "delete", "own"} & set(kinds)
+    for name, text in WRITE_HEADERS.items() if written else ():
+        if not ("create" in kinds and name == "If-Match"):
+            found.append(_header(name, text))
+    if "one" in kinds and "list" not in kinds:
+        found.append(_header("If-None-Match", "The ETag that the reader has: 304 if it is still the row's."))
+    return found
+
+
+def _header(name: str, text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": text,
+        "schema": {"type": "string"},
+    }
+
+
+def _success(schema: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+    if schema == "Metrics":
+        return {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    headers: dict[str, Any] = {"X-Request-Id": {"schema": {"type": "string"}}}
+    if schema not in {"Health", "Ready", "Session"}:
+        source = {"type": "string", "enum": ["postgres", "memory", "token"]}
+        headers["X-Data-Source"] = {"schema": source}
+    if {"one", "create", "update"} & set(kinds) and "list" not in kinds and schema != "Done":
+        headers["ETag"] = {"schema": {"type": "string"}}
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return {
+        "description": "Done.",
+        "headers": headers,
+        "content": {"application/json": {"schema": reference}},
+    }
+
+
+def _error(status: int) -> dict[str, Any]:
+    kinds = [kind for kind in KINDS.values() if kind.status == status]
+    reference = {"$ref": "#/components/schemas/Problem"}
+    examples = {
+        kind.code: {"value": {"error": kind.title, "code": kind.code, "status": status, "title": kind.title}}
+        for kind in kinds
+    }
+    content = {media: {"schema": reference, "examples": examples} for media in _MEDIA}
+    return {"description": " · ".join(kind.title for kind in kinds), "content": content}
+
+
+_MEDIA = ("application/json", "application/problem+json")
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The document, made once per application."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        _drop_foreign_errors(made)
+        made["components"] = {"schemas": components(), "securitySchemes": {"bearer": _BEARER}}
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+_BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/auth/login."}
+
+
+def _drop_foreign_errors(document: dict[str, Any]) -> None:
+    """The framework declares a 422 of its own form on routes with parameters; ours never answer it."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            content = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+            if content.get("schema", {}).get("$ref", "").endswith("HTTPValidationError"):
+                del operation["responses"]["422"]
+
+
+def components() -> dict[str, Any]:
+    """Every schema that the document refers to."""
+    found: dict[str, Any] = {}
+    for model in INPUTS:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        found |= schema.pop("$defs", {})
+        found[model.__name__] = schema
+    found["MemberChange"]["properties"]["id"] = {
+        "type": "string",
+        "description": "Only where the path has no id.",
+    }
+    rows = {"Event": tables.event, "Vehicle": tables.vehicle, "Member": tables.member}
+    found |= {name: row_schema(table) for name, table in rows.items()}
+    found["PublicVehicle"] = row_schema(tables.vehicle, without=PRIVATE)
+    return found | _wrappers()
+
+
+def row_schema(table: Table, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A row as the wire shows it."""
+    columns = [column for column in wire_columns(table) if column.name not in without]
+    properties = {camel(column.name): _column_schema(column) for column in columns}
+    required = [name for name in properties if name not in {"backgroundImage", "gallery"}]
+    if table is tables.vehicle:
+        left_out = {"type": "boolean", "description": "True in lists where the data URL itself is left out."}
+        properties |= {"hasBackgroundImage": left_out, "hasGallery": left_out}
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _column_schema(column: Any) -> dict[str, Any]:
+    schema = _type_schema(column)
+    if column.nullable:
+        schema["type"] = [schema["type"], "null"]
+    return schema
+
+
+def _type_schema(column: Any) -> dict[str, Any]:
+    kind = column.type
+    if column is tables.event.c.extras:
+        return {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "A JSON object, as text.",
+        }
+    if isinstance(kind, JSONB):
+        pair = {"type": "object", "properties": {"label": {"type": "string"}, "value": {"type": "string"}}}
+        return {"type": "array", "items": pair if column.name == "caracteristiques" else {"type": "string"}}
+    if isinstance(kind, TIMESTAMP):
+        return {"type": "string", "format": "date-time", "examples": ["2025-09-20T14:00:00.000Z"]}
+    plain = ((Boolean, "boolean"), (Integer, "integer"), (Float | Numeric, "number"))
+    return {"type": next((name for types, name in plain if isinstance(kind, types)), "string")}
+
+
+def _list_of(name: str, schema: str) -> dict[str, Any]:
+    rows = {"type": "array", "items": {"$ref": f"#/components/schemas/{schema}"}}
+    properties = {name: rows, "nextCursor": {"type": ["string", "null"]}}
+    return {"type": "object", "properties": properties, "required": [name, "nextCursor"]}
+
+
+def _wrappers() -> dict[str, Any]:
+    text, flag = {"type": "string"}, {"type": "boolean"}
+    user = dict.fromkeys(("id", "email", "firstName", "lastName", "role"), text)
+    texts = {"type": "array", "items": text}
+    person = {"type": "object", "properties": {**user, "roles": texts, "permissions": texts, "status": text}}
+    session = {
+        "token": text,
+        "tokenType": {"const": "Bearer"},
+        "expiresIn": {"type": "integer"},
+        "user": person,
+    }
+    return {
+        "EventList": _list_of("events", "Event"),
+        "VehicleList": _list_of("vehicles", "Vehicle"),
+        "MemberList": _list_of("members", "Member"),
+        "PublicVehicles": {"type": "array", "items": {"$ref": "#/components/schemas/PublicVehicle"}},
+        "PublicEvents": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+        "Done": {"type": "object", "properties": {"ok": {"const": True}}, "required": ["ok"]},
+        "MemberKey": {"type": "object", "properties": {"id": text}, "required": ["id"]},
+        "Session": {"type": "object", "properties": session, "required": list(session)},
+        "Me": {"type": "object", "properties": {"user": person}, "required": ["user"]},
+        "Health": {"type": "object", "properties": {"ok": flag, "time": text, "version": text}},
+        "Ready": {
+            "type": "object",
+            "properties": {"ready": flag, "database": text, "mode": text, "revision": {}},
+        },
+        "Problem": _problem(),
+    }
+
+
+def _problem() -> dict[str, Any]:
+    texts = {name: {"type": "string"} for name in ("error", "title", "type", "detail", "requestId")}
+    pair = {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}}
+    properties = texts | {
+        "code": {"type": "string", "enum": sorted(KINDS)},
+        "status": {"type": "integer"},
+        "errors": {"type": "array", "items": pair},
+        "outcome": {"type": "string", "enum": ["not_applied", "unknown"]},
+    }
+    return {"type": "object", "properties": properties, "required": ["error", "code", "status", "title"]}

@@ -1,0 +1,305 @@
+"""What every route needs: the store, the tokens, the limits; and the small verbs of reading and answering."""
+
+import hashlib
+import json
+import re
+from asyncio import timeout as deadline
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, quote
+
+from fastapi import Request, Response
+from pydantic import ValidationError
+from sqlalchemy import Table
+
+from retrobus.jsontext import BadJson, parse
+from retrobus.metrics import Metrics
+from retrobus.problems import Problem, invalid, unauthenticated
+from retrobus.schemas import Wire, known_names, moment_of, one_line
+from retrobus.security import ADMIN, MANAGERS, BadToken, Tokens
+from retrobus.store.contract import (
+    Caller,
+    Document,
+    Filter,
+    Once,
+    Origin,
+    Page,
+    Precondition,
+    Query,
+    Row,
+    Store,
+)
+from retrobus.tables import Moment, order_of
+from retrobus.throttle import Throttle
+from retrobus.wire import View
+
+BODY_DEADLINE = 15.0
+"""Seconds within which a body must have arrived."""
+
+PAGE = 1000
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+W = TypeVar("W", bound=Wire)
+
+MESSAGES = {
+    "missing": "ce champ est obligatoire",
+    "string_type": "texte attendu",
+    "bool_type": "true ou false attendu",
+    "string_too_short": "au moins {min_length} caractère(s)",
+    "string_too_long": "au plus {max_length} caractères",
+    "string_pattern_mismatch": "format refusé : {pattern}",
+    "literal_error": "valeurs possibles : {expected}",
+    "greater_than_equal": "au moins {ge}",
+    "less_than_equal": "au plus {le}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes that a request body may have."""
+
+    body: int
+    image_body: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What `app` hands to the routes."""
+
+    store: Store
+    tokens: Tokens
+    throttle: Throttle
+    limits: Limits
+    metrics: Metrics
+
+
+def service(request: Request) -> Service:
+    """The service of the application that this request came to."""
+    found: Service = request.app.state.service
+    return found
+
+
+def caller(request: Request) -> Caller:
+    """The member whom the bearer token names; the store proves in its transaction that it still holds."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise unauthenticated("En-tête attendu : Authorization: Bearer <jeton>.")
+    try:
+        return service(request).tokens.verify(token.strip())
+    except BadToken as error:
+        raise unauthenticated(f"Accès refusé : {error}.") from error
+
+
+def manager(request: Request) -> Caller:
+    """The caller, who must manage the collection."""
+    found = caller(request)
+    if found.role not in MANAGERS:
+        raise Problem("forbidden", "Réservé au bureau et aux administrateurs.")
+    return found
+
+
+def is_admin(who: Caller) -> bool:
+    """Whether the caller may touch ADMINs, roles and permissions."""
+    return who.role == ADMIN
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, refused while reading once it is longer than the limit or late."""
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async with deadline(BODY_DEADLINE):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise Problem("body_timeout", headers={"Connection": "close"}) from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem("body_too_large", f"Au plus {limit} octets ici.", headers={"Connection": "close"})
+
+
+async def read_object(request: Request, limit: int | None = None) -> dict[str, Any]:
+    """The JSON object in the body."""
+    media = request.headers.get("content-type", "application/json").lower()
+    kind, _, parameters = media.partition(";")
+    if not (kind.strip() == "application/json" or re.fullmatch(r"application/[\w.-]+\+json", kind.strip())):
+        raise Problem("unsupported_media_type", "Content-Type attendu : application/json.")
+    if "charset" in parameters and "utf-8" not in parameters:
+        raise Problem("unsupported_media_type", "Jeu de caractères attendu : UTF-8.")
+    body = await read_body(request, limit or service(request).limits.body)
+    try:
+        value = parse(body)
+    except BadJson as error:
+        raise Problem("malformed_json", f"{error}.") from error
+    if not isinstance(value, dict):
+        raise Problem("malformed_json", "Objet JSON attendu : {…}.")
+    request.state.fingerprint = hashlib.sha256(body).digest()
+    return value
+
+
+def validated(model: type[W], value: dict[str, Any], table: Table | None = None) -> Row:
+    """The fields that the client sent, checked, by column name; 400 if it sent none that we know."""
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    if not (known | (known_names(table) if table is not None else set())) & value.keys():
+        raise Problem("no_known_field", f"Champs possibles : {', '.join(sorted(known))}.")
+    try:
+        return model.model_validate(value).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise invalid(*_field_errors(error)) from None
+
+
+def _field_errors(error: ValidationError) -> list[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for item in error.errors(include_input=False, include_url=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        text = MESSAGES.get(item["type"])
+        context = {key: str(value).replace(" or ", ", ") for key, value in item.get("ctx", {}).items()}
+        found.setdefault(name, text.format(**context) if text else item["msg"].removeprefix("Value error, "))
+    return list(found.items())
+
+
+def once(request: Request) -> Once | None:
+    """The client's Idempotency-Key with what it was used for; read the body first."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise invalid(("Idempotency-Key", "1 à 200 caractères ASCII sans espace"))
+    fingerprint = getattr(request.state, "fingerprint", b"")
+    match = request.headers.get("if-match", "").encode()
+    return Once(key, request.method, request.url.path, hashlib.sha256(fingerprint + match).digest())
+
+
+def precondition(request: Request) -> Precondition | None:
+    """The ETags of If-Match, if the client sent one."""
+    header = request.headers.get("if-match")
+    if header is None:
+        return None
+    return Precondition(("*",) if header.strip() == "*" else tuple(_ETAG.findall(header)))
+
+
+def query_of(request: Request, *names: str) -> dict[str, str]:
+    """The query parameters named here, each at most once, as clean text."""
+    try:
+        raw = request.scope["query_string"].decode("ascii")
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except (UnicodeDecodeError, ValueError):
+        raise Problem("bad_request", "Paramètres d'adresse illisibles : UTF-8 encodé attendu.") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in names:
+            continue
+        if name in found:
+            raise invalid((name, "une seule fois"))
+        try:
+            found[name] = str(one_line(value))
+        except ValueError as error:
+            raise invalid((name, str(error))) from None
+    return found
+
+
+def page_query(table: Table, values: dict[str, str], *, view: View, filters: list[Filter]) -> Query:
+    """A list's question, with `limit` and `cursor` read from the query parameters."""
+    limit = values.get("limit", str(PAGE))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE):
+        raise invalid(("limit", f"un entier de 1 à {PAGE}"))
+    after = _cursor_values(table, values["cursor"]) if "cursor" in values else None
+    return Query(view, tuple(filters), after, int(limit))
+
+
+def _cursor_values(table: Table, cursor: str) -> tuple[Any, ...]:
+    try:
+        values = json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+        columns = [column for column, _ in order_of(table)]
+        pairs = list(zip(columns, values, strict=True))
+        return tuple(moment_of(v) if isinstance(c.type, Moment) else _cursor_text(v) for c, v in pairs)
+    except (ValueError, TypeError, RecursionError):
+        raise invalid(("cursor", "curseur inconnu : reprenez celui de nextCursor")) from None
+
+
+def _cursor_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(one_line(value))
+
+
+def one_of(values: dict[str, str], name: str, allowed: tuple[str, ...]) -> list[Filter]:
+    """A filter on a column with few values."""
+    if name not in values:
+        return []
+    if values[name] not in allowed:
+        raise invalid((name, f"valeurs possibles : {', '.join(allowed)}"))
+    return [Filter(_snake(name), "=", values[name])]
+
+
+def equal(values: dict[str, str], name: str, *, fold: bool = False) -> list[Filter]:
+    """A filter on a text column."""
+    return [Filter(_snake(name), "=", values[name], fold)] if name in values else []
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda letter: "_" + letter.group().lower(), name)
+
+
+def instant(values: dict[str, str], name: str) -> Any:
+    """A query parameter as an instant."""
+    try:
+        return moment_of(values[name].replace(" ", "+") if "T" in values[name] else values[name])
+    except ValueError as error:
+        raise invalid((name, str(error))) from None
+
+
+def answered(document: Document, request: Request, status: int = 200, *, location: str | None = None) -> Response:
+    """One row with its ETag; 304 to a reader who has it already; 202 if it is not in Postgres yet."""
+    headers = {"ETag": document.etag, "Cache-Control": "no-cache", **origin_headers(document.origin)}
+    if document.durability is not None:
+        status, headers["X-Durability"] = 202, document.durability
+    if location is not None:
+        headers["Location"] = f"{location}/{quote(document.key, safe='')}"
+    seen = request.headers.get("if-none-match")
+    if seen is not None and request.method == "GET" and _names(seen, document.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(document.json, status, headers, "application/json")
+
+
+def _names(header: str, etag: str) -> bool:
+    return header.strip() == "*" or etag in {found.removeprefix("W/") for found in _ETAG.findall(header)}
+
+
+def done(document: Document) -> Response:
+    """`{"ok": true}` for a write that has no row to show."""
+    headers = origin_headers(document.origin)
+    if document.durability is None:
+        return Response('{"ok": true}', 200, headers, "application/json")
+    return Response('{"ok": true}', 202, headers | {"X-Durability": document.durability}, "application/json")
+
+
+def listed(page: Page, request: Request, name: str | None = None) -> Response:
+    """A list: bare for the public, under its name and with `nextCursor` for members; the next page in Link."""
+    headers = {"Cache-Control": "no-cache", **origin_headers(page.origin)}
+    cursor = None
+    if page.next is not None:
+        cursor = urlsafe_b64encode(json.dumps(page.next).encode()).decode().rstrip("=")
+        others = [(k, v) for k, v in parse_qsl(request.scope["query_string"].decode()) if k != "cursor"]
+        query = "&".join(f"{quote(k)}={quote(v)}" for k, v in [*others, ("cursor", cursor)])
+        headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+    rows = ",".join(page.documents)
+    body = f"[{rows}]" if name is None else f'{{"{name}":[{rows}],"nextCursor":{json.dumps(cursor)}}}'
+    return Response(body, 200, headers, "application/json")
+
+
+def origin_headers(origin: Origin) -> dict[str, str]:
+    """Where the answer comes from: nobody is served old data without being told."""
+    headers: dict[str, str] = {"X-Data-Source": origin.source}
+    if origin.as_of is not None:
+        headers["X-Data-As-Of"] = origin.as_of
+    if origin.origin is not None:
+        headers["X-Data-Origin"] = origin.origin
+    return headers

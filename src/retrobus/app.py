@@ -1,0 +1,213 @@
+"""Puts the service together: the only module that knows every other."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+import retrobus
+from retrobus import logbook, migrate
+from retrobus.api import auth, events, health, members, public, vehicles
+from retrobus.api.reference import openapi
+from retrobus.api.service import Limits, Service
+from retrobus.edge import Edge, problem_headers
+from retrobus.metrics import Metrics
+from retrobus.problems import Problem, answer, from_store
+from retrobus.security import TokenRules, Tokens
+from retrobus.settings import Settings
+from retrobus.shutdown import notice
+from retrobus.store import OpenStore, open_store
+from retrobus.store.contract import StoreError
+from retrobus.throttle import Throttle
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+ACCEPTED_HEADERS = [
+    "Authorization", "Content-Type", "Accept", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id",
+    "X-Method-Override", "x-qr-token", "x-user-matricule",
+]  # fmt: skip
+EXPOSED_HEADERS = [
+    "ETag", "Link", "Location", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin", "X-Durability", "X-Request-Id",
+    "Retry-After",
+]  # fmt: skip
+DESCRIPTION = "Events, vehicles and members of an association that runs historic vehicles. PostgreSQL is the truth."
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The service as an ASGI application; opens nothing before its lifespan starts, twice in a process works."""
+    if settings.jwt_secret is None:
+        raise ValueError("JWT_SECRET is missing")
+    metrics = Metrics()
+    app = FastAPI(
+        title="RétroBus API",
+        version=retrobus.__version__,
+        summary="The collection, its outings and its members.",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(settings, metrics),
+    )
+    app.state.stopping = False
+    app.state.metrics_token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    for module in (vehicles, events, public, auth, members, health):
+        app.include_router(module.router)
+    _add_docs(app)
+    for kind in (Problem, StoreError, HTTPException):
+        app.add_exception_handler(kind, _refuse)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # the framework's documented way
+    return CORSMiddleware(
+        Edge(app, metrics),
+        allow_origins=list(settings.cors_origins),
+        allow_credentials=True,
+        allow_methods=METHODS,
+        allow_headers=ACCEPTED_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
+    )
+
+
+def create() -> ASGIApp:
+    """The application from the environment, for uvicorn's factory option."""
+    settings = Settings()
+    logbook.configure(settings.log_format, settings.log_level)
+    return create_app(settings)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """The one place where an error becomes an answer."""
+    problem = _problem(error)
+    if problem.kind.status == 503:
+        request.app.state.service.metrics.refused(problem.code)
+    return answer(problem, **problem_headers(request.scope))
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, StoreError):
+        return from_store(error)
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405:
+        allowed = dict(getattr(error, "headers", None) or {})
+        return Problem("method_not_allowed", headers=allowed)
+    return Problem("unknown_route" if status == 404 else "bad_request")
+
+
+class _Watch:
+    """Says in log and metrics when Postgres goes and comes."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._lost_at: float | None = None
+
+    def lost(self, reason: str) -> None:
+        self._lost_at = asyncio.get_running_loop().time()
+        self._metrics.database_up.set(0)
+        self._metrics.database_changes.labels("down").inc()
+        logbook.postgres_lost(reason)
+
+    def found(self) -> None:
+        away = None if self._lost_at is None else asyncio.get_running_loop().time() - self._lost_at
+        self._metrics.database_up.set(1)
+        self._metrics.database_changes.labels("up").inc()
+        logbook.postgres_ready(away)
+
+
+def _lifespan(settings: Settings, metrics: Metrics) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_store(settings, _Watch(metrics)) as opened:
+            app.state.service = _service(settings, opened, metrics)
+            app.state.measure = lambda: _measure(opened, metrics)
+            head = migrate.head()
+            app.state.status = lambda: _status(settings, opened, head)
+            await _report_start(settings, opened, head)
+            gc.collect()
+            gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
+            with notice(lambda: _stop(app)):
+                yield
+
+    return lifespan
+
+
+def _stop(app: FastAPI) -> None:
+    app.state.stopping = True
+    logbook.stopping()
+
+
+def _service(settings: Settings, opened: OpenStore, metrics: Metrics) -> Service:
+    secrets = [settings.jwt_secret, *settings.jwt_previous_secrets]
+    rules = TokenRules(
+        tuple(secret.get_secret_value() for secret in secrets if secret is not None),
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.access_token_ttl,
+    )
+    limits = Limits(settings.max_body_bytes, settings.max_image_body_bytes)
+    return Service(opened.store, Tokens(rules), Throttle(), limits, metrics)
+
+
+async def _report_start(settings: Settings, opened: OpenStore, head: str) -> None:
+    if not settings.load_backup_at_boot:
+        logbook.backup_not_loaded()
+    found = await opened.diagnose()
+    if found.up and found.revision != head:
+        logbook.schema_behind(found.revision, head)
+    logbook.started(retrobus.__version__, opened.mode)
+
+
+def _measure(opened: OpenStore, metrics: Metrics) -> None:
+    metrics.pool.labels("in_use").set(opened.availability.pool.in_use)
+    metrics.pool.labels("idle").set(opened.availability.pool.idle)
+
+
+async def _status(settings: Settings, opened: OpenStore, head: str) -> dict[str, Any]:
+    """What /ready says; the same keys in every mode."""
+    found = await opened.diagnose()
+    return {
+        "ready": found.up and found.revision == head,
+        "database": "up" if found.up else "down",
+        "mode": opened.mode,
+        "toggles": settings.toggles,
+        "revision": {"found": found.revision, "expected": head},
+        "durability": found.durability,
+        "journal": {"entries": 0, "oldest": None},
+        "conflicts": found.conflicts,
+        "snapshot": {"age": None, "errors": 0},
+    }
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Swagger UI and ReDoc from a package's files: the pages work without internet."""
+    assets = StaticFiles(packages=[("fastapi_standalone_docs", "static")])
+    app.mount("/docs/assets", assets, name="docs-assets")
+    icon = "/docs/assets/fastapi/favicon.png"
+
+    async def swagger() -> Response:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url="/docs/assets/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger/swagger-ui.css",
+            swagger_favicon_url=icon,
+            swagger_ui_parameters={"validatorUrl": None},
+        )
+
+    async def redoc() -> Response:
+        return get_redoc_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            redoc_js_url="/docs/assets/redoc/redoc.standalone.js",
+            redoc_favicon_url=icon,
+            with_google_fonts=False,
+        )
+
+    app.add_api_route("/docs", swagger, include_in_schema=False)
+    app.add_api_route("/redoc", redoc, include_in_schema=False)

@@ -1,0 +1,101 @@
+"""`retrobus member` and `retrobus token`: accounts, never with a default password."""
+
+import asyncio
+import re
+import sys
+from typing import Any
+
+import asyncpg
+import typer
+
+from retrobus.cli.postgres import with_connection
+from retrobus.ids import new_id
+from retrobus.schemas import EMAIL
+from retrobus.security import ADMIN, LONGEST_LIFE, TokenRules, Tokens, hash_password
+from retrobus.settings import Settings
+
+app = typer.Typer(help="Les comptes des membres.", no_args_is_help=True)
+
+BY_EMAIL = """SELECT id, email, role, status, token_epoch FROM member
+WHERE lower(email COLLATE "C") = lower($1::text COLLATE "C")"""
+ADD_ADMIN = """INSERT INTO member (id, email, role, status, membership_status, has_linked_access, password_hash)
+VALUES ($1, $2, $3, 'active', 'ACTIVE', true, $4)"""
+SHORTEST_PASSWORD = 10
+
+
+def stop(text: str) -> typer.Exit:
+    """Says what is wrong and how to cure it; the exit of a command that did nothing."""
+    typer.echo(f"❌ {text}", err=True)
+    return typer.Exit(1)
+
+
+@app.command("create-admin")
+def create_admin(
+    email: str = typer.Option(..., "--email", help="Adresse du nouvel administrateur."),
+    password_stdin: bool = typer.Option(  # noqa: FBT001 - typer reads it so
+        False, "--password-stdin", help="Lit le mot de passe sur l'entrée standard."
+    ),
+) -> None:
+    """Crée un administrateur actif."""
+    if not EMAIL.fullmatch(email):
+        raise stop(f"adresse attendue : nom@domaine.fr, et non « {email} »")
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
+    if not SHORTEST_PASSWORD <= len(password) <= 200:
+        raise stop(f"mot de passe de {SHORTEST_PASSWORD} à 200 caractères attendu")
+    with_connection(lambda connection: add_admin(connection, email, asyncio.to_thread(_hashed, password)))
+    typer.echo(f"✅ Administrateur créé : {email}")
+
+
+def _asked() -> str:
+    found: str = typer.prompt("Mot de passe", hide_input=True, confirmation_prompt="Encore une fois")
+    return found
+
+
+def _hashed(password: str) -> str:
+    return asyncio.run(hash_password(password))
+
+
+async def add_admin(connection: Any, email: str, hashing: Any = None) -> None:
+    """Makes an active ADMIN; without a password only `retrobus token` opens the account."""
+    password_hash = None if hashing is None else await hashing
+    try:
+        await connection.execute(ADD_ADMIN, new_id("", None), email, ADMIN, password_hash)
+    except asyncpg.UniqueViolationError:
+        raise stop("un membre a déjà cette adresse : donnez-lui le rôle ADMIN par l'API") from None
+
+
+def token(
+    email: str = typer.Option(..., "--email", help="Compte pour lequel signer un jeton."),
+    ttl: str = typer.Option("12h", "--ttl", help="Durée : 30m, 12h… au plus 24h."),
+) -> None:
+    """Signe un jeton d'accès ; lui seul est sur la dernière ligne."""
+    seconds = _seconds(ttl)
+    settings = Settings()
+    if settings.jwt_secret is None:
+        raise stop("JWT_SECRET manque : celui du service, au moins 32 octets")
+    row = with_connection(lambda connection: find_account(connection, email))
+    if row is None or row["status"] != "active":
+        raise stop("aucun compte actif avec cette adresse")
+    typer.echo(f"Jeton de {email}, valable {ttl} :", err=True)
+    typer.echo(signed(settings, row, seconds))
+
+
+async def find_account(connection: Any, email: str) -> dict[str, Any] | None:
+    """What a token says of the account with this e-mail, and its status."""
+    row = await connection.fetchrow(BY_EMAIL, email)
+    return None if row is None else dict(row)
+
+
+def signed(settings: Settings, row: dict[str, Any], seconds: int | None = None) -> str:
+    """A token for this account row, signed with JWT_SECRET."""
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
+    rules = TokenRules((secret,), settings.jwt_issuer, settings.jwt_audience, settings.access_token_ttl)
+    return Tokens(rules).issue(row, seconds)[0]
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,5})([smh])", text)
+    seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] if found else 0
+    if not 0 < seconds <= LONGEST_LIFE:
+        raise stop("durée attendue comme 30m ou 12h, au plus 24h")
+    return seconds

@@ -1,0 +1,112 @@
+"""JSON read strictly and written as Postgres writes jsonb."""
+
+import json
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any, NoReturn
+
+DEPTH = 64
+
+
+class BadJson(ValueError):
+    """Not JSON that we accept; the text says why, without the input."""
+
+
+def parse(body: bytes) -> Any:
+    """The value of a UTF-8 JSON text; no duplicate keys, NaN, infinite numbers, depth over 64 or stray bytes."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadJson("le corps doit être en UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise BadJson("le corps commence par une marque d'ordre des octets (BOM)")
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_float=_finite,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+        )
+    except BadJson:
+        raise
+    except (ValueError, RecursionError) as error:
+        where = f" (ligne {error.lineno}, colonne {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadJson(f"JSON mal formé{where}") from None
+    if text.count("[") + text.count("{") > DEPTH and _too_deep(value):
+        raise BadJson(f"au plus {DEPTH} niveaux d'imbrication")
+    if "\\u" in text:
+        _refuse_bad_text(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadJson("clé en double dans un objet")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise BadJson("nombre hors des limites")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > 300:
+        raise BadJson("nombre hors des limites")
+    return int(text)
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise BadJson("NaN et Infinity ne sont pas du JSON")
+
+
+def _children(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _too_deep(value: Any) -> bool:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [child for parent in level for child in _children(parent) if isinstance(child, dict | list)]
+        if depth > DEPTH:
+            return True
+    return False
+
+
+def _refuse_bad_text(value: Any) -> None:
+    """A lone surrogate cannot be stored, nor can NUL."""
+    texts = json.dumps(value, ensure_ascii=False)
+    try:
+        texts.encode()
+    except UnicodeEncodeError:
+        raise BadJson("texte Unicode invalide (demi-codet isolé)") from None
+
+
+def canonical(value: Any) -> str:
+    """The text that Postgres gives back for this value as jsonb; BadJson if jsonb cannot hold it."""
+    if isinstance(value, dict):
+        ordered = sorted(value.items(), key=lambda item: (len(item[0].encode()), item[0].encode()))
+        return "{" + ", ".join(f"{_string(key)}: {canonical(item)}" for key, item in ordered) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(canonical(item) for item in value) + "]"
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, float):
+        return f"{Decimal(repr(value)):f}"
+    return json.dumps(value)
+
+
+def _string(value: str) -> str:
+    if "\x00" in value:
+        raise BadJson("sans caractère NUL")
+    return encode_basestring(value)

@@ -1,0 +1,107 @@
+"""Every line that the service can log, one function each; the texts exist nowhere else."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+import structlog
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+POSTGRES_READY = "✅ PostgreSQL initialisé - DATABASE_URL valide"
+TOGGLE_OFF = "⏭️  LOAD_BACKUP_AT_BOOT=false - aucun backup chargé au démarrage"
+UNAVAILABLE = "PostgreSQL indisponible et fallback mémoire désactivé"
+
+_log: Any = structlog.get_logger()
+
+
+def configure(log_format: Literal["console", "json"], level: str) -> None:
+    """Lines go to standard error: for people, or one JSON object each."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if log_format == "json":
+        ending: list[Any] = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        plain = structlog.dev.plain_traceback  # never the values of local variables: they hold personal data
+        ending = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    structlog.configure(
+        processors=shared + ending,
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def started(version: str, mode: str) -> None:
+    """The process is up; Postgres may not be."""
+    _log.info("🚌 RétroBus API démarrée", version=version, mode=mode)
+
+
+def stopping() -> None:
+    """SIGTERM came: /ready says so, running requests finish."""
+    _log.info("🛑 Arrêt demandé - les requêtes en cours se terminent")
+
+
+def postgres_ready(away_seconds: float | None = None) -> None:
+    """Postgres answers, at boot or again."""
+    _log.info(POSTGRES_READY, **({} if away_seconds is None else {"away_seconds": round(away_seconds, 1)}))
+
+
+def postgres_lost(reason: str) -> None:
+    """Postgres stopped answering; from now on every data route says 503."""
+    _log.error(UNAVAILABLE, reason=reason)
+
+
+def backup_not_loaded() -> None:
+    """LOAD_BACKUP_AT_BOOT is off."""
+    _log.info(TOGGLE_OFF)
+
+
+def schema_behind(found: str | None, expected: str) -> None:
+    """The database is not at the revision that this code expects."""
+    _log.error("❌ Schéma de la base à mettre à jour : retrobus db upgrade", found=found, expected=expected)
+
+
+def request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    """One request; reads that went well only at level debug, failures of ours as errors."""
+    if status >= 500:
+        level = _log.warning if status == 503 else _log.error
+    else:
+        level = _log.debug if method in {"GET", "HEAD", "OPTIONS"} and status < 400 else _log.info
+    level(
+        "requête",
+        method=method,
+        route=route,
+        status=status,
+        ms=round(seconds * 1000, 1),
+        request_id=request_id,
+    )
+
+
+def crashed(error: BaseException, request_id: str) -> None:
+    """A bug: the client got 500. The error's text may hold values of a row, so only its place is logged."""
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    _log.error(
+        "💥 Erreur interne",
+        error=type(error).__name__,
+        where=" < ".join(reversed(frames[-6:])),
+        request_id=request_id,
+    )
+
+
+def login_throttled() -> None:
+    """Somebody tries passwords; who and from where is in no log."""
+    _log.warning("🔒 Trop de tentatives de connexion")
+
+
+def hash_not_kept() -> None:
+    """A login went well, its better hash could not be stored: the next login tries again."""
+    _log.warning("🔑 Empreinte de mot de passe non renouvelée")

@@ -1,0 +1,76 @@
+"""Runs the migrations: `retrobus db upgrade` and `alembic upgrade head` are the same thing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+LOCK_TIMEOUT = "5s"
+"""A migration that cannot have its lock gives up, rather than queue every request behind it."""
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[AsyncConnection]:
+    """A connection for migrations: what asyncpg accepts as URL is accepted, no lock is waited for long."""
+
+    async def create() -> Any:
+        return await asyncpg.connect(
+            url,
+            timeout=10,
+            server_settings={"lock_timeout": LOCK_TIMEOUT, "application_name": "retrobus migrate"},
+        )
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=create, poolclass=NullPool)
+    async with engine.connect() as connection:
+        yield connection
+    await engine.dispose()
+
+
+def _folder() -> Path:
+    """Beside `src` in a checkout; inside the package when installed from a wheel."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "migrations"
+    return packaged if packaged.is_dir() else here.parents[1] / "migrations"
+
+
+def _config(url: str | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = url
+    return config
+
+
+def head() -> str:
+    """The revision that this version of the code expects."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise RuntimeError(f"no migration in {_folder()}")
+    return revision
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Brings the schema up to the revision, in one transaction; nothing to do is no error."""
+    command.upgrade(_config(url), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Takes the schema back to the revision; what it adds is dropped with its data."""
+    command.downgrade(_config(url), revision)
+
+
+def current(url: str) -> None:
+    """Prints the revision of the database."""
+    command.current(_config(url), verbose=True)
+
+
+def history() -> None:
+    """Prints every revision, newest first."""
+    command.history(_config(), verbose=True)

@@ -1,0 +1,388 @@
+"""The wire: what clients may send, field by field, and what the API reference shows."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+from unicodedata import normalize
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from sqlalchemy import Table
+
+from retrobus import tables
+from retrobus.jsontext import BadJson, canonical, parse
+from retrobus.wire import camel, wire_columns
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+def _text(value: object, forbidden: re.Pattern[str]) -> object:
+    if not isinstance(value, str):
+        return value
+    value = normalize("NFC", value)
+    if forbidden.search(value):
+        raise ValueError("sans caractère de contrôle")
+    if not _encodable(value):
+        raise ValueError("texte Unicode valide attendu")
+    return value
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def one_line(value: object) -> object:
+    """Text in NFC without any control character."""
+    return _text(value, _CONTROL)
+
+
+def _lines(value: object) -> object:
+    return _text(value, _CONTROL_BUT_LINES)
+
+
+def _trimmed(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _key_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _empty_is_null(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _null_is_empty(value: object) -> object:
+    return [] if value is None or value == "" else value
+
+
+def moment_of(value: object) -> datetime:
+    """An instant from RFC 3339 or `YYYY-MM-DD` (that day, 00:00 UTC), cut to the millisecond."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not (_DAY.fullmatch(value) or _INSTANT.fullmatch(value)):
+        raise ValueError("date attendue : AAAA-MM-JJ, ou RFC 3339 comme 2025-09-20T14:00:00Z")
+    try:
+        found = datetime.fromisoformat(value.upper().replace(" ", "T"))
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("cette date n'existe pas") from None
+    if not tables.FIRST_YEAR <= found.year <= tables.LAST_YEAR:
+        raise ValueError(f"année entre {tables.FIRST_YEAR} et {tables.LAST_YEAR}")
+    return found.replace(microsecond=found.microsecond // 1000 * 1000)
+
+
+def _number(value: object) -> Decimal:
+    """A finite number; clients also send it as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("nombre attendu")
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise ValueError("nombre attendu") from None
+    if not number.is_finite() or abs(number) > 10**15:
+        raise ValueError("nombre hors des limites")
+    return number
+
+
+def _money(value: object) -> Decimal:
+    number = _number(value)
+    if number != round(number, 2):
+        raise ValueError("au plus deux décimales")
+    return round(number, 2) + 0
+
+
+def _integer(value: object) -> int:
+    number = _number(value)
+    if number != int(number):
+        raise ValueError("nombre entier attendu")
+    return int(number)
+
+
+def _url(value: str) -> str:
+    scheme = _SCHEME.match(value)
+    if scheme and scheme.group().lower() not in {"http:", "https:"}:
+        raise ValueError("adresse http ou https attendue")
+    return value
+
+
+def _no_dots(value: str) -> str:
+    if value in {".", ".."}:
+        raise ValueError("ni « . » ni « .. » : une adresse ne peut pas les nommer")
+    return value
+
+
+def _image(value: str) -> str:
+    if value.lower().startswith("data:"):
+        if not value.startswith("data:image/"):
+            raise ValueError("image attendue : data:image/…")
+        return value
+    if len(value) > tables.URL:
+        raise ValueError(f"au plus {tables.URL} caractères (une image en data:image/… peut être plus longue)")
+    return _url(value)
+
+
+def _parsed(value: object) -> object:
+    """JSON, also when it comes as a string."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value.encode())
+    except (BadJson, UnicodeEncodeError):
+        raise ValueError("JSON valide attendu") from None
+
+
+def _sized(text: str) -> str:
+    if len(text.encode()) > tables.JSON_BYTES:
+        raise ValueError(f"au plus {tables.JSON_BYTES} octets de JSON")
+    return text
+
+
+def _object_text(value: object) -> str:
+    value = _parsed(value)
+    if not isinstance(value, dict):
+        raise ValueError("objet JSON attendu")
+    try:
+        return _sized(canonical(value))
+    except BadJson as error:
+        raise ValueError(str(error)) from None
+
+
+def _characteristics(value: object) -> str:
+    value = _parsed(_null_is_empty(value))
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ValueError('liste de {"label", "value"} attendue')
+    kept = [{name: _characteristic(item.get(name)) for name in ("label", "value")} for item in value]
+    return _sized(canonical(kept))
+
+
+def _characteristic(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool | dict | list):
+        raise ValueError("label et value sont des textes")
+    return str(_lines(str(value)))
+
+
+def _gallery(value: object) -> str:
+    value = _parsed(_null_is_empty(value))
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("liste d'adresses d'images attendue")
+    if len(value) > tables.GALLERY_ENTRIES:
+        raise ValueError(f"au plus {tables.GALLERY_ENTRIES} images")
+    return canonical([_image(str(one_line(item))) for item in value])
+
+
+def _permissions(value: object) -> str:
+    value = _parsed(_null_is_empty(value))
+    if not isinstance(value, list) or len(value) > tables.PERMISSIONS:
+        raise ValueError(f"liste d'au plus {tables.PERMISSIONS} textes attendue")
+    if not all(isinstance(item, str) and len(item) <= tables.SHORT for item in value):
+        raise ValueError(f"textes d'au plus {tables.SHORT} caractères attendus")
+    return _sized(canonical([one_line(item) for item in value]))
+
+
+_NULLABLE = BeforeValidator(_empty_is_null)
+_LINE = BeforeValidator(one_line)
+
+
+def _schema(**schema: Any) -> WithJsonSchema:
+    return WithJsonSchema(schema, mode="validation")
+
+
+_DATE_SCHEMA = _schema(type="string", format="date-time", examples=["2025-09-20T14:00:00.000Z", "2025-09-20"])
+_MONEY_SCHEMA = _schema(type="number", minimum=0, maximum=tables.MONEY_MAX, multipleOf=0.01)
+Short = Annotated[str, StringConstraints(max_length=tables.SHORT), _LINE]
+Title = Annotated[str, StringConstraints(max_length=tables.TITLE, min_length=1), BeforeValidator(_trimmed), _LINE]
+Long = Annotated[str, StringConstraints(max_length=tables.LONG), BeforeValidator(_lines)]
+Url = Annotated[str, StringConstraints(max_length=tables.URL), AfterValidator(_url), _LINE]
+Image = Annotated[str, AfterValidator(_image), _LINE]
+Parc = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=tables.PARC, pattern=r"^[^/]+$"),
+    BeforeValidator(_trimmed),
+    _LINE,
+    BeforeValidator(_key_text),
+]
+EventId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=tables.KEY, pattern=r"^[A-Za-z0-9._~-]+$"),
+    AfterValidator(_no_dots),
+]
+Moment = Annotated[datetime, _DATE_SCHEMA, BeforeValidator(moment_of)]
+Money = Annotated[Decimal, Field(ge=0, le=tables.MONEY_MAX), _MONEY_SCHEMA, BeforeValidator(_money)]
+Fuel = Annotated[float, Field(ge=0, le=tables.FUEL_MAX), BeforeValidator(lambda value: float(_number(value)))]
+Mileage = Annotated[float, Field(ge=0, le=tables.MILEAGE_MAX), BeforeValidator(lambda value: float(_number(value)))]
+Participants = Annotated[int, Field(ge=0, le=tables.PARTICIPANTS_MAX), BeforeValidator(_integer)]
+Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Password = Annotated[str, StringConstraints(min_length=10, max_length=tables.SHORT), BeforeValidator(one_line)]
+
+_ANY_OBJECT = _schema(
+    anyOf=[
+        {"type": "object", "additionalProperties": True},
+        {"type": "string", "contentMediaType": "application/json"},
+    ],
+    examples=['{"isVisible": true}'],
+)
+_PAIRS = _schema(
+    type="array",
+    items={"type": "object", "properties": {"label": {"type": "string"}, "value": {"type": "string"}}},
+)
+_STRINGS = _schema(type="array", items={"type": "string"})
+Extras = Annotated[str, _ANY_OBJECT, BeforeValidator(_object_text)]
+Caracteristiques = Annotated[str, _PAIRS, BeforeValidator(_characteristics)]
+Gallery = Annotated[str, _STRINGS, BeforeValidator(_gallery)]
+Permissions = Annotated[str, _STRINGS, BeforeValidator(_permissions)]
+
+
+class Wire(BaseModel):
+    """What a client sends: camelCase names, exact types, unknown keys ignored, a missing key means unchanged."""
+
+    model_config = ConfigDict(
+        alias_generator=camel, strict=True, extra="ignore", allow_inf_nan=False, validate_default=False
+    )
+
+
+class EventChange(Wire):
+    """Fields of an event that a client may change."""
+
+    title: Title = ""
+    date: Moment = datetime(2025, 1, 1, tzinfo=UTC)
+    time: Annotated[Time | None, _NULLABLE] = None
+    location: Annotated[Short | None, _NULLABLE] = None
+    description: Annotated[Long | None, _NULLABLE] = None
+    hello_asso_url: Annotated[Url | None, _NULLABLE] = None
+    layout: Annotated[Short | None, _NULLABLE] = None
+    adult_price: Annotated[Money | None, _NULLABLE] = None
+    child_price: Annotated[Money | None, _NULLABLE] = None
+    vehicle_id: Annotated[Parc | None, _NULLABLE] = None
+    status: Literal["DRAFT", "PUBLISHED", "ARCHIVED"] = "DRAFT"
+    extras: Annotated[Extras | None, _NULLABLE] = None
+    max_participants: Annotated[Participants | None, _NULLABLE] = None
+
+
+class EventCreation(EventChange):
+    """A new event: title and date are needed, the id is the client's or ours."""
+
+    id: Annotated[EventId | None, _NULLABLE] = None
+    title: Title
+    date: Moment
+
+
+class VehicleChange(Wire):
+    """Fields of a vehicle that a client may change."""
+
+    type: Short = "Bus"
+    modele: Short = ""
+    marque: Annotated[Short | None, _NULLABLE] = None
+    subtitle: Annotated[Short | None, _NULLABLE] = None
+    immat: Annotated[Short | None, _NULLABLE] = None
+    etat: Short = "disponible"
+    mise_en_circulation: Annotated[Moment | None, _NULLABLE] = None
+    energie: Annotated[Short | None, _NULLABLE] = None
+    description: Annotated[Long | None, _NULLABLE] = None
+    history: Annotated[Long | None, _NULLABLE] = None
+    caracteristiques: Caracteristiques = "[]"
+    gallery: Gallery = "[]"
+    background_image: Annotated[Image | None, _NULLABLE] = None
+    background_position: Annotated[Short | None, _NULLABLE] = None
+    is_public: bool = False
+    fuel: Annotated[Fuel | None, _NULLABLE] = None
+    mileage: Annotated[Mileage | None, _NULLABLE] = None
+
+
+class VehicleCreation(VehicleChange):
+    """A new vehicle: its parc number is needed."""
+
+    parc: Parc
+
+
+class OwnChange(Wire):
+    """Fields of their own record that members may change."""
+
+    phone: Annotated[Short | None, _NULLABLE] = None
+    address: Annotated[Short | None, _NULLABLE] = None
+    city: Annotated[Short | None, _NULLABLE] = None
+    postal_code: Annotated[Short | None, _NULLABLE] = None
+    birth_date: Annotated[Moment | None, _NULLABLE] = None
+    newsletter: bool = True
+
+
+def _lowered(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Email = Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), BeforeValidator(_trimmed), _LINE]
+
+
+class MemberChange(OwnChange):
+    """Fields of a member that a manager may change."""
+
+    first_name: Short = ""
+    last_name: Short = ""
+    email: Email = ""
+    member_number: Annotated[Short | None, _NULLABLE] = None
+    matricule: Annotated[Short | None, BeforeValidator(_trimmed), _NULLABLE] = None
+    membership_type: Literal["STANDARD", "FAMILY", "STUDENT", "HONORARY", "LIFETIME", "BIENFAITEUR"] = "STANDARD"
+    membership_status: Literal["PENDING", "ACTIVE", "EXPIRED", "SUSPENDED", "CANCELLED"] = "PENDING"
+    membership_start_date: Annotated[Moment | None, _NULLABLE] = None
+    membership_end_date: Annotated[Moment | None, _NULLABLE] = None
+    payment_amount: Annotated[Money | None, _NULLABLE] = None
+    payment_method: Annotated[
+        Literal["CASH", "CHECK", "CARD", "TRANSFER", "BANK_TRANSFER", "HELLOASSO", "PAYPAL"] | None, _NULLABLE
+    ] = None
+    has_linked_access: bool = False
+    notes: Annotated[Long | None, _NULLABLE] = None
+    role: Short = "MEMBER"
+    status: Annotated[Literal["active", "terminated", "disabled"], BeforeValidator(_lowered)] = "active"
+    permissions: Permissions = "[]"
+    password: Annotated[Password | None, _NULLABLE, Field(json_schema_extra={"writeOnly": True})] = None
+
+
+class MemberCreation(MemberChange):
+    """A new member: the e-mail is needed."""
+
+    email: Email
+
+
+class Login(Wire):
+    """E-mail (or matricule) and password."""
+
+    email: Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class MemberLogin(Wire):
+    """Exact matricule or e-mail, and password."""
+
+    identifier: Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class PasswordChange(Wire):
+    """The password as it is and as it shall be."""
+
+    current_password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    new_password: Password
+
+
+def known_names(table: Table) -> frozenset[str]:
+    """Every wire name of a table's row, read-only ones included."""
+    return frozenset(camel(column.name) for column in wire_columns(table))

@@ -1,0 +1,221 @@
+"""What every store promises: five verbs over any table, each one transaction, and the errors they raise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import Table
+
+from retrobus.wire import View
+
+Row = dict[str, Any]
+"""A row by column name; jsonb columns hold JSON text, timestamps are aware and in UTC."""
+
+Outcome = Literal["not_applied", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The member whom a token names, as the token says; the store proves that it still holds."""
+
+    id: str
+    epoch: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A write that a client may repeat: its Idempotency-Key, where it was sent, and what it said."""
+
+    key: str
+    method: str
+    path: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition of a list; `fold` compares without regard to ASCII case."""
+
+    column: str
+    operator: Literal["=", ">=", "<", "json"]
+    value: Any
+    fold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which rows a list holds: every filter, after the cursor's row, at most `limit`."""
+
+    view: View = "list"
+    filters: tuple[Filter, ...] = ()
+    after: tuple[Any, ...] | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an answer comes from, for its headers."""
+
+    source: Literal["postgres", "memory"] = "postgres"
+    as_of: str | None = None
+    origin: str | None = None
+
+
+POSTGRES = Origin()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One row as JSON, with its ETag (quoted) and key."""
+
+    json: str
+    etag: str
+    key: str
+    origin: Origin = POSTGRES
+    durability: Literal["journal", "memory"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list: each row's JSON, and the sort values of the last row when more follow."""
+
+    documents: list[str]
+    next: tuple[Any, ...] | None
+    origin: Origin = POSTGRES
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """The ETags that If-Match names; `*` matches any existing row."""
+
+    etags: tuple[str, ...]
+
+    def holds(self, etag: str) -> bool:
+        """Whether the row's current ETag is among them."""
+        return "*" in self.etags or etag in self.etags
+
+
+Change = Callable[[Row], Row]
+"""From the locked row to its changed columns; may refuse by raising."""
+
+Check = Callable[[Row], None]
+"""Looks at the locked row; may refuse by raising."""
+
+
+class Store(Protocol):
+    """The five verbs. With a `caller`, each proves in its own transaction that this member still has access."""
+
+    async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
+        """One page of the rows that match, in the table's order."""
+
+    async def get(
+        self, table: Table, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
+    ) -> Document:
+        """The row with this key; NotFound if there is none or a filter hides it."""
+
+    async def insert(self, table: Table, values: Row, *, caller: Caller, once: Once | None = None) -> Document:
+        """Adds a row; Conflict if its key or a unique value is taken."""
+
+    async def update(
+        self,
+        table: Table,
+        key: str,
+        change: Change,
+        *,
+        caller: Caller | None,
+        match: Precondition | None = None,
+        once: Once | None = None,
+    ) -> Document:
+        """Changes the row as `change` says, under its lock."""
+
+    async def delete(
+        self,
+        table: Table,
+        key: str,
+        check: Check | None = None,
+        *,
+        caller: Caller,
+        match: Precondition | None = None,
+        once: Once | None = None,
+    ) -> Document:
+        """Removes the row and leaves a tombstone; the document is the last state of the row."""
+
+    async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
+        """The member row, secrets included, by e-mail or matricule (ASCII case ignored), or by id."""
+
+
+class StoreError(Exception):
+    """An outcome of a verb that is not its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field, by its column name."""
+
+    field: str
+    message: str
+
+
+class Unauthenticated(StoreError):
+    """The caller's token no longer gives access."""
+
+
+class Forbidden(StoreError):
+    """The caller may not do this."""
+
+
+class NotFound(StoreError):
+    """No such row."""
+
+
+class Conflict(StoreError):
+    """A key or unique value is taken, or a rule about the whole table would break."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Stale(StoreError):
+    """The row moved on since the client read it (If-Match)."""
+
+
+class KeyReused(StoreError):
+    """The Idempotency-Key was used for another request."""
+
+
+class InProgress(StoreError):
+    """A request with the same Idempotency-Key is still running."""
+
+
+@dataclass(eq=False)
+class Invalid(StoreError):
+    """Values that the table refuses."""
+
+    errors: list[FieldError] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Unavailable(StoreError):
+    """Postgres cannot be asked; `outcome` says what became of a write."""
+
+    outcome: Outcome = "not_applied"
+
+
+@dataclass(eq=False)
+class Busy(StoreError):
+    """Postgres lives but could not do this now: lock, pool, deadlock, statement timeout."""
+
+    outcome: Outcome = "not_applied"
+
+
+@dataclass(eq=False)
+class ReadOnly(StoreError):
+    """Postgres answers reads and refuses writes: its disk is full, or it is a standby."""
+
+    outcome: Outcome = "not_applied"
+
+
+class SchemaOutdated(StoreError):
+    """A table or column that this code needs is not there: the migrations have not run."""

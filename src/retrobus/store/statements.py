@@ -1,0 +1,221 @@
+"""The SQL of the five verbs, built by SQLAlchemy once for each shape and kept."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    collate,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import asyncpg
+
+from retrobus.store.contract import Filter
+from retrobus.tables import deletion, key_column, member, number_column, order_of, stored_columns
+from retrobus.wire import View, view_sql
+
+DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+
+ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
+
+ACCESS = """SELECT EXISTS (SELECT FROM member WHERE id = $1 AND token_epoch = $2 AND status = 'active')"""
+
+OPENING = """SELECT pg_current_xact_id()::text AS xid, pg_backend_pid() AS pid,
+  set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true),
+  $1 = '' OR EXISTS (SELECT FROM member WHERE id = $1 AND token_epoch = $2 AND status = 'active') AS access"""
+
+ONCE_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
+
+ONCE_FIND = """SELECT fingerprint, answer, etag, row_key FROM idempotency
+WHERE member_id = $1 AND method = $2 AND path = $3 AND key = $4 AND created_at > now() - interval '24 hours'"""
+
+ONCE_KEEP = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (member_id, method, path, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+  answer = excluded.answer, etag = excluded.etag, row_key = excluded.row_key, created_at = now()"""
+
+ONCE_PRUNE = "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"
+
+XACT_STATUS = """SELECT pg_xact_status($1::text::xid8) AS status,
+  current_setting('synchronous_standby_names') <> '' AS replicated"""
+
+
+class Statement(NamedTuple):
+    """SQL text and the order in which it takes its named values."""
+
+    sql: str
+    names: tuple[str, ...]
+
+    def values(self, named: dict[str, Any]) -> list[Any]:
+        """The values in the order of the placeholders."""
+        return [named[name] for name in self.names]
+
+
+def _compiled(statement: Any) -> Statement:
+    compiled = statement.compile(dialect=DIALECT)
+    return Statement(str(compiled), tuple(compiled.positiontup or ()))
+
+
+def _access() -> ColumnElement[bool]:
+    held: Select[Any] = select(literal_column("1")).where(
+        member.c.id == bindparam("caller_id", type_=member.c.id.type),
+        member.c.token_epoch == bindparam("caller_epoch", type_=member.c.token_epoch.type),
+        member.c.status == literal_column("'active'"),
+    )
+    return held.exists()
+
+
+def _view(table: Table, view: View) -> ColumnElement[Any]:
+    return literal_column(view_sql(table, view)).label("json")
+
+
+def _answer(table: Table, view: View = "one") -> list[ColumnElement[Any]]:
+    """What a verb on one row gives back."""
+    return [_view(table, view), literal_column(ETAG).label("etag"), key_column(table).label("row_key")]
+
+
+def _condition(table: Table, index: int, shape: tuple[str, str, bool]) -> ColumnElement[bool]:
+    name, operator, fold = shape
+    column: ColumnElement[Any] = table.c[name]
+    value: ColumnElement[Any] = bindparam(f"filter_{index}", type_=table.c[name].type)
+    if operator == "json":  # hidden only by an explicit false, as clients set it
+        return literal_column(f"({name} -> 'isVisible') IS DISTINCT FROM 'false'::jsonb", Boolean)
+    if fold:
+        value = func.lower(collate(value, "C"))
+        column = literal_column(f'lower({name} COLLATE "C")')
+    return column.op(operator, is_comparison=True)(value)
+
+
+def shape_of(filters: tuple[Filter, ...]) -> tuple[tuple[str, str, bool], ...]:
+    """What makes two lists the same statement: all but the values."""
+    return tuple((f.column, f.operator, f.fold) for f in filters)
+
+
+def _after(table: Table) -> ColumnElement[bool]:
+    """Rows later than the cursor's in the table's order, whichever way each column runs."""
+    order = order_of(table)
+    bound = [bindparam(f"after_{column.name}", type_=column.type) for column, _ in order]
+    if not any(descending for _, descending in order):
+        return tuple_(*(column for column, _ in order)) > tuple_(*bound)
+    steps = []
+    for position, (column, descending) in enumerate(order):
+        equal = [order[i][0] == bound[i] for i in range(position)]
+        steps.append(and_(*equal, column < bound[position] if descending else column > bound[position]))
+    return or_(*steps)
+
+
+@lru_cache(maxsize=256)
+def find(table: Table, view: View, shape: tuple[tuple[str, str, bool], ...], *, after: bool, access: bool) -> Statement:
+    """One page: each row's JSON, and with `access` whether the caller still has it."""
+    columns = [_view(table, view), *([_access().label("access")] if access else [])]
+    conditions = [_condition(table, index, item) for index, item in enumerate(shape)]
+    if after:
+        conditions.append(_after(table))
+    order = [column.desc() if descending else column.asc() for column, descending in order_of(table)]
+    page = bindparam("page", type_=member.c.token_epoch.type)
+    return _compiled(select(*columns).select_from(table).where(*conditions).order_by(*order).limit(page))
+
+
+@lru_cache(maxsize=64)
+def get(
+    table: Table, view: View, shape: tuple[tuple[str, str, bool], ...], *, by_number: bool, access: bool
+) -> Statement:
+    """One row as a document, by key or by number."""
+    columns = [*_answer(table, view), *([_access().label("access")] if access else [])]
+    conditions = [_condition(table, index, item) for index, item in enumerate(shape)]
+    return _compiled(select(*columns).select_from(table).where(_addressed(table, by_number=by_number), *conditions))
+
+
+def _addressed(table: Table, *, by_number: bool = False) -> ColumnElement[bool]:
+    column = number_column(table) if by_number else key_column(table)
+    if column is None:
+        raise ValueError(f"{table.name} has no number")
+    return column == bindparam("address", type_=column.type)
+
+
+@lru_cache(maxsize=16)
+def lock(table: Table, *, by_number: bool) -> Statement:
+    """One row, all its facts, held until the transaction ends."""
+    columns = [*stored_columns(table), literal_column(ETAG).label("etag")]
+    return _compiled(select(*columns).where(_addressed(table, by_number=by_number)).with_for_update())
+
+
+@lru_cache(maxsize=256)
+def add(table: Table, names: frozenset[str]) -> Statement:
+    """Inserts one row."""
+    values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
+    witness: list[ColumnElement[Any]] = [
+        literal_column("version").label("witness"),
+        literal_column("updated_at").label("at"),
+    ]
+    return _compiled(insert(table).values(values).returning(*_answer(table), *witness))
+
+
+@lru_cache(maxsize=256)
+def change(table: Table, names: frozenset[str]) -> Statement:
+    """Updates one row that is locked already."""
+    values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
+    witness: list[ColumnElement[Any]] = [
+        literal_column("version").label("witness"),
+        literal_column("updated_at").label("at"),
+    ]
+    changed = update(table).where(_addressed(table)).values(values)
+    return _compiled(changed.returning(*_answer(table), *witness))
+
+
+@lru_cache(maxsize=16)
+def remove(table: Table) -> Statement:
+    """Deletes one row; its tombstone's version is the last one drawn."""
+    witness: list[ColumnElement[Any]] = [
+        literal_column("currval('row_version')").label("witness"),
+        literal_column("now()::timestamptz(3)").label("at"),
+    ]
+    return _compiled(delete(table).where(_addressed(table)).returning(*_answer(table), *witness))
+
+
+@lru_cache(maxsize=16)
+def another(table: Table) -> Statement:
+    """Whether a row other than this one keeps the table's `keep_one` rule."""
+    rule = [table.c[name] == literal_column(f"'{value}'") for name, value in table.info["keep_one"].items()]
+    other: Select[Any] = select(literal_column("1")).where(key_column(table) != bindparam("address"), *rule)
+    return _compiled(select(other.exists()))
+
+
+@lru_cache(maxsize=16)
+def trace(table: Table) -> Statement:
+    """The latest version of a key, living or dead, and its time: what became of a write."""
+    resource = table.info["resource"]
+    address = bindparam("address", type_=key_column(table).type)
+    living = select(table.c.version, table.c.updated_at.label("at")).where(key_column(table) == address)
+    dead = select(deletion.c.version, deletion.c.deleted_at.label("at")).where(
+        deletion.c.resource == literal_column(f"'{resource}'"), deletion.c.key == address
+    )
+    both = living.union_all(dead).subquery()
+    return _compiled(select(both.c.version, both.c.at).order_by(both.c.version.desc()).limit(literal_column("1")))
+
+
+@lru_cache(maxsize=2)
+def account(*, by_id: bool) -> Statement:
+    """A member by id, or by e-mail or matricule; the e-mail wins over a matricule that looks like it."""
+    name = bindparam("identifier", type_=member.c.email.type)
+    rows = select(*stored_columns(member)).limit(literal_column("1"))
+    if by_id:
+        return _compiled(rows.where(member.c.id == name))
+    folded = func.lower(collate(name, "C"))
+    email: ColumnElement[str] = literal_column('lower(email COLLATE "C")')
+    matricule: ColumnElement[str] = literal_column('lower(matricule COLLATE "C")')
+    found = or_(email == folded, matricule == folded)
+    return _compiled(rows.where(found).order_by((email == folded).desc()))

@@ -1,0 +1,232 @@
+"""How a row is written as JSON: one rule per kind of column, in SQL and in Python side by side."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from json.encoder import encode_basestring  # escapes what JSON requires and nothing else, as Postgres does
+from typing import Any, Literal
+
+from sqlalchemy import Boolean, Column, Float, Integer, Numeric, Table
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+from retrobus.tables import SECRET_COLUMNS, event, is_wire_piece, vehicle
+
+View = Literal["list", "one", "public_list", "public_one"]
+"""Lists leave out images sent as data URLs; public views leave out the private fields of a vehicle."""
+
+PRIVATE = ("id", "fuel", "mileage", "is_public", "version")
+IMAGES = ("background_image", "gallery")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of value: its SQL form (`{}` stands for the column) and its Python form."""
+
+    sql: str
+    python: Callable[[Any], str]
+
+
+def moment(value: datetime) -> str:
+    """An instant as the wire says it: UTC, always three digits of milliseconds."""
+    return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
+
+
+def _decimal(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _float(value: float) -> str:
+    return repr(value).removesuffix(".0")
+
+
+TEXT = Kind("to_json({})::text", encode_basestring)
+MOMENT = Kind(
+    """'"' || to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"'""",
+    lambda value: f'"{moment(value)}"',
+)
+FLAG = Kind("{}::text", lambda value: "true" if value else "false")
+INTEGER = Kind("{}::text", str)
+FLOAT = Kind("{}::text", _float)
+DECIMAL = Kind("trim_scale({})::text", _decimal)
+JSON = Kind("{}::text", str)
+JSON_AS_STRING = Kind("to_json({}::text)::text", encode_basestring)
+
+
+def camel(name: str) -> str:
+    """The wire name of a column: `mise_en_circulation` is `miseEnCirculation`."""
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
+def kind_of(column: Column[Any]) -> Kind:
+    """The rule for a column; `extras` is sent as a JSON string because clients parse it themselves."""
+    rules = (
+        (JSONB, JSON_AS_STRING if column is event.c.extras else JSON),
+        (TIMESTAMP, MOMENT),
+        (Boolean, FLAG),
+        (Integer, INTEGER),
+        (Float, FLOAT),
+        (Numeric, DECIMAL),
+    )
+    return next((kind for type_, kind in rules if isinstance(column.type, type_)), TEXT)
+
+
+def wire_columns(table: Table) -> list[Column[Any]]:
+    """The columns that clients see, in the order of the wire."""
+    return [c for c in table.columns if not is_wire_piece(c) and c.name not in SECRET_COLUMNS]
+
+
+def _sql_member(column: Column[Any], prefix: str) -> str:
+    value = kind_of(column).sql.format(f"{prefix}{column.name}")
+    if column.nullable:
+        value = f"coalesce({value}, 'null')"
+    return f"""'"{camel(column.name)}":' || {value}"""
+
+
+def _python_member(column: Column[Any], row: Mapping[str, Any]) -> str:
+    value = row[column.name]
+    return f'"{camel(column.name)}":{"null" if value is None else kind_of(column).python(value)}'
+
+
+def _public(table: Table) -> list[Column[Any]]:
+    return [c for c in wire_columns(table) if table is not vehicle or c.name not in PRIVATE + IMAGES]
+
+
+def _named(names: tuple[str, ...]) -> list[Column[Any]]:
+    return [vehicle.c[name] for name in names]
+
+
+def _joined(columns: list[Column[Any]], prefix: str) -> str:
+    return " || ',' ||\n    ".join(_sql_member(column, prefix) for column in columns)
+
+
+IMAGES_SQL = """CASE WHEN starts_with(NEW.background_image, 'data:') THEN ',"hasBackgroundImage":true'
+      ELSE ',"backgroundImage":' || coalesce(to_json(NEW.background_image)::text, 'null') END ||
+    CASE WHEN jsonb_path_exists(NEW.gallery, '$[*] ? (@ starts with "data:")') THEN ',"hasGallery":true'
+      ELSE ',"gallery":' || NEW.gallery::text END"""
+
+
+def pieces_sql(table: Table) -> str:
+    """The assignments by which the table's trigger keeps the pieces of wire JSON of a row."""
+    if table is not vehicle:
+        return f"NEW.wire := '{{' ||\n    {_joined(wire_columns(table), 'NEW.')} || '}}';"
+    return (
+        f"NEW.wire_public := '{{' ||\n    {_joined(_public(vehicle), 'NEW.')};\n"
+        f"  NEW.wire_images := {IMAGES_SQL};\n"
+        f"  NEW.wire_private := ',' ||\n    {_joined(_named(PRIVATE), 'NEW.')} || '}}';"
+    )
+
+
+def view_sql(table: Table, view: View) -> str:
+    """The SQL expression of a row's wire JSON as a view shows it."""
+    if table is not vehicle:
+        return "wire"
+    images = "wire_images" if view.endswith("list") else f"',' || {_joined(_named(IMAGES), '')}"
+    return f"wire_public || {images} || " + ("'}'" if view.startswith("public") else "wire_private")
+
+
+def _has_data_url(gallery: str) -> bool:
+    return '"data:' in gallery and any(entry.startswith("data:") for entry in json.loads(gallery))
+
+
+def render(table: Table, view: View, row: Mapping[str, Any]) -> str:
+    """The same text as Postgres gives for this row and view, for rows that are held in memory."""
+    members = [_python_member(column, row) for column in _public(table)]
+    if table is vehicle:
+        image, gallery = (_python_member(column, row) for column in _named(IMAGES))
+        if view.endswith("list") and (row["background_image"] or "").startswith("data:"):
+            image = '"hasBackgroundImage":true'
+        if view.endswith("list") and _has_data_url(row["gallery"]):
+            gallery = '"hasGallery":true'
+        members += [image, gallery]
+        if not view.startswith("public"):
+            members += [_python_member(column, row) for column in _named(PRIVATE)]
+    return "{" + ",".join(members) + "}"
+
+
+_EPOCH = """
+    IF NEW.token_epoch = OLD.token_epoch AND (NEW.role <> OLD.role OR NEW.status <> OLD.status) THEN
+      NEW.token_epoch := OLD.token_epoch + 1;  -- tokens given for the old role or status end here
+    END IF;"""
+
+
+def _stamp_sql(table: Table) -> str:
+    name, resource, key = table.name, table.info["resource"], table.info["key"]
+    return f"""CREATE FUNCTION {name}_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF NEW IS NOT DISTINCT FROM OLD THEN
+      RETURN NEW;
+    END IF;
+    IF NEW.{key} <> OLD.{key} THEN
+      PERFORM retrobus_bury('{resource}', OLD.{key});
+      PERFORM retrobus_lock_key('{resource}', NEW.{key});
+      PERFORM pg_notify('retrobus_change', '{resource} ' || OLD.{key});
+    END IF;
+    IF NEW.updated_at = OLD.updated_at THEN
+      NEW.updated_at := date_trunc('milliseconds', now());
+    END IF;{_EPOCH if table.name == "member" else ""}
+  ELSE
+    PERFORM retrobus_lock_key('{resource}', NEW.{key});
+  END IF;
+  NEW.version := nextval('row_version');
+  {pieces_sql(table)}
+  RETURN NEW;
+END $$"""
+
+
+def _bury_sql(table: Table) -> str:
+    name, resource, key = table.name, table.info["resource"], table.info["key"]
+    return f"""CREATE FUNCTION {name}_bury() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Leaves a tombstone for each row that goes, by DELETE or TRUNCATE.
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM retrobus_bury('{resource}', {key}) FROM {name};
+    RETURN NULL;
+  END IF;
+  PERFORM retrobus_bury('{resource}', OLD.{key});
+  RETURN OLD;
+END $$"""
+
+
+def _announce_sql(table: Table) -> str:
+    name, resource, key = table.name, table.info["resource"], table.info["key"]
+    return f"""CREATE FUNCTION {name}_announce() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Tells listeners which rows changed; a change of many rows is told as one word.
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM pg_notify('retrobus_change', '{resource}');
+  ELSIF (SELECT count(*) FROM (SELECT FROM touched LIMIT 51) AS first) > 50 THEN
+    PERFORM pg_notify('retrobus_change', '{resource}');
+  ELSE
+    PERFORM pg_notify('retrobus_change', '{resource} ' || {key}) FROM touched;
+  END IF;
+  RETURN NULL;
+END $$"""  # noqa: S608 - names of our own tables
+
+
+def trigger_sql(table: Table) -> list[str]:
+    """The statements that create a table's functions and triggers; the migrations hold a copy of their text."""
+    name = table.name
+    announced = [
+        f"CREATE TRIGGER {name}_announce_{event_} AFTER {event_.upper()} ON {name} "
+        f"REFERENCING {rows} TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
+        for event_, rows in (("insert", "NEW"), ("update", "NEW"), ("delete", "OLD"))
+    ]
+    return [
+        _stamp_sql(table),
+        _bury_sql(table),
+        _announce_sql(table),
+        (f"CREATE TRIGGER {name}_stamp BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_stamp()"),
+        f"CREATE TRIGGER {name}_bury BEFORE DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_bury()",
+        (f"CREATE TRIGGER {name}_bury_all BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_bury()"),
+        *announced,
+        (
+            f"CREATE TRIGGER {name}_announce_truncate AFTER TRUNCATE ON {name} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
+        ),
+    ]
