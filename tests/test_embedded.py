@@ -48,9 +48,7 @@ with embedded_postgres(pathlib.Path({str(data)!r}), settings={FAST!r}) as server
     print(server.pid, flush=True)
     sys.stdin.read()
 """
-    program = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    program = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert program.stdout
     return program, int(program.stdout.readline())
 

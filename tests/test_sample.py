@@ -33,9 +33,7 @@ def test_the_collection_is_large_enough_to_fill_every_screen() -> None:
 
 
 @every_table
-def test_every_row_fills_all_columns_but_what_the_server_makes(
-    table: Table, rows: Callable[[], Rows]
-) -> None:
+def test_every_row_fills_all_columns_but_what_the_server_makes(table: Table, rows: Callable[[], Rows]) -> None:
     number = tables.number_column(table)
     made = MADE_BY_THE_SERVER if number is None else MADE_BY_THE_SERVER | {number.name}
     expected = {column.name for column in tables.stored_columns(table)} - made

@@ -52,8 +52,8 @@ class _Exchange:
                 await self._answer(problem, receive)
                 return
             scope["path"] = canonical_path(scope["path"])
-            if self._method == "HEAD":
-                scope["method"] = "GET"  # uvicorn sends no body for HEAD
+            if self._method == "HEAD":  # answered like GET; the server leaves the body out
+                scope = self._scope = {**scope, "method": "GET"}
             await self._app(scope, receive, self._out)
         except Exception as error:  # noqa: BLE001 - the last catch: whatever went wrong, the client gets our error body
             logbook.crashed(error, self._id)
@@ -66,8 +66,6 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id.encode())]
-        elif self._method == "HEAD":
-            message = {**message, "body": b""}
         await self._send(message)
 
     async def _answer(self, problem: Problem, receive: Receive) -> None:

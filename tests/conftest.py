@@ -1,0 +1,105 @@
+"""Fixtures: one Postgres for the whole run, one database and service for most tests, fresh ones where it matters."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from harness import Api, Person, at, run_sql, served, settings_for
+from retrobus import migrate
+from retrobus.embedded import embedded_postgres
+
+T = TypeVar("T")
+CLEAN = ("SET session_replication_role = replica", "DELETE FROM event", "DELETE FROM vehicle", "DELETE FROM member",
+         "DELETE FROM deletion", "DELETE FROM idempotency", "DELETE FROM conflict")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Postgres that tests may fill: TEST_DATABASE_URL if set, else an embedded one."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with embedded_postgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off"}) as postgres:
+        yield postgres.url()
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """Name of a migrated, empty database that others are copied from."""
+    name = f"retrobus_template_{os.getpid()}"
+    run_sql(server, f"CREATE DATABASE {name}")
+    migrate.upgrade(at(server, name))
+    yield name
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(server: str, template: str) -> Iterator[str]:
+    """URL of a migrated, empty database that is this test's own."""
+    name = f"retrobus_test_{os.urandom(5).hex()}"
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield at(server, name)
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def shared_api(server: str, template: str) -> Iterator[Api]:
+    """The service that most tests share; use `api`, which empties its tables first."""
+    name = f"retrobus_shared_{os.getpid()}"
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    url = at(server, name)
+    with served(settings_for(url), url) as api:
+        yield api
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def api(shared_api: Api) -> Api:
+    """The service in strict mode on empty tables."""
+    shared_api.cookies.clear()
+    shared_api.sql(*CLEAN)
+    return shared_api
+
+
+@pytest.fixture
+def fresh_api(database: str) -> Iterator[Api]:
+    """A service and database of this test's own, for tests that leave traces in the process (throttle, pool)."""
+    with served(settings_for(database), database) as api:
+        yield api
+
+
+@pytest.fixture
+def admin(api: Api) -> Person:
+    """An ADMIN of `api`."""
+    return api.person("ADMIN")
+
+
+@pytest.fixture
+def manager(api: Api) -> Person:
+    """A BUREAU member of `api`."""
+    return api.person("BUREAU")
+
+
+@pytest.fixture
+def member(api: Api) -> Person:
+    """An ordinary member of `api`."""
+    return api.person("MEMBER")
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, T]], T]:
+    """Runs a coroutine to its end."""
+    return asyncio.run
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reads the settings of the person who runs it."""
+    for name in ("DATABASE_URL", "JWT_SECRET", "APP_ENV", "PORT", "HOST", "BACKUPS_DIR", "LOG_FORMAT", "LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
