@@ -250,6 +250,18 @@ BEGIN
 END $$
     """,
     r"""
+CREATE FUNCTION retrobus_open(caller text, epoch integer) RETURNS void LANGUAGE plpgsql AS $$
+-- Begins a write of the service: proves that the caller still has access, notes who writes for the tombstones.
+BEGIN
+  IF caller IS NOT NULL AND NOT EXISTS (
+    SELECT FROM member WHERE id = caller AND token_epoch = epoch AND status = 'active'
+  ) THEN
+    RAISE EXCEPTION 'no access' USING ERRCODE = 'RB401';
+  END IF;
+  PERFORM set_config('retrobus.actor', coalesce(caller, ''), true), set_config('retrobus.cause', 'api', true);
+END $$
+    """,
+    r"""
 CREATE FUNCTION vehicle_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
 -- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
 BEGIN
@@ -545,6 +557,7 @@ DOWNGRADE = [
         for table in ("vehicle", "event", "member")
         for name in ("stamp", "bury", "announce")
     ),
+    "DROP FUNCTION retrobus_open(text, integer)",
     "DROP FUNCTION retrobus_bury(text, text)",
     "DROP FUNCTION retrobus_lock_key(text, text)",
 ]

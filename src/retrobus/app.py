@@ -18,6 +18,7 @@ from retrobus import logbook, migrate
 from retrobus.api import auth, events, health, members, public, vehicles
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
+from retrobus.dispatch import Dispatch
 from retrobus.edge import Edge, problem_headers
 from retrobus.metrics import Metrics
 from retrobus.problems import Problem, answer, from_store
@@ -57,14 +58,15 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     app.state.stopping = False
     app.state.metrics_token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
-    for module in (vehicles, events, public, auth, members, health):
-        app.include_router(module.router)
+    routers = [module.router for module in (vehicles, events, public, auth, members, health)]
+    for router in routers:
+        app.include_router(router)
     _add_docs(app)
     for kind in (Problem, StoreError, HTTPException):
         app.add_exception_handler(kind, _refuse)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # the framework's documented way
     return CORSMiddleware(
-        Edge(app, metrics),
+        Edge(Dispatch(app, routers, _refuse), metrics),
         allow_origins=list(settings.cors_origins),
         allow_credentials=True,
         allow_methods=METHODS,

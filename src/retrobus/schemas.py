@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from unicodedata import normalize
 
@@ -69,8 +70,13 @@ def _empty_is_null(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _no_json_is_null(value: object) -> object:
+    """Nothing, also as clients write it when they put null into a JSON string."""
+    return None if isinstance(value, str) and value.strip() in {"", "null"} else value
+
+
 def _null_is_empty(value: object) -> object:
-    return [] if value is None or value == "" else value
+    return [] if _no_json_is_null(value) is None else value
 
 
 def moment_of(value: object) -> datetime:
@@ -274,7 +280,7 @@ class EventChange(Wire):
     child_price: Annotated[Money | None, _NULLABLE] = None
     vehicle_id: Annotated[Parc | None, _NULLABLE] = None
     status: Literal["DRAFT", "PUBLISHED", "ARCHIVED"] = "DRAFT"
-    extras: Annotated[Extras | None, _NULLABLE] = None
+    extras: Annotated[Extras | None, BeforeValidator(_no_json_is_null)] = None
     max_participants: Annotated[Participants | None, _NULLABLE] = None
 
 
@@ -383,6 +389,7 @@ class PasswordChange(Wire):
     new_password: Password
 
 
+@lru_cache
 def known_names(table: Table) -> frozenset[str]:
     """Every wire name of a table's row, read-only ones included."""
     return frozenset(camel(column.name) for column in wire_columns(table))

@@ -1,14 +1,18 @@
 """Every environment variable of the service, read once and checked at start."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from retrobus.database_url import normalized
 
 DEV_ORIGINS = "http://localhost:5173,http://localhost:3000,http://127.0.0.1:5173,http://127.0.0.1:3000"
 Words = Annotated[tuple[str, ...], NoDecode]
+SHORTEST_SECRET, SHORTEST_TOKEN = 32, 16
 
 
 class Settings(BaseSettings):
@@ -23,7 +27,7 @@ class Settings(BaseSettings):
     )
 
     app_env: Literal["development", "production", "test"] = Field(
-        "production", description="development, production or test; production refuses weak secrets."
+        "production", description="development, production or test; `retrobus dev` refuses production."
     )
     database_url: SecretStr | None = Field(
         None,
@@ -83,20 +87,20 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="console or json.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows every read.")
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
-        return _split(value)
+    def _without_blanks(cls, value: object) -> object:
+        return value.strip() if isinstance(value, str) else value
 
-    @field_validator("jwt_previous_secrets", mode="before")
+    @field_validator("cors_origins", "jwt_previous_secrets", mode="before")
     @classmethod
-    def _split_secrets(cls, value: object) -> object:
-        return _split(value)
+    def _split(cls, value: object) -> object:
+        return _words(value) if isinstance(value, str) else value
 
     @field_validator("log_level", "log_format", "app_env", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
-        return value.strip().lower() if isinstance(value, str) else value
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod
@@ -104,35 +108,44 @@ class Settings(BaseSettings):
         for origin in origins:
             parts = urlsplit(origin)
             if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
-                raise ValueError("each origin is scheme://host[:port] without a path; * is refused")
+                raise ValueError("chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé")
         return origins
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _only_addresses(cls, proxies: str) -> str:
+        try:
+            for proxy in _words(proxies):
+                ip_network(proxy if proxy != "*" else "0.0.0.0/0")
+        except ValueError:
+            raise ValueError("adresses IP ou réseaux séparés par des virgules attendus, ou *") from None
+        return proxies
 
     @field_validator("database_url")
     @classmethod
     def _a_postgres_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("postgres://", "postgresql://")):
-            raise ValueError("it starts with postgres:// or postgresql://")
-        return url
+        return None if url is None else SecretStr(normalized(url.get_secret_value()))
 
     @field_validator("jwt_secret")
     @classmethod
     def _a_strong_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value().encode()) < 32:
-            raise ValueError("at least 32 bytes: python -c 'import secrets; print(secrets.token_urlsafe(48))'")
+        if secret is not None and not _is_strong(secret):
+            raise ValueError(f"au moins {SHORTEST_SECRET} octets, par exemple ceux de : openssl rand -base64 48")
         return secret
+
+    @field_validator("jwt_previous_secrets")
+    @classmethod
+    def _strong_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(_is_strong(secret) for secret in secrets):
+            raise ValueError(f"chacun d'au moins {SHORTEST_SECRET} octets")
+        return secrets
 
     @field_validator("metrics_token")
     @classmethod
     def _a_long_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and len(token.get_secret_value()) < 16:
-            raise ValueError("at least 16 characters")
+        if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+            raise ValueError(f"au moins {SHORTEST_TOKEN} caractères")
         return token
-
-    @model_validator(mode="after")
-    def _strong_previous_secrets(self) -> "Settings":
-        if any(len(secret.get_secret_value().encode()) < 32 for secret in self.jwt_previous_secrets):
-            raise ValueError("JWT_PREVIOUS_SECRETS: each at least 32 bytes")
-        return self
 
     @property
     def toggles(self) -> dict[str, bool]:
@@ -144,14 +157,29 @@ class Settings(BaseSettings):
         }
 
 
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _is_strong(secret: SecretStr) -> bool:
+    return len(secret.get_secret_value().encode()) >= SHORTEST_SECRET
+
+
+_SENTENCES = {
+    "bool_parsing": "true ou false attendu",
+    "int_parsing": "nombre entier attendu",
+    "float_parsing": "nombre attendu",
+    "literal_error": "valeurs possibles : {expected}",
+    "greater_than_equal": "au moins {ge}",
+    "less_than_equal": "au plus {le}",
+}
 
 
 def complaints(error: ValidationError) -> list[str]:
-    """One sentence per bad variable, without its value."""
+    """One sentence in French per bad variable, without its value."""
     lines = []
     for item in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in item["loc"]).upper() or "configuration"
-        lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+        name, context = str(item["loc"][0]).upper(), item.get("ctx", {})
+        sentence = str(context["error"]) if item["type"] == "value_error" else _SENTENCES.get(item["type"])
+        lines.append(f"{name} : {(sentence or 'valeur refusée').format(**context)}")
     return lines

@@ -6,6 +6,7 @@ import re
 from asyncio import timeout as deadline
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
@@ -144,10 +145,15 @@ async def read_object(request: Request, limit: int | None = None) -> dict[str, A
     return value
 
 
+@lru_cache
+def _aliases(model: type[Wire]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
+
+
 def validated(model: type[W], value: dict[str, Any], table: Table | None = None) -> Row:
     """The fields that the client sent, checked, by column name; 400 if it sent none that we know."""
-    known = {field.alias or name for name, field in model.model_fields.items()}
-    if not (known | (known_names(table) if table is not None else set())) & value.keys():
+    known = _aliases(model)
+    if known.isdisjoint(value) and (table is None or known_names(table).isdisjoint(value)):
         raise Problem("no_known_field", f"Champs possibles : {', '.join(sorted(known))}.")
     try:
         return model.model_validate(value).model_dump(exclude_unset=True)

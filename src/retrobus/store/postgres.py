@@ -52,6 +52,7 @@ RETRIES = 3
 RETRIED = frozenset({"40001", "40P01"})
 WAITED = frozenset({"55P03", "57014", "53300", "53400"})
 REFUSED = frozenset({"25006", "53100", "53200", "58030"})
+NO_ACCESS = "RB401"
 SCHEMA = frozenset({"42P01", "42703", "42883"})
 REFUSALS: tuple[tuple[frozenset[str], Callable[[], StoreError]], ...] = (
     (WAITED | RETRIED, Busy),
@@ -69,6 +70,8 @@ class Written:
     document: Document
     version: int
     at: datetime
+    xid: str | None = None
+    pid: int = 0
 
 
 class OutcomeUnknown(Exception):
@@ -207,19 +210,14 @@ class PostgresStore:
 
     async def _write(self, table: Table, act: Act, caller: Caller | None, once: Once | None) -> Document:
         async def work(connection: Connection) -> Document:
-            await connection.execute("BEGIN")
-            [opening] = await connection.fetch(
-                statements.OPENING, caller.id if caller else "", caller.epoch if caller else 0
-            )
-            if not opening["access"]:
-                raise Unauthenticated
+            await connection.execute(_opening(caller))
             replayed = await _replay(connection, caller, once)
             if replayed is not None:
                 return replayed
             written = await act(connection)
             if once is not None and caller is not None:
                 await _keep(connection, caller, once, written.document)
-            await self._commit(connection, opening, table, written)
+            await self._commit(connection, table, written)
             return written.document
 
         return await self._run(work)
@@ -268,7 +266,7 @@ class PostgresStore:
             raise (Busy if await self._availability.verdict() else Unavailable) from error
         raise translate(error) from error
 
-    async def _commit(self, connection: Connection, opening: Any, table: Table, written: Written) -> None:
+    async def _commit(self, connection: Connection, table: Table, written: Written) -> None:
         """Commits; if the answer does not come, finds out what became of the transaction."""
         connection.warnings.clear()
         commit = asyncio.create_task(connection.execute("COMMIT"))
@@ -284,12 +282,12 @@ class PostgresStore:
             if isinstance(error, asyncpg.PostgresError) and not is_unavailable(error):
                 raise error  # the server said no: deferred constraint, serialization
         connection.terminate()
-        committed = await self._outcome(connection, opening, table, written)
+        committed = await self._outcome(connection, table, written)
         if not committed:
             outcome: Outcome = "unknown" if committed is None else "not_applied"
             raise (Busy(outcome) if self._availability.up else Unavailable(outcome))
 
-    async def _outcome(self, cut: Connection, opening: Any, table: Table, written: Written) -> bool | None:
+    async def _outcome(self, cut: Connection, table: Table, written: Written) -> bool | None:
         """Whether a transaction whose COMMIT was cut off is applied; None if nobody can say."""
         if not self._availability.up:
             return None
@@ -300,13 +298,21 @@ class PostgresStore:
                 await self._availability.verdict()
             return None
         try:
-            if connection.server == cut.server:
-                return await _ask_status(connection, opening)
+            if connection.server == cut.server and written.xid is not None:
+                return await _ask_status(connection, written)
             return await _ask_trace(connection, table, written)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             return None
         finally:
             self._pool.release(connection)
+
+
+def _opening(caller: Caller | None) -> str:
+    """The text that begins a write; the id goes as hexadecimal, which no value of it can escape from."""
+    if caller is None:
+        return statements.OPEN.format(caller="NULL", epoch=0)
+    name = f"convert_from('\\x{caller.id.encode().hex()}', 'UTF8')"
+    return statements.OPEN.format(caller=name, epoch=int(caller.epoch))
 
 
 async def _leave(connection: Connection) -> None:
@@ -319,12 +325,12 @@ async def _leave(connection: Connection) -> None:
         connection.terminate()
 
 
-async def _ask_status(connection: Connection, opening: Any) -> bool | None:
-    [found] = await connection.fetch(statements.XACT_STATUS, opening["xid"])
+async def _ask_status(connection: Connection, written: Written) -> bool | None:
+    [found] = await connection.fetch(statements.XACT_STATUS, written.xid)
     running = found["status"] == "in progress"
     if running:
-        await connection.execute(f"SELECT pg_terminate_backend({int(opening['pid'])}, 1000)")
-        [found] = await connection.fetch(statements.XACT_STATUS, opening["xid"])
+        await connection.execute(f"SELECT pg_terminate_backend({written.pid}, 1000)")
+        [found] = await connection.fetch(statements.XACT_STATUS, written.xid)
     if found["status"] == "committed":
         return None if running and found["replicated"] else True
     return False if found["status"] == "aborted" else None
@@ -348,7 +354,9 @@ async def _fetch(connection: Connection, statement: Statement, named: dict[str, 
 
 def _written(rows: list[Any]) -> Written:
     row = rows[0]
-    return Written(Document(row["json"], row["etag"], row["row_key"]), row["witness"], row["at"])
+    return Written(
+        Document(row["json"], row["etag"], row["row_key"]), row["witness"], row["at"], row["xid"], row["pid"]
+    )
 
 
 async def _locked(connection: Connection, table: Table, key: str, match: Precondition | None) -> tuple[Row, str]:
@@ -424,6 +432,8 @@ def translate(error: Exception) -> Exception:
     if not isinstance(error, asyncpg.PostgresError):
         return _bad_argument(error)
     state, column = error.sqlstate or "", _column(error)
+    if state == NO_ACCESS:
+        return Unauthenticated()
     if state == "23505":
         return Conflict("Cette valeur est déjà prise.", column)
     if state[:2] in {"22", "23"}:

@@ -33,9 +33,8 @@ ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || ver
 
 ACCESS = """SELECT EXISTS (SELECT FROM member WHERE id = $1 AND token_epoch = $2 AND status = 'active')"""
 
-OPENING = """SELECT pg_current_xact_id()::text AS xid, pg_backend_pid() AS pid,
-  set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true),
-  $1 = '' OR EXISTS (SELECT FROM member WHERE id = $1 AND token_epoch = $2 AND status = 'active') AS access"""
+OPEN = "BEGIN; SELECT retrobus_open({caller}, {epoch})"
+"""Begins a write in one round trip: it fails with `RB401` if the caller has no access."""
 
 ONCE_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 
@@ -85,6 +84,12 @@ def _view(table: Table, view: View) -> ColumnElement[Any]:
 def _answer(table: Table, view: View = "one") -> list[ColumnElement[Any]]:
     """What a verb on one row gives back."""
     return [_view(table, view), literal_column(ETAG).label("etag"), key_column(table).label("row_key")]
+
+
+def _witness(version: str = "version", at: str = "updated_at") -> list[ColumnElement[Any]]:
+    """By what a write can be recognised if its COMMIT is cut off."""
+    known = {"witness": version, "at": at, "xid": "pg_current_xact_id()::text", "pid": "pg_backend_pid()"}
+    return [literal_column(sql).label(name) for name, sql in known.items()]
 
 
 def _condition(table: Table, index: int, shape: tuple[str, str, bool]) -> ColumnElement[bool]:
@@ -157,33 +162,25 @@ def lock(table: Table, *, by_number: bool) -> Statement:
 def add(table: Table, names: frozenset[str]) -> Statement:
     """Inserts one row."""
     values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
-    witness: list[ColumnElement[Any]] = [
-        literal_column("version").label("witness"),
-        literal_column("updated_at").label("at"),
-    ]
-    return _compiled(insert(table).values(values).returning(*_answer(table), *witness))
+    return _compiled(insert(table).values(values).returning(*_answer(table), *_witness()))
 
 
 @lru_cache(maxsize=256)
 def change(table: Table, names: frozenset[str]) -> Statement:
     """Updates one row that is locked already."""
     values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
-    witness: list[ColumnElement[Any]] = [
-        literal_column("version").label("witness"),
-        literal_column("updated_at").label("at"),
-    ]
     changed = update(table).where(_addressed(table)).values(values)
-    return _compiled(changed.returning(*_answer(table), *witness))
+    return _compiled(changed.returning(*_answer(table), *_witness()))
 
 
 @lru_cache(maxsize=16)
 def remove(table: Table) -> Statement:
     """Deletes one row; its tombstone's version is the last one drawn."""
-    witness: list[ColumnElement[Any]] = [
-        literal_column("currval('row_version')").label("witness"),
-        literal_column("now()::timestamptz(3)").label("at"),
-    ]
-    return _compiled(delete(table).where(_addressed(table)).returning(*_answer(table), *witness))
+    return _compiled(
+        delete(table)
+        .where(_addressed(table))
+        .returning(*_answer(table), *_witness("currval('row_version')", "now()::timestamptz(3)"))
+    )
 
 
 @lru_cache(maxsize=16)
