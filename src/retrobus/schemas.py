@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 from unicodedata import normalize
@@ -25,7 +25,8 @@ from retrobus.wire import camel, wire_columns
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,3})?")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -99,11 +100,11 @@ def _number(value: object) -> Decimal:
     """A finite number; clients also send it as text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError("nombre attendu")
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise ValueError("nombre attendu") from None
-    if not number.is_finite() or abs(number) > 10**15:
+    text = str(value).strip()
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("nombre attendu")
+    number = Decimal(text)
+    if abs(number) > 10**15:
         raise ValueError("nombre hors des limites")
     return number
 
@@ -216,6 +217,7 @@ def _schema(**schema: Any) -> WithJsonSchema:
 _DATE_SCHEMA = _schema(type="string", format="date-time", examples=["2025-09-20T14:00:00.000Z", "2025-09-20"])
 _MONEY_SCHEMA = _schema(type="number", minimum=0, maximum=tables.MONEY_MAX, multipleOf=0.01)
 Short = Annotated[str, StringConstraints(max_length=tables.SHORT), _LINE]
+Trimmed = Annotated[str, StringConstraints(max_length=tables.SHORT), BeforeValidator(_trimmed), _LINE]
 Title = Annotated[str, StringConstraints(max_length=tables.TITLE, min_length=1), BeforeValidator(_trimmed), _LINE]
 Long = Annotated[str, StringConstraints(max_length=tables.LONG), BeforeValidator(_lines)]
 Url = Annotated[str, StringConstraints(max_length=tables.URL), AfterValidator(_url), _LINE]
@@ -345,7 +347,7 @@ class MemberChange(OwnChange):
     last_name: Short = ""
     email: Email = ""
     member_number: Annotated[Short | None, _NULLABLE] = None
-    matricule: Annotated[Short | None, BeforeValidator(_trimmed), _NULLABLE] = None
+    matricule: Annotated[Trimmed | None, _NULLABLE] = None
     membership_type: Literal["STANDARD", "FAMILY", "STUDENT", "HONORARY", "LIFETIME", "BIENFAITEUR"] = "STANDARD"
     membership_status: Literal["PENDING", "ACTIVE", "EXPIRED", "SUSPENDED", "CANCELLED"] = "PENDING"
     membership_start_date: Annotated[Moment | None, _NULLABLE] = None
