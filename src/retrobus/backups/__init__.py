@@ -1,0 +1,1 @@
+"""Backups: what is kept on disk, how it is read back, and how it returns to Postgres."""

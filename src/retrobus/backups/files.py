@@ -1,0 +1,198 @@
+"""Files that are whole or absent, private to their owner, and never reached through a link."""
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import BinaryIO
+
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.tmp")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# A FIFO would block the open for ever without O_NONBLOCK.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Refused(Exception):
+    """A file that we do not read: a link, no plain file, or larger than allowed."""
+
+
+class Locked(Exception):
+    """Another process holds the lock."""
+
+
+def write_atomically(folder: Path, name: str, chunks: Iterable[bytes]) -> None:
+    """Replaces the file: whatever fails or dies, it holds either all of the old bytes or all of the new."""
+    private_folder(folder)
+    temporary = _temporary(name)
+    try:
+        with new_file(folder, temporary) as file:
+            file.writelines(chunks)
+        with _opened(folder) as place:
+            os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+            os.fsync(place)
+    except BaseException:
+        (folder / temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_file(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """A new file to fill, readable by its owner alone, on the disk when the block ends; an existing one is an error."""
+    _check(name)
+    with _opened(folder) as place:
+        descriptor = os.open(name, _NEW, 0o600, dir_fd=place)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def new_folder(folder: Path, name: str) -> Iterator[Path]:
+    """A folder to fill; it appears under its name with all its content when the block ends well, else not at all."""
+    _check(name)
+    private_folder(folder)
+    temporary = folder / _temporary(name)
+    temporary.mkdir(mode=0o700)
+    try:
+        yield temporary
+        with _opened(temporary) as place:
+            os.fsync(place)
+        temporary.rename(folder / name)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync(folder)
+
+
+def open_file(folder: Path, *names: str) -> BinaryIO:
+    """A plain file, each step opened relative to the one before; Refused for anything but folders and a plain file."""
+    *steps, name = names
+    with _opened(folder) as place:
+        return _open_below(place, steps, name)
+
+
+def _open_below(place: int, steps: list[str], name: str) -> BinaryIO:
+    try:
+        if steps:
+            _check(steps[0])
+            below = os.open(steps[0], _FOLDER | os.O_NOFOLLOW, dir_fd=place)
+            try:
+                return _open_below(below, steps[1:], name)
+            finally:
+                os.close(below)
+        _check(name)
+        descriptor = os.open(name, _READ, dir_fd=place)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO}:
+            raise Refused(f"{steps[0] if steps else name} n'est ni un fichier ni un dossier ordinaire") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Refused(f"{name} n'est pas un fichier ordinaire")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_capped(folder: Path, name: str, limit: int) -> bytes:
+    """The whole file; Refused when it holds more than `limit` bytes, FileNotFoundError when there is none."""
+    with open_file(folder, *name.split("/")) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise Refused(f"{name} dépasse {limit} octets")
+    return content
+
+
+def private_folder(folder: Path) -> None:
+    """Makes the folder if it is missing, and closes it to everybody but its owner."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+        folder.chmod(0o700)
+
+
+@contextmanager
+def locked(folder: Path, name: str, *, wait: bool = False) -> Iterator[None]:
+    """Holds the lock file of this name, until the block or the process ends; Locked unless it is worth waiting for."""
+    private_folder(folder)
+    with _opened(folder) as place:
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=place)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    except BlockingIOError as error:
+        raise Locked(name) from error
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, pattern: str = "*") -> list[str]:
+    """Removes what writes of names like `pattern` left behind when they were killed; call it under their lock."""
+    swept = []
+    for entry in _entries(folder):
+        found = _LEFTOVER.fullmatch(entry)
+        if found and fnmatchcase(found["name"], pattern):
+            _remove(folder / entry)
+            swept.append(entry)
+    return swept
+
+
+def discard(folder: Path, name: str) -> None:
+    """Removes a file or folder in one step for everybody who looks; what a kill leaves over is swept later."""
+    _check(name)
+    temporary = folder / _temporary(name)
+    (folder / name).rename(temporary)
+    _sync(folder)
+    _remove(temporary)
+
+
+def set_aside(folder: Path, name: str) -> str:
+    """Renames a damaged file to `<name>.corrupt-<timestamp>`, for a person to look at; gives the new name."""
+    _check(name)
+    aside = f"{name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    (folder / name).rename(folder / aside)
+    _sync(folder)
+    return aside
+
+
+def _temporary(name: str) -> str:
+    return f".{name}.{secrets.token_hex(6)}.tmp"
+
+
+def _check(name: str) -> None:
+    if name in {"", ".", ".."} or "/" in name or "\x00" in name:
+        raise Refused("nom de fichier attendu, sans chemin")
+
+
+def _entries(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _sync(folder: Path) -> None:
+    with _opened(folder) as place:
+        os.fsync(place)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
