@@ -31,6 +31,7 @@ SHORT, TITLE, LONG, URL, KEY, PARC = 200, 300, 20_000, 2_000, 100, 50
 JSON_BYTES, GALLERY_ENTRIES, PERMISSIONS = 65_536, 100, 100
 MONEY_MAX, FUEL_MAX, MILEAGE_MAX, PARTICIPANTS_MAX = 1_000_000, 100, 100_000_000, 1_000_000
 FIRST_YEAR, LAST_YEAR = 1800, 2200
+NUMBER_MAX = 2**31 - 1
 
 EVENT_STATUSES = ("DRAFT", "PUBLISHED", "ARCHIVED")
 MEMBERSHIP_TYPES = ("STANDARD", "FAMILY", "STUDENT", "HONORARY", "LIFETIME", "BIENFAITEUR")
@@ -321,6 +322,13 @@ def number_column(table: Table) -> Column[Any] | None:
     """The numeric column that addresses a row when no key matches, if the table has one."""
     name = table.info.get("number")
     return None if name is None else table.c[name]
+
+
+def number_in(table: Table, key: str) -> int | None:
+    """The key read as the table's number; None if the table has none or the key cannot be one."""
+    if number_column(table) is None or not (key.isascii() and key.isdigit() and len(key) <= len(str(NUMBER_MAX))):
+        return None
+    return int(key) if int(key) <= NUMBER_MAX else None
 
 
 def order_of(table: Table) -> tuple[tuple[Column[Any], bool], ...]:

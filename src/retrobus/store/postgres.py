@@ -40,7 +40,7 @@ from retrobus.store.contract import (
 )
 from retrobus.store.pool import Connection, PoolExhausted
 from retrobus.store.statements import Statement, shape_of
-from retrobus.tables import key_column, number_column, order_of
+from retrobus.tables import key_column, number_in, order_of
 from retrobus.wire import View, camel
 
 T = TypeVar("T")
@@ -60,7 +60,6 @@ REFUSALS: tuple[tuple[frozenset[str], Callable[[], StoreError]], ...] = (
     (SCHEMA, SchemaOutdated),
 )
 REPLICATION_CANCELLED = "01000"
-LARGEST_NUMBER = 2**31 - 1
 
 
 @dataclass(slots=True)
@@ -111,9 +110,10 @@ class PostgresStore:
     ) -> Document:
         """The row by key, else by number."""
         named = _named(filters, caller)
-        for by_number, address in _addresses(table, key):
+        for address in _addresses(table, key):
+            by_number = "row_number" in address
             statement = statements.get(table, view, shape_of(filters), by_number=by_number, access=caller is not None)
-            rows = await self._read(statement, named | {"address": address}, caller)
+            rows = await self._read(statement, named | address, caller)
             if rows:
                 return Document(rows[0]["json"], rows[0]["etag"], rows[0]["row_key"])
         raise NotFound
@@ -144,11 +144,11 @@ class PostgresStore:
             changes = {name: value for name, value in change(dict(row)).items() if row[name] != value}
             if not changes:
                 statement = statements.get(table, "one", (), by_number=False, access=False)
-                same = (await _fetch(connection, statement, {"address": address}))[0]
+                same = (await _fetch(connection, statement, {"row_key": address}))[0]
                 return Written(Document(same["json"], etag, address), row["version"], row["updated_at"])
             await _keep_one(connection, table, row, row | changes)
             statement = statements.change(table, frozenset(changes))
-            return _written(await _fetch(connection, statement, changes | {"address": address}))
+            return _written(await _fetch(connection, statement, changes | {"row_key": address}))
 
         return await self._write(table, act, caller, once)
 
@@ -167,14 +167,14 @@ class PostgresStore:
 
         async def act(connection: Connection) -> Written:
             address = key
-            rows = [] if look else await _fetch(connection, statements.remove(table), {"address": key})
+            rows = [] if look else await _fetch(connection, statements.remove(table), {"row_key": key})
             if not rows:
                 row, _ = await _locked(connection, table, key, match)
                 if check is not None:
                     check(dict(row))
                 await _keep_one(connection, table, row, None)
                 address = row[key_column(table).name]
-                rows = await _fetch(connection, statements.remove(table), {"address": address})
+                rows = await _fetch(connection, statements.remove(table), {"row_key": address})
             return _written(rows)
 
         return await self._write(table, act, caller, once)
@@ -339,7 +339,7 @@ async def _ask_status(connection: Connection, written: Written) -> bool | None:
 async def _ask_trace(connection: Connection, table: Table, written: Written) -> bool | None:
     """After a crash or a failover transaction ids lie: the row's version, drawn once only, tells."""
     statement = statements.trace(table)
-    last = await connection.fetchrow(statement.sql, *statement.values({"address": written.document.key}))
+    last = await connection.fetchrow(statement.sql, *statement.values({"row_key": written.document.key}))
     if last is None or last["version"] < written.version:
         return False
     if last["version"] == written.version and last["at"] == written.at:
@@ -360,8 +360,8 @@ def _written(rows: list[Any]) -> Written:
 
 
 async def _locked(connection: Connection, table: Table, key: str, match: Precondition | None) -> tuple[Row, str]:
-    for by_number, address in _addresses(table, key):
-        rows = await _fetch(connection, statements.lock(table, by_number=by_number), {"address": address})
+    for address in _addresses(table, key):
+        rows = await _fetch(connection, statements.lock(table, by_number="row_number" in address), address)
         if rows:
             row = dict(rows[0])
             etag: str = row.pop("etag")
@@ -377,7 +377,7 @@ async def _keep_one(connection: Connection, table: Table, before: Row, after: Ro
     if rule is None or not _has(before, rule) or (after is not None and _has(after, rule)):
         return
     await connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:keep_one'))")
-    rows = await _fetch(connection, statements.another(table), {"address": before[key_column(table).name]})
+    rows = await _fetch(connection, statements.another(table), {"row_key": before[key_column(table).name]})
     if not rows[0][0]:
         raise Conflict("Le dernier administrateur actif ne peut être ni supprimé ni rétrogradé.", "role")
 
@@ -407,12 +407,10 @@ async def _keep(connection: Connection, caller: Caller, once: Once, document: Do
     await connection.execute(statements.ONCE_KEEP, *scope, once.fingerprint, *answer)
 
 
-def _addresses(table: Table, key: str) -> list[tuple[bool, Any]]:
+def _addresses(table: Table, key: str) -> list[dict[str, Any]]:
     """The ways to read a key: as the key, then as a number where the table has one."""
-    ways: list[tuple[bool, Any]] = [(False, key)]
-    if number_column(table) is not None and key.isascii() and key.isdigit() and int(key) <= LARGEST_NUMBER:
-        ways.append((True, int(key)))
-    return ways
+    number = number_in(table, key)
+    return [{"row_key": key}] if number is None else [{"row_key": key}, {"row_key": key, "row_number": number}]
 
 
 def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
     Boolean,
     ColumnElement,
     Dialect,
@@ -144,11 +145,21 @@ def get(
     return _compiled(select(*columns).select_from(table).where(_addressed(table, by_number=by_number), *conditions))
 
 
+def _row_key(table: Table) -> BindParameter[Any]:
+    """The key that the client named; no column has this name, so no value that is written can take its place."""
+    return bindparam("row_key", type_=key_column(table).type)
+
+
 def _addressed(table: Table, *, by_number: bool = False) -> ColumnElement[bool]:
-    column = number_column(table) if by_number else key_column(table)
-    if column is None:
+    """The row with this key, or the row with this number if no row has the key."""
+    number = number_column(table)
+    if not by_number:
+        return key_column(table) == _row_key(table)
+    if number is None:
         raise ValueError(f"{table.name} has no number")
-    return column == bindparam("address", type_=column.type)
+    named = table.alias("named")
+    taken: Select[Any] = select(literal_column("1")).where(named.c[key_column(table).name] == _row_key(table))
+    return and_(number == bindparam("row_number", type_=number.type), ~taken.exists())
 
 
 @lru_cache(maxsize=16)
@@ -187,7 +198,7 @@ def remove(table: Table) -> Statement:
 def another(table: Table) -> Statement:
     """Whether a row other than this one keeps the table's `keep_one` rule."""
     rule = [table.c[name] == literal_column(f"'{value}'") for name, value in table.info["keep_one"].items()]
-    other: Select[Any] = select(literal_column("1")).where(key_column(table) != bindparam("address"), *rule)
+    other: Select[Any] = select(literal_column("1")).where(key_column(table) != _row_key(table), *rule)
     return _compiled(select(other.exists()))
 
 
@@ -195,10 +206,9 @@ def another(table: Table) -> Statement:
 def trace(table: Table) -> Statement:
     """The latest version of a key, living or dead, and its time: what became of a write."""
     resource = table.info["resource"]
-    address = bindparam("address", type_=key_column(table).type)
-    living = select(table.c.version, table.c.updated_at.label("at")).where(key_column(table) == address)
+    living = select(table.c.version, table.c.updated_at.label("at")).where(_addressed(table))
     dead = select(deletion.c.version, deletion.c.deleted_at.label("at")).where(
-        deletion.c.resource == literal_column(f"'{resource}'"), deletion.c.key == address
+        deletion.c.resource == literal_column(f"'{resource}'"), deletion.c.key == _row_key(table)
     )
     both = living.union_all(dead).subquery()
     return _compiled(select(both.c.version, both.c.at).order_by(both.c.version.desc()).limit(literal_column("1")))
