@@ -214,7 +214,7 @@ def query_of(request: Request, *names: str) -> dict[str, str]:
 def page_query(table: Table, values: dict[str, str], *, view: View, filters: list[Filter]) -> Query:
     """A list's question, with `limit` and `cursor` read from the query parameters."""
     limit = values.get("limit", str(PAGE))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE):
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(PAGE)) and 1 <= int(limit) <= PAGE):
         raise invalid(("limit", f"un entier de 1 à {PAGE}"))
     after = _cursor_values(table, values["cursor"]) if "cursor" in values else None
     return Query(view, tuple(filters), after, int(limit))
@@ -231,9 +231,11 @@ def _cursor_values(table: Table, cursor: str) -> tuple[Any, ...]:
 
 
 def _cursor_text(value: object) -> str:
-    if not isinstance(value, str):
+    """A text as it stands in a row, whatever SQL wrote there; not what no row could hold."""
+    if not isinstance(value, str) or "\0" in value:
         raise TypeError
-    return str(one_line(value))
+    value.encode()
+    return value
 
 
 def one_of(values: dict[str, str], name: str, allowed: tuple[str, ...]) -> list[Filter]:
