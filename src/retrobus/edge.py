@@ -89,19 +89,22 @@ def _request_id(scope: Scope) -> str:
 
 
 def _refusal(scope: Scope) -> Problem | None:
-    """What no route could answer rightly: too many headers, or a path that is not text."""
+    """What no route could answer rightly: too many headers, or an address that is not text."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         return Problem("headers_too_large", f"Au plus {MAX_HEADER_BYTES} octets d'en-têtes.")
-    raw: bytes = scope.get("raw_path") or b""
-    if b"%" in raw or not raw.isascii():
-        try:
-            path = unquote_to_bytes(raw).decode("utf-8")
-        except UnicodeDecodeError:
-            return Problem("bad_request", "L'adresse n'est pas en UTF-8.")
-        if any(character < " " or character == "\x7f" for character in path):
-            return Problem("bad_request", "L'adresse contient un caractère de contrôle.")
+    try:
+        path = _decoded(scope.get("raw_path") or b"")
+        _decoded(scope["query_string"])
+    except UnicodeDecodeError:
+        return Problem("bad_request", "L'adresse n'est pas en UTF-8.")
+    if any(character < " " or character == "\x7f" for character in path):
+        return Problem("bad_request", "L'adresse contient un caractère de contrôle.")
     return None
+
+
+def _decoded(raw: bytes) -> str:
+    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode()
 
 
 def canonical_path(path: str) -> str:

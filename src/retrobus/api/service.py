@@ -5,10 +5,11 @@ import json
 import re
 from asyncio import timeout as deadline
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request, Response
 from pydantic import ValidationError
@@ -180,7 +181,7 @@ def once(request: Request) -> Once | None:
         raise invalid(("Idempotency-Key", "1 à 200 caractères ASCII sans espace"))
     fingerprint = getattr(request.state, "fingerprint", b"")
     match = request.headers.get("if-match", "").encode()
-    return Once(key, request.method, request.url.path, hashlib.sha256(fingerprint + match).digest())
+    return Once(key, request.method, request.scope["path"], hashlib.sha256(fingerprint + match).digest())
 
 
 def precondition(request: Request) -> Precondition | None:
@@ -221,13 +222,13 @@ def page_query(table: Table, values: dict[str, str], *, view: View, filters: lis
 
 
 def _cursor_values(table: Table, cursor: str) -> tuple[Any, ...]:
-    try:
-        values = json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-        columns = [column for column, _ in order_of(table)]
-        pairs = list(zip(columns, values, strict=True))
-        return tuple(moment_of(v) if isinstance(c.type, Moment) else _cursor_text(v) for c, v in pairs)
-    except (ValueError, TypeError, RecursionError):
-        raise invalid(("cursor", "curseur inconnu : reprenez celui de nextCursor")) from None
+    columns = [column for column, _ in order_of(table)]
+    with suppress(ValueError, TypeError, RecursionError):
+        match json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))):
+            case [*values] if len(values) == len(columns):
+                pairs = zip(columns, values, strict=True)
+                return tuple(moment_of(v) if isinstance(c.type, Moment) else _cursor_text(v) for c, v in pairs)
+    raise invalid(("cursor", "curseur inconnu : reprenez celui de nextCursor"))
 
 
 def _cursor_text(value: object) -> str:
@@ -295,9 +296,9 @@ def listed(page: Page, request: Request, name: str | None = None) -> Response:
     cursor = None
     if page.next is not None:
         cursor = urlsafe_b64encode(json.dumps(page.next).encode()).decode().rstrip("=")
-        others = [(k, v) for k, v in parse_qsl(request.scope["query_string"].decode()) if k != "cursor"]
-        query = "&".join(f"{quote(k)}={quote(v)}" for k, v in [*others, ("cursor", cursor)])
-        headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+        asked = parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True)
+        query = urlencode([*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)])
+        headers["Link"] = f'<{quote(request.scope["path"])}?{query}>; rel="next"'
     rows = ",".join(page.documents)
     body = f"[{rows}]" if name is None else f'{{"{name}":[{rows}],"nextCursor":{json.dumps(cursor)}}}'
     return Response(body, 200, headers, "application/json")
