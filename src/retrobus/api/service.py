@@ -107,7 +107,7 @@ def is_admin(who: Caller) -> bool:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, refused while reading once it is longer than the limit or late."""
+    """The body, refused while reading once it is longer than the limit or late; `once` compares it by its hash."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
         raise _too_large(limit)
@@ -120,6 +120,7 @@ async def read_body(request: Request, limit: int) -> bytes:
                     raise _too_large(limit)
     except TimeoutError:
         raise Problem("body_timeout", headers={"Connection": "close"}) from None
+    request.state.fingerprint = hashlib.sha256(body).digest()
     return bytes(body)
 
 
@@ -142,7 +143,6 @@ async def read_object(request: Request, limit: int | None = None) -> dict[str, A
         raise Problem("malformed_json", f"{error}.") from error
     if not isinstance(value, dict):
         raise Problem("malformed_json", "Objet JSON attendu : {…}.")
-    request.state.fingerprint = hashlib.sha256(body).digest()
     return value
 
 
