@@ -7,7 +7,7 @@ import pytest
 
 from builders import an_event
 from harness import Api, Person
-from rows import create, read, refused_fields
+from rows import create, refused_fields
 
 SLUG = "Sortie_2026.05~a-b"
 
