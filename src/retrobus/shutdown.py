@@ -20,8 +20,8 @@ def notice(tell: Callable[[], None]) -> Iterator[None]:
     loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        tell()
         signal.signal(signal.SIGTERM, before)  # a second signal does not wait any more
+        loop.call_soon_threadsafe(tell)  # not here: a signal may interrupt the writing of a log line
         if callable(before):
             loop.call_soon_threadsafe(loop.call_later, NOTICE, before, number, frame)
 

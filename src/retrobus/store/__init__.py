@@ -48,7 +48,7 @@ async def open_store(settings: Settings, watcher: Watcher) -> AsyncIterator[Open
 
     pool = Pool(opener, settings.database_pool_size)
     availability = Availability(pool, opener, settings.database_timeout, watcher)
-    store = PostgresStore(availability)
+    store = PostgresStore(availability, opener)
     if not await availability.verdict():
         watcher.lost(availability.reason)
     tasks = [asyncio.create_task(availability.watch()), asyncio.create_task(_prune(store))]

@@ -2,29 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 import asyncpg
 
 from retrobus.store.contract import Unavailable
-from retrobus.store.pool import Connection, Pool
+from retrobus.store.pool import Opener, Pool
 
 PATIENCE = 0.35
 """Part of DATABASE_TIMEOUT after which a silent statement makes us ask on a fresh connection."""
 
-PROBE_INTERVAL = 0.4
+ANSWER = 0.55
+"""Part of DATABASE_TIMEOUT within which that connection must answer; half of it while Postgres is away."""
+
+PROBE_INTERVAL = 0.3
 """Seconds between two attempts to reach a Postgres that is away."""
 
-AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
-"""Shutting down, crashed, starting up, idle session ended, no connection slot left."""
+AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "3D000"})
+"""Shutting down, crashed, starting up, idle session ended, no connection slot left, database gone."""
+
+AWAY_CLASSES = frozenset({"08", "28"})
+"""Connection lost, connection refused for what we said of ourselves."""
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that Postgres could not be asked, rather than that it said no."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        return state in AWAY_STATES or state.startswith("08")
+        return state in AWAY_STATES or state[:2] in AWAY_CLASSES
     if isinstance(error, asyncpg.InterfaceError):
         return "clos" in str(error)  # "connection is closed", "the underlying connection is closed"
     return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError | EOFError)
@@ -46,21 +52,19 @@ class Availability:
     Promise: the loss of Postgres is noticed within `timeout` seconds, its return within one second.
     """
 
-    def __init__(
-        self, pool: Pool, opener: Callable[[], Awaitable[Connection]], timeout: float, watcher: Watcher
-    ) -> None:
+    def __init__(self, pool: Pool, opener: Opener, timeout: float, watcher: Watcher) -> None:
         self.pool = pool
+        self.timeout = timeout
         self.up = False
         self.since = time.time()
         self.reason = ""
         self._open = opener
         self._patience = timeout * PATIENCE
-        self._probe_timeout = timeout * (0.9 - PATIENCE)
+        self._answer_limit = timeout * ANSWER
         self._watcher = watcher
         self._running: dict[object, float] = {}
         self._asking: asyncio.Task[bool] | None = None
-        self._cleanups: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
+        self._asked_at = 0.0
 
     def enter(self) -> object:
         """Notes that a statement starts; Unavailable at once while Postgres is known to be away."""
@@ -81,41 +85,37 @@ class Availability:
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> bool:
+        self._asked_at = time.monotonic()
         alive = await self._probe()
+        self._answer_limit = self.timeout * (ANSWER if alive else ANSWER / 2)
         if alive and not self.up:
             self.up, self.since = True, time.time()
             self._watcher.found()
         elif not alive and self.up:
             self.up, self.since = False, time.time()
             self.pool.drop()
-            self._wake.set()
             self._watcher.lost(self.reason)
         return alive
 
     async def _probe(self) -> bool:
+        """Whether the attempt succeeds in time; a connection that hangs in closing is not waited for."""
         attempt = asyncio.create_task(self._attempt())
-        await asyncio.wait({attempt}, timeout=self._probe_timeout)
-        if not attempt.done():
-            attempt.cancel()
-            cleanup = asyncio.create_task(_swallow(attempt))  # closing a hung connection may take as long as it likes
-            self._cleanups.add(cleanup)
-            cleanup.add_done_callback(self._cleanups.discard)
-            self.reason = "timeout"
-            return False
-        return attempt.result()
+        done, _ = await asyncio.wait({attempt}, timeout=self._answer_limit)
+        if done:
+            return attempt.result()
+        attempt.cancel()
+        self.reason = "timeout"
+        return False
 
     async def _attempt(self) -> bool:
         connection = None
         try:
             connection = await self._open()
             await connection.fetchval("SELECT 1")
-        except asyncpg.TooManyConnectionsError:
-            return self.up and self.pool.in_use + self.pool.idle > 0
-        except Exception as error:
-            if is_unavailable(error) or isinstance(error, asyncpg.PostgresError):
-                self.reason = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
-                return False  # wrong password, unknown database: as unusable as a server that is down
-            raise
+        except Exception as error:  # noqa: BLE001 - a wrong password or an unknown host is as bad as a server that is down
+            self.reason = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
+            crowded = isinstance(error, asyncpg.TooManyConnectionsError)
+            return crowded and self.up and self.pool.in_use + self.pool.idle > 0
         finally:
             if connection is not None:
                 connection.terminate()
@@ -125,22 +125,13 @@ class Availability:
         """Runs for as long as the service does: suspects silent statements, looks for a lost Postgres."""
         tick = min(self._patience / 4, 0.1)
         while True:
-            if not self.up or (
-                self._running and time.monotonic() - next(iter(self._running.values())) > self._patience
-            ):
-                await self.verdict()
-            self._wake.clear()
-            await self._pause(PROBE_INTERVAL if not self.up else tick)
+            with suppress(Exception):  # a log that cannot be written must not blind us for ever
+                if not self.up or self._is_silent():
+                    await self.verdict()
+                self.pool.cut_silent()
+            await asyncio.sleep(tick if self.up else PROBE_INTERVAL)
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
-
-async def _swallow(task: asyncio.Task[bool]) -> None:
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()
+    def _is_silent(self) -> bool:
+        """Whether the oldest statement has been waiting for long, since we last asked."""
+        oldest = next(iter(self._running.values()), None)
+        return oldest is not None and time.monotonic() - max(oldest, self._asked_at) > self._patience

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import asyncpg
 
 from retrobus.store.availability import Availability
-from retrobus.store.pool import Connection
+from retrobus.store.pool import Connection, Opener
 
 FRESH = 1.0
 """Seconds for which one diagnosis serves all who ask: /ready is open to anyone and must cost little."""
@@ -32,40 +31,41 @@ class Diagnosis:
 class Diagnostician:
     """Asks Postgres at most once a second, whoever asks."""
 
-    def __init__(self, availability: Availability, opener: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, availability: Availability, opener: Opener) -> None:
         self._availability = availability
         self._open = opener
         self._lock = asyncio.Lock()
-        self._last: tuple[float, Diagnosis] = (0.0, Diagnosis(up=False))
+        self._last = Diagnosis(up=False)
+        self._asked = 0.0
 
     async def ask(self) -> Diagnosis:
         """The present state; never waits on a Postgres that is known to be away."""
-        if not self._availability.up:
-            return Diagnosis(up=False)
         async with self._lock:
-            if time.monotonic() - self._last[0] > FRESH:
-                self._last = (time.monotonic(), await self._look())
-            return self._last[1]
+            if not self._availability.up:
+                return Diagnosis(up=False)
+            if time.monotonic() - self._asked > FRESH:
+                self._last = await self._look()
+                self._asked = time.monotonic()
+            return self._last
 
     async def _look(self) -> Diagnosis:
         try:
             async with asyncio.timeout(FRESH):
                 connection = await self._open()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                try:
+                    return await _inspect(connection)
+                finally:
+                    connection.terminate()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             return Diagnosis(up=await self._availability.verdict())
-        try:
-            return await self._inspect(connection)
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
-            return Diagnosis(up=await self._availability.verdict())
-        finally:
-            connection.terminate()
 
-    async def _inspect(self, connection: Connection) -> Diagnosis:
-        row = await connection.fetchrow(SETTINGS, timeout=FRESH)
-        durability = dict(row) if row else {}
-        try:
-            revision = await connection.fetchval(REVISION, timeout=FRESH)
-            conflicts = await connection.fetchval(CONFLICTS, timeout=FRESH)
-        except asyncpg.UndefinedTableError:
-            return Diagnosis(up=True, durability=durability)
-        return Diagnosis(up=True, revision=revision, durability=durability, conflicts=conflicts)
+
+async def _inspect(connection: Connection) -> Diagnosis:
+    row = await connection.fetchrow(SETTINGS)
+    durability = dict(row) if row else {}
+    try:
+        revision = await connection.fetchval(REVISION)
+        conflicts = await connection.fetchval(CONFLICTS)
+    except asyncpg.UndefinedTableError:
+        return Diagnosis(up=True, durability=durability)
+    return Diagnosis(up=True, revision=revision, durability=durability, conflicts=conflicts)

@@ -1,13 +1,19 @@
 """Connections to Postgres: at most so many, the most recently used first, all of them droppable at once."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 ACQUIRE_TIMEOUT = 1.0
 """Seconds that a request waits for a connection when all are in use."""
+
+LONGEST_USE = 10.0
+"""Seconds after which a connection in use is taken for dead: more than any transaction within the limits below."""
+
+DROPPED = "the pool was dropped while a request waited for its connection"
 
 SESSION = {
     "application_name": "retrobus",
@@ -24,17 +30,6 @@ SESSION = {
 }
 """Limits that the server itself keeps, should this process die or hang in the middle of something."""
 
-FACTS = """SELECT pg_postmaster_start_time()::text AS started, pg_is_in_recovery() AS standby,
-  CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline"""
-
-
-class Server(NamedTuple):
-    """Which run of which server a connection talks to: transaction ids mean something only within one."""
-
-    started: str
-    timeline: str | None
-
-
 if TYPE_CHECKING:
     AnyConnection = asyncpg.Connection[asyncpg.Record]
 else:
@@ -42,11 +37,13 @@ else:
 
 
 class Connection(AnyConnection):
-    """A connection that knows its server and remembers the server's warnings."""
+    """A connection that remembers the server's warnings."""
 
-    __slots__ = ("server", "warnings")
-    server: Server
+    __slots__ = ("warnings",)
     warnings: list[str]
+
+
+Opener = Callable[[], Awaitable[Connection]]
 
 
 class PoolExhausted(Exception):
@@ -64,12 +61,6 @@ async def open_connection(url: str, *, timeout: float, statement_cache: int) -> 
         server_settings={} if pooler else SESSION,
         connection_class=Connection,
     )
-    try:
-        [facts] = await connection.fetch(FACTS, timeout=timeout)
-    except BaseException:
-        connection.terminate()
-        raise
-    connection.server = Server(facts["started"], facts["timeline"])
     connection.warnings = []
     connection.add_log_listener(_remember_warning)
     return connection
@@ -83,12 +74,13 @@ def _remember_warning(connection: Any, message: Any) -> None:
 class Pool:
     """Hands out connections; one that was broken, left in a transaction or dropped is never handed out again."""
 
-    def __init__(self, opener: Callable[[], Any], size: int) -> None:
+    def __init__(self, opener: Opener, size: int) -> None:
         self.size = size
         self._open = opener
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
-        self._used: set[Connection] = set()
+        self._used: dict[Connection, float] = {}
+        self._opening: set[asyncio.Future[Connection]] = set()
         self._generation = 0
 
     @property
@@ -103,25 +95,29 @@ class Pool:
 
     async def acquire(self, *, fresh: bool = False) -> Connection:
         """A connection, newly opened if `fresh`; PoolExhausted after a second without one."""
-        try:
-            if self._slots.locked():
-                async with asyncio.timeout(ACQUIRE_TIMEOUT):
-                    await self._slots.acquire()
-            else:
-                await self._slots.acquire()
-        except TimeoutError:
-            raise PoolExhausted from None
+        generation = self._generation
+        await self._take_slot()
         try:
             if fresh and self._idle:
                 self._idle.pop(0).terminate()  # idle and used ones together never exceed the size
             connection = None if fresh else self._pop()
             if connection is None:
-                connection = await self._open_current()
+                connection = await self._open_one(generation)
         except BaseException:
             self._slots.release()
             raise
-        self._used.add(connection)
+        self._used[connection] = time.monotonic()
         return connection
+
+    async def _take_slot(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise PoolExhausted from None
 
     def _pop(self) -> Connection | None:
         while self._idle:
@@ -130,28 +126,51 @@ class Pool:
                 return connection
         return None
 
-    async def _open_current(self) -> Connection:
-        generation = self._generation
-        connection: Connection = await self._open()
+    async def _open_one(self, generation: int) -> Connection:
+        if generation != self._generation:
+            raise ConnectionResetError(DROPPED)
+        opening = asyncio.ensure_future(self._open())
+        self._opening.add(opening)
+        try:
+            connection = await opening
+        except asyncio.CancelledError:
+            if generation == self._generation:
+                raise
+            raise ConnectionResetError(DROPPED) from None
+        finally:
+            self._opening.discard(opening)
         if generation != self._generation:
             connection.terminate()
-            raise ConnectionResetError("the pool was dropped while this connection was opening")
+            raise ConnectionResetError(DROPPED)
         return connection
 
     def release(self, connection: Connection) -> None:
         """Takes a connection back; what cannot be used again is closed at once, without waiting for the server."""
-        dropped = connection not in self._used
-        self._used.discard(connection)
+        del self._used[connection]
         self._slots.release()
-        if dropped or connection.is_closed() or connection.is_in_transaction():
+        if connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
         else:
             self._idle.append(connection)
 
     def drop(self) -> None:
-        """Cuts every connection, idle or in use: what waits on one fails now instead of hanging."""
+        """Cuts every connection, idle, in use or opening: what waits on one fails now instead of hanging."""
         self._generation += 1
-        for connection in (*self._idle, *self._used):
+        self.drop_idle()
+        for connection in self._used:
+            connection.terminate()
+        for opening in self._opening:
+            opening.cancel()
+
+    def drop_idle(self) -> None:
+        """Cuts the connections that nobody uses: the next ones are new."""
+        for connection in self._idle:
             connection.terminate()
         self._idle.clear()
-        self._used.clear()
+
+    def cut_silent(self) -> None:
+        """Cuts what is in use for longer than the server's own limits allow: its line is dead, whoever else answers."""
+        now = time.monotonic()
+        for connection, since in self._used.items():
+            if now - since > LONGEST_USE:
+                connection.terminate()

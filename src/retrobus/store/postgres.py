@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,7 @@ from retrobus.store.contract import (
     Unauthenticated,
     Unavailable,
 )
-from retrobus.store.pool import Connection, PoolExhausted
+from retrobus.store.pool import Connection, Opener, PoolExhausted
 from retrobus.store.statements import Statement, shape_of
 from retrobus.tables import key_column, number_in, order_of
 from retrobus.wire import View, camel
@@ -48,10 +49,14 @@ T = TypeVar("T")
 COMMIT_TIMEOUT = 5.0
 """Seconds that a COMMIT may take on a server that lives; then its outcome is asked for."""
 
+OUTCOME_PAUSE = 0.05
+"""Seconds between two looks whether the server is back to say what became of a COMMIT."""
+
 RETRIES = 3
+READ_ONLY = "25006"
 RETRIED = frozenset({"40001", "40P01"})
 WAITED = frozenset({"55P03", "57014", "53300", "53400"})
-REFUSED = frozenset({"25006", "53100", "53200", "58030"})
+REFUSED = frozenset({READ_ONLY, "53100", "53200", "58030"})
 NO_ACCESS = "RB401"
 SCHEMA = frozenset({"42P01", "42703", "42883"})
 REFUSALS: tuple[tuple[frozenset[str], Callable[[], StoreError]], ...] = (
@@ -69,12 +74,8 @@ class Written:
     document: Document
     version: int
     at: datetime
-    xid: str | None = None
     pid: int = 0
-
-
-class OutcomeUnknown(Exception):
-    """COMMIT was sent and its answer did not come."""
+    xid: str = "0"
 
 
 Act = Callable[[Connection], Awaitable[Written]]
@@ -83,9 +84,10 @@ Act = Callable[[Connection], Awaitable[Written]]
 class PostgresStore:
     """Five verbs, straight to Postgres; raises Unavailable when it cannot be asked."""
 
-    def __init__(self, availability: Availability) -> None:
+    def __init__(self, availability: Availability, opener: Opener) -> None:
         self._availability = availability
         self._pool = availability.pool
+        self._open = opener
 
     async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
         """One page, with one row more asked for to know whether another page follows."""
@@ -224,16 +226,19 @@ class PostgresStore:
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs work on a connection; repeats it where the first try cannot have been applied."""
-        fresh = False
+        fresh = demoted = False
         for left in range(RETRIES, -1, -1):
             try:
-                return await self._attempt(work, fresh=fresh)
-            except (StoreError, PoolExhausted) as error:
-                if isinstance(error, PoolExhausted):
-                    raise Busy from error
+                result = await self._attempt(work, fresh=fresh)
+            except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001 - translated, or raised again as it is
                 fresh = await self._again(error, left=left, fresh=fresh)
+                demoted = _state(error) == READ_ONLY
+            else:
+                if demoted:
+                    self._pool.drop_idle()  # they lead to the former primary
+                return result
         raise AssertionError("the last try either answers or raises")
 
     async def _attempt(self, work: Callable[[Connection], Awaitable[T]], *, fresh: bool) -> T:
@@ -243,25 +248,26 @@ class PostgresStore:
             try:
                 return await work(connection)
             finally:
-                await _leave(connection)
-                self._pool.release(connection)
+                try:
+                    await _leave(connection)
+                finally:
+                    self._pool.release(connection)
         finally:
             self._availability.leave(mark)
 
     async def _again(self, error: Exception, *, left: int, fresh: bool) -> bool:
         """Whether the next try needs a fresh connection; raises the translated error if there is no next try."""
-        state = getattr(error, "sqlstate", None) or ""
+        state = _state(error)
         if state in RETRIED and left > 0:
             return False
-        if state == "25006" and not fresh:
-            self._pool.drop()  # every connection may lead to the demoted primary
+        outdated = isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError)
+        if (state == READ_ONLY or outdated) and not fresh:
             return True
-        if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError) and not fresh:
-            return True
-        if is_unavailable(error):
+        if isinstance(error, PoolExhausted) or is_unavailable(error):
             if not self._availability.up:
                 raise Unavailable from error
-            if not fresh and not isinstance(error, TimeoutError):  # a second time-out would cost a second deadline
+            waited = isinstance(error, TimeoutError | PoolExhausted)  # a second wait would cost a second deadline
+            if not fresh and not waited:
                 return True
             raise (Busy if await self._availability.verdict() else Unavailable) from error
         raise translate(error) from error
@@ -269,42 +275,47 @@ class PostgresStore:
     async def _commit(self, connection: Connection, table: Table, written: Written) -> None:
         """Commits; if the answer does not come, finds out what became of the transaction."""
         connection.warnings.clear()
+        until = time.monotonic() + self._availability.timeout
         commit = asyncio.create_task(connection.execute("COMMIT"))
         await asyncio.wait({commit}, timeout=COMMIT_TIMEOUT)
-        if commit.done() and commit.exception() is None:
+        if not commit.done():
+            connection.terminate()  # which ends the task
+            await asyncio.wait({commit})
+        error = commit.exception()
+        if error is None:
             if commit.result() != "COMMIT":
                 raise Busy
             if REPLICATION_CANCELLED in connection.warnings:
                 raise Busy("unknown")
-            return
-        if commit.done():
-            error = commit.exception()
-            if isinstance(error, asyncpg.PostgresError) and not is_unavailable(error):
-                raise error  # the server said no: deferred constraint, serialization
-        connection.terminate()
-        committed = await self._outcome(connection, table, written)
-        if not committed:
-            outcome: Outcome = "unknown" if committed is None else "not_applied"
-            raise (Busy(outcome) if self._availability.up else Unavailable(outcome))
+        elif isinstance(error, asyncpg.PostgresError) and not is_unavailable(error):
+            raise error  # the server said no: deferred constraint, serialization
+        else:
+            connection.terminate()
+            committed = await self._outcome(table, written, until)
+            if not committed:
+                outcome: Outcome = "unknown" if committed is None else "not_applied"
+                raise (Busy(outcome) if self._availability.up else Unavailable(outcome))
 
-    async def _outcome(self, cut: Connection, table: Table, written: Written) -> bool | None:
-        """Whether a transaction whose COMMIT was cut off is applied; None if nobody can say."""
-        if not self._availability.up:
-            return None
+    async def _outcome(self, table: Table, written: Written, until: float) -> bool | None:
+        """Whether a transaction whose COMMIT was cut off is applied; None if nobody can say in time."""
+        while True:
+            if self._availability.up:
+                try:
+                    async with asyncio.timeout(self._availability.timeout):
+                        return await self._look_back(table, written)
+                except Exception:  # noqa: BLE001 - whatever it was, nobody could be asked
+                    await self._availability.verdict()
+            if time.monotonic() > until:
+                return None
+            await asyncio.sleep(OUTCOME_PAUSE)
+
+    async def _look_back(self, table: Table, written: Written) -> bool | None:
+        """Asks on a connection beside the pool: its slots may all be held by writes that ask the same."""
+        connection = await self._open()
         try:
-            connection = await self._pool.acquire(fresh=True)
-        except Exception as error:  # noqa: BLE001 - whatever it was, nobody can be asked
-            if not isinstance(error, PoolExhausted):
-                await self._availability.verdict()
-            return None
-        try:
-            if connection.server == cut.server and written.xid is not None:
-                return await _ask_status(connection, written)
             return await _ask_trace(connection, table, written)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            return None
         finally:
-            self._pool.release(connection)
+            connection.terminate()
 
 
 def _opening(caller: Caller | None) -> str:
@@ -325,26 +336,21 @@ async def _leave(connection: Connection) -> None:
         connection.terminate()
 
 
-async def _ask_status(connection: Connection, written: Written) -> bool | None:
-    [found] = await connection.fetch(statements.XACT_STATUS, written.xid)
-    running = found["status"] == "in progress"
-    if running:
-        await connection.execute(f"SELECT pg_terminate_backend({written.pid}, 1000)")
-        [found] = await connection.fetch(statements.XACT_STATUS, written.xid)
-    if found["status"] == "committed":
-        return None if running and found["replicated"] else True
-    return False if found["status"] == "aborted" else None
-
-
 async def _ask_trace(connection: Connection, table: Table, written: Written) -> bool | None:
-    """After a crash or a failover transaction ids lie: the row's version, drawn once only, tells."""
-    statement = statements.trace(table)
-    last = await connection.fetchrow(statement.sql, *statement.values({"row_key": written.document.key}))
+    """Makes sure that the writing transaction has ended, then recognises its row by a version that is drawn once.
+
+    Its transaction id would not do: after a crash, even of one backend only, the server gives the id to somebody else.
+    """
+    [state] = await connection.fetch(statements.SETTLE, written.pid, written.xid)
+    if not state["settled"]:
+        return None
+    trace = statements.trace(table)
+    last = await connection.fetchrow(trace.sql, *trace.values({"row_key": written.document.key}))
     if last is None or last["version"] < written.version:
         return False
-    if last["version"] == written.version and last["at"] == written.at:
+    if (last["version"], last["at"]) == (written.version, written.at) and not state["replicated"]:
         return True
-    return None
+    return None  # overwritten since, or perhaps on this server only
 
 
 async def _fetch(connection: Connection, statement: Statement, named: dict[str, Any]) -> list[Any]:
@@ -354,9 +360,8 @@ async def _fetch(connection: Connection, statement: Statement, named: dict[str, 
 
 def _written(rows: list[Any]) -> Written:
     row = rows[0]
-    return Written(
-        Document(row["json"], row["etag"], row["row_key"]), row["witness"], row["at"], row["xid"], row["pid"]
-    )
+    document = Document(row["json"], row["etag"], row["row_key"])
+    return Written(document, row["witness"], row["at"], row["pid"], row["xid"])
 
 
 async def _locked(connection: Connection, table: Table, key: str, match: Precondition | None) -> tuple[Row, str]:
@@ -425,11 +430,15 @@ def _sort_values(table: Table, document: str) -> tuple[Any, ...]:
     return tuple(row[camel(column.name)] for column, _ in order_of(table))
 
 
+def _state(error: Exception) -> str:
+    return getattr(error, "sqlstate", None) or ""
+
+
 def translate(error: Exception) -> Exception:
     """What a driver error means for the caller; an error that we do not know is a bug and stays itself."""
     if not isinstance(error, asyncpg.PostgresError):
         return _bad_argument(error)
-    state, column = error.sqlstate or "", _column(error)
+    state, column = _state(error), _column(error)
     if state == NO_ACCESS:
         return Unauthenticated()
     if state == "23505":

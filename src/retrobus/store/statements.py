@@ -49,8 +49,11 @@ ON CONFLICT (member_id, method, path, key) DO UPDATE SET fingerprint = excluded.
 
 ONCE_PRUNE = "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"
 
-XACT_STATUS = """SELECT pg_xact_status($1::text::xid8) AS status,
-  current_setting('synchronous_standby_names') <> '' AS replicated"""
+SETTLE = """SELECT NOT pg_is_in_recovery() AND NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE pid = $1 AND backend_xid = $2::text::xid AND NOT pg_terminate_backend(pid, 1000)
+  ) AS settled, current_setting('synchronous_standby_names') <> '' AS replicated"""
+"""Ends a transaction that still runs: whether it has ended, and whether its end here is its end everywhere."""
 
 
 class Statement(NamedTuple):
@@ -89,7 +92,7 @@ def _answer(table: Table, view: View = "one") -> list[ColumnElement[Any]]:
 
 def _witness(version: str = "version", at: str = "updated_at") -> list[ColumnElement[Any]]:
     """By what a write can be recognised if its COMMIT is cut off."""
-    known = {"witness": version, "at": at, "xid": "pg_current_xact_id()::text", "pid": "pg_backend_pid()"}
+    known = {"witness": version, "at": at, "pid": "pg_backend_pid()", "xid": "pg_current_xact_id()::xid::text"}
     return [literal_column(sql).label(name) for name, sql in known.items()]
 
 

@@ -1,0 +1,49 @@
+"""A Postgres that may be killed: always one of our own, also when TEST_DATABASE_URL names another."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from faults.proxy import Proxy, proxy
+from harness import free_port, run_sql
+from retrobus import migrate
+from retrobus.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
+
+TEMPLATE = "faults_template"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One server for all fault tests, with a migrated database to copy."""
+    with embedded_postgres(tmp_path_factory.mktemp("faults"), port=free_port()) as server:
+        run_sql(server.url(), f"CREATE DATABASE {TEMPLATE}")
+        migrate.upgrade(server.url(TEMPLATE))
+        yield server
+
+
+@pytest.fixture
+def postgres(cluster: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    """The server, which runs again after the test whatever the test did to it."""
+    yield cluster
+    with suppress(EmbeddedPostgresError):
+        cluster.thaw()
+        return
+    cluster.start()
+
+
+@pytest.fixture
+def own_database(postgres: EmbeddedPostgres) -> str:
+    """Name of a migrated, empty database that is this test's own."""
+    name = f"faults_{os.urandom(5).hex()}"
+    run_sql(postgres.url(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    return name
+
+
+@pytest.fixture
+def line(postgres: EmbeddedPostgres) -> Iterator[Proxy]:
+    """A proxy before the server."""
+    assert postgres.port is not None
+    with proxy(postgres.port) as found:
+        yield found
