@@ -15,6 +15,7 @@ from fastapi import Request, Response
 from pydantic import ValidationError
 from sqlalchemy import Table
 
+from retrobus.field_errors import field_errors
 from retrobus.jsontext import BadJson, parse
 from retrobus.metrics import Metrics
 from retrobus.problems import Problem, invalid, unauthenticated
@@ -43,18 +44,6 @@ PAGE = 1000
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 W = TypeVar("W", bound=Wire)
-
-MESSAGES = {
-    "missing": "ce champ est obligatoire",
-    "string_type": "texte attendu",
-    "bool_type": "true ou false attendu",
-    "string_too_short": "au moins {min_length} caractère(s)",
-    "string_too_long": "au plus {max_length} caractères",
-    "string_pattern_mismatch": "format refusé : {pattern}",
-    "literal_error": "valeurs possibles : {expected}",
-    "greater_than_equal": "au moins {ge}",
-    "less_than_equal": "au plus {le}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +148,7 @@ def validated(model: type[W], value: dict[str, Any], table: Table | None = None)
     try:
         return model.model_validate(value).model_dump(exclude_unset=True)
     except ValidationError as error:
-        raise invalid(*_field_errors(error)) from None
-
-
-def _field_errors(error: ValidationError) -> list[tuple[str, str]]:
-    found: dict[str, str] = {}
-    for item in error.errors(include_input=False, include_url=False):
-        name = str(item["loc"][0]) if item["loc"] else ""
-        text = MESSAGES.get(item["type"])
-        context = {key: str(value).replace(" or ", ", ") for key, value in item.get("ctx", {}).items()}
-        found.setdefault(name, text.format(**context) if text else item["msg"].removeprefix("Value error, "))
-    return list(found.items())
+        raise invalid(*field_errors(error)) from None
 
 
 def once(request: Request) -> Once | None:

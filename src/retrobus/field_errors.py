@@ -1,0 +1,26 @@
+"""Why values were refused, field by field, in the words of those who sent them."""
+
+from pydantic import ValidationError
+
+SENTENCES = {
+    "missing": "ce champ est obligatoire",
+    "string_type": "texte attendu",
+    "bool_type": "true ou false attendu",
+    "string_too_short": "au moins {min_length} caractère(s)",
+    "string_too_long": "au plus {max_length} caractères",
+    "string_pattern_mismatch": "format refusé : {pattern}",
+    "literal_error": "valeurs possibles : {expected}",
+    "greater_than_equal": "au moins {ge}",
+    "less_than_equal": "au plus {le}",
+}
+
+
+def field_errors(error: ValidationError) -> list[tuple[str, str]]:
+    """The fields by wire name, each with the first thing wrong with it; values are never quoted."""
+    found: dict[str, str] = {}
+    for item in error.errors(include_input=False, include_url=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        text = SENTENCES.get(item["type"])
+        context = {key: str(value).replace(" or ", ", ") for key, value in item.get("ctx", {}).items()}
+        found.setdefault(name, text.format(**context) if text else item["msg"].removeprefix("Value error, "))
+    return list(found.items())
