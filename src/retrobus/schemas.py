@@ -176,8 +176,13 @@ def _characteristics(value: object) -> str:
     value = _parsed(_null_is_empty(value))
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise ValueError('liste de {"label", "value"} attendue')
+    if len(value) * len(_EMPTY_PAIR) > tables.JSON_BYTES:
+        raise ValueError(f"au plus {tables.JSON_BYTES} octets de JSON")
     kept = [{name: _characteristic(item.get(name)) for name in ("label", "value")} for item in value]
     return _sized(canonical(kept))
+
+
+_EMPTY_PAIR = '{"label": "", "value": ""}'
 
 
 def _characteristic(value: object) -> str:
