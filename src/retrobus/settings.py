@@ -66,6 +66,15 @@ class Settings(BaseSettings):
         43_200, ge=60, le=86_400, description="Seconds that a token lives (12 h; at most 24 h)."
     )
     backups_dir: Path = Field(Path("backups"), description="Folder of backups, snapshot and journal.")
+    runtime_state_debounce: float = Field(
+        0.75, ge=0, le=60, description="Seconds between the first change and the writing of runtime-state.json."
+    )
+    runtime_state_max_delay: float = Field(
+        5.0, ge=0.1, le=600, description="Seconds after which a change is in runtime-state.json, whatever the load."
+    )
+    journal_max_age: float = Field(
+        7.0, gt=0, le=365, description="Days after which a journal found at boot is no longer replayed by itself."
+    )
     max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 26, description="Largest request body.")
     max_image_body_bytes: int = Field(
         8 << 20,
@@ -177,9 +186,12 @@ _SENTENCES = {
 
 def complaints(error: ValidationError) -> list[str]:
     """One sentence in French per bad variable, without its value."""
-    lines = []
-    for item in error.errors(include_input=False, include_url=False):
-        name, context = str(item["loc"][0]).upper(), item.get("ctx", {})
-        sentence = str(context["error"]) if item["type"] == "value_error" else _SENTENCES.get(item["type"])
-        lines.append(f"{name} : {(sentence or 'valeur refusée').format(**context)}")
-    return lines
+    found = error.errors(include_input=False, include_url=False)
+    return [f"{str(item['loc'][0]).upper()} : {_sentence(item['type'], item.get('ctx', {}))}" for item in found]
+
+
+def _sentence(kind: str, context: dict[str, object]) -> str:
+    if kind == "value_error":
+        return str(context["error"])
+    words = {name: str(value).replace(" or ", ", ").replace("'", "") for name, value in context.items()}
+    return _SENTENCES.get(kind, "valeur refusée").format(**words)
