@@ -3,10 +3,11 @@
 import asyncio
 
 from alembic import context
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from retrobus.migrate import connect
-from retrobus.settings import Settings
+from retrobus.migrate import LOCK_TIMEOUT, connect
+from retrobus.settings import Settings, complaints
 from retrobus.tables import metadata
 
 
@@ -15,6 +16,7 @@ def _run(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('retrobus:migrate'))")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")  # not for the turn just waited for
         context.run_migrations()
 
 
@@ -25,11 +27,18 @@ async def _run_async(url: str) -> None:
 
 
 def _url() -> str:
-    url: str | None = context.config.attributes.get("url")
-    configured = Settings().database_url
-    if url is None and configured is None:
+    given: str | None = context.config.attributes.get("url")
+    return given or _configured()
+
+
+def _configured() -> str:
+    try:
+        url = Settings().database_url
+    except ValidationError as error:
+        raise SystemExit("\n".join(complaints(error))) from None
+    if url is None:
         raise SystemExit("DATABASE_URL manque : indiquez la base à migrer (voir .env.example).")
-    return url or (configured.get_secret_value() if configured else "")
+    return url.get_secret_value()
 
 
 asyncio.run(_run_async(_url()))

@@ -1,5 +1,6 @@
 """Runs the migrations: `retrobus db upgrade` and `alembic upgrade head` are the same thing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -18,19 +20,17 @@ LOCK_TIMEOUT = "5s"
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[AsyncConnection]:
-    """A connection for migrations: what asyncpg accepts as URL is accepted, no lock is waited for long."""
+    """A connection for migrations: what asyncpg accepts as URL is accepted."""
 
     async def create() -> Any:
-        return await asyncpg.connect(
-            url,
-            timeout=10,
-            server_settings={"lock_timeout": LOCK_TIMEOUT, "application_name": "retrobus migrate"},
-        )
+        return await asyncpg.connect(url, timeout=10, server_settings={"application_name": "retrobus migrate"})
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=create, poolclass=NullPool)
-    async with engine.connect() as connection:
-        yield connection
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
 
 
 def _folder() -> Path:
@@ -66,11 +66,16 @@ def downgrade(url: str, revision: str) -> None:
     command.downgrade(_config(url), revision)
 
 
-def current(url: str) -> None:
-    """Prints the revision of the database."""
-    command.current(_config(url), verbose=True)
+def current(url: str) -> str | None:
+    """The revision of the database; None before the first migration."""
+
+    async def ask() -> str | None:
+        async with connect(url) as connection:
+            return await connection.run_sync(lambda on: MigrationContext.configure(on).get_current_revision())
+
+    return asyncio.run(ask())
 
 
-def history() -> None:
-    """Prints every revision, newest first."""
-    command.history(_config(), verbose=True)
+def history() -> list[tuple[str, str]]:
+    """Every revision with its subject, newest first."""
+    return [(script.revision, script.doc) for script in ScriptDirectory.from_config(_config()).walk_revisions()]

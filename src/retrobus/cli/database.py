@@ -2,7 +2,6 @@
 
 import typer
 
-from retrobus import migrate
 from retrobus.cli.postgres import url_or_exit
 
 app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
@@ -11,17 +10,28 @@ app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
 @app.command()
 def upgrade(revision: str = typer.Argument("head", help="Révision visée.")) -> None:
     """Met le schéma à jour (comme `alembic upgrade head`)."""
-    migrate.upgrade(url_or_exit(), revision)
-    typer.echo(f"✅ Schéma à la révision {migrate.head() if revision == 'head' else revision}")
+    from retrobus import migrate
+
+    url = url_or_exit()
+    migrate.upgrade(url, revision)
+    typer.echo(f"✅ Schéma à la révision {migrate.current(url)}")
 
 
 @app.command()
 def current() -> None:
-    """Affiche la révision de la base."""
-    migrate.current(url_or_exit())
+    """Affiche la révision de la base, et celle que ce programme attend."""
+    from retrobus import migrate
+
+    found, expected = migrate.current(url_or_exit()), migrate.head()
+    typer.echo(f"Révision de la base : {found or 'aucune'} (attendue : {expected})")
+    if found != expected:
+        typer.echo("Mettre à jour : retrobus db upgrade")
 
 
 @app.command()
 def history() -> None:
     """Affiche toutes les révisions, la plus récente d'abord."""
-    migrate.history()
+    from retrobus import migrate
+
+    for revision, subject in migrate.history():
+        typer.echo(f"{revision}  {subject}")

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import typer
 
 from retrobus import migrate, sample
 from retrobus.cli.members import add_admin, find_account, signed
-from retrobus.cli.postgres import with_connection
+from retrobus.cli.postgres import url_or_exit, with_connection
 from retrobus.embedded import embedded_postgres
 from retrobus.settings import Settings
 
@@ -20,10 +19,10 @@ ADMIN_EMAIL = "admin@example.org"
 
 
 @contextmanager
-def prepared(data: Path, port: int) -> Iterator[None]:
+def prepared(data: Path, base_url: str) -> Iterator[None]:
     """Leaves DATABASE_URL in the environment for the service; a DATABASE_URL that is set already is used as it is."""
     if Settings().database_url is not None:
-        _prepare(port)
+        _prepare(base_url, [], "Ctrl-C arrête le service.")
         yield
         return
     typer.echo(f"🐘 PostgreSQL embarqué dans {data}/ …")
@@ -31,20 +30,20 @@ def prepared(data: Path, port: int) -> Iterator[None]:
         os.environ["DATABASE_URL"] = server.url()
         with_connection(_make_database)
         os.environ["DATABASE_URL"] = server.url(DATABASE)
-        _prepare(port)
+        psql = ["", "Pour psql et les autres commandes :", "", f"export DATABASE_URL='{server.url(DATABASE)}'"]
+        _prepare(base_url, psql, "Ctrl-C arrête le service et sa base ; les données restent.")
         yield
     typer.echo("🐘 PostgreSQL arrêté ; les données restent.")
 
 
-def _prepare(port: int) -> None:
-    settings = Settings()
-    migrate.upgrade(settings.database_url.get_secret_value() if settings.database_url else "")
+def _prepare(base_url: str, more: list[str], ending: str) -> None:
+    migrate.upgrade(url_or_exit())
     added = with_connection(_fill)
     if added:
         typer.echo(f"🚌 Collection d'exemple chargée : {added}")
     row = with_connection(lambda connection: find_account(connection, ADMIN_EMAIL))
-    if row is not None and row["status"] == "active":
-        _print_lines(f"http://localhost:{port}", signed(settings, row))
+    token = signed(Settings(), row) if row is not None and row["status"] == "active" else None
+    typer.echo("\n".join(("", *_lines(base_url, token), *more, "", ending, "")))
 
 
 async def _make_database(connection: Any) -> None:
@@ -70,7 +69,7 @@ async def _fill(connection: Any) -> str:
     return ", ".join(counts)
 
 
-async def insert_rows(connection: "asyncpg.Connection[Any]", table: str, rows: list[dict[str, object]]) -> None:
+async def insert_rows(connection: Any, table: str, rows: list[dict[str, object]]) -> None:
     """Inserts complete rows of one shape."""
     names = list(rows[0])
     places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
@@ -80,19 +79,18 @@ async def insert_rows(connection: "asyncpg.Connection[Any]", table: str, rows: l
     )
 
 
-def _print_lines(base: str, token: str) -> None:
-    lines = (
-        "",
-        f"✅ API prête sur {base} - référence : {base}/docs",
-        "",
+def _lines(base: str, token: str | None) -> list[str]:
+    """What to paste into another terminal."""
+    lines = [f"✅ API sur {base} - référence : {base}/docs", ""]
+    if token is None:
+        login = f"puis POST {base}/api/auth/login"
+        return [*lines, f"{ADMIN_EMAIL} n'est plus un compte actif : retrobus member create-admin, {login}"]
+    return [
+        *lines,
         "À coller dans un autre terminal :",
         "",
         f"export TOKEN={token}",
         f'curl -H "Authorization: Bearer $TOKEN" {base}/api/events',
         f'curl -H "Authorization: Bearer $TOKEN" {base}/api/vehicles',
         f"curl {base}/public/vehicles",
-        "",
-        "Ctrl-C arrête le service et sa base ; les données restent.",
-        "",
-    )
-    typer.echo("\n".join(lines))
+    ]

@@ -1,17 +1,12 @@
 """`retrobus member` and `retrobus token`: accounts, never with a default password."""
 
-import asyncio
 import re
 import sys
 from typing import Any
 
-import asyncpg
 import typer
 
-from retrobus.cli.postgres import with_connection
-from retrobus.ids import new_id
-from retrobus.schemas import EMAIL
-from retrobus.security import ADMIN, LONGEST_LIFE, TokenRules, Tokens, hash_password
+from retrobus.cli.postgres import CONFIGURATION, stop, with_connection
 from retrobus.settings import Settings
 
 app = typer.Typer(help="Les comptes des membres.", no_args_is_help=True)
@@ -19,14 +14,8 @@ app = typer.Typer(help="Les comptes des membres.", no_args_is_help=True)
 BY_EMAIL = """SELECT id, email, role, status, token_epoch FROM member
 WHERE lower(email COLLATE "C") = lower($1::text COLLATE "C")"""
 ADD_ADMIN = """INSERT INTO member (id, email, role, status, membership_status, has_linked_access, password_hash)
-VALUES ($1, $2, $3, 'active', 'ACTIVE', true, $4)"""
-SHORTEST_PASSWORD = 10
-
-
-def stop(text: str) -> typer.Exit:
-    """Says what is wrong and how to cure it; the exit of a command that did nothing."""
-    typer.echo(f"❌ {text}", err=True)
-    return typer.Exit(1)
+VALUES ($1, $2, 'ADMIN', 'active', 'ACTIVE', true, $3)"""
+LONGEST_LIFE = 24 * 3600
 
 
 @app.command("create-admin")
@@ -36,14 +25,27 @@ def create_admin(
         False, "--password-stdin", help="Lit le mot de passe sur l'entrée standard."
     ),
 ) -> None:
-    """Crée un administrateur actif."""
+    """Crée un administrateur actif ; le mot de passe est demandé deux fois."""
+    from retrobus.schemas import EMAIL, Email, Password
+
+    email = _checked(Email, email, "adresse attendue : nom@domaine.fr")
     if not EMAIL.fullmatch(email):
-        raise stop(f"adresse attendue : nom@domaine.fr, et non « {email} »")
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
-    if not SHORTEST_PASSWORD <= len(password) <= 200:
-        raise stop(f"mot de passe de {SHORTEST_PASSWORD} à 200 caractères attendu")
-    with_connection(lambda connection: add_admin(connection, email, asyncio.to_thread(_hashed, password)))
+        raise stop("adresse attendue : nom@domaine.fr")
+    given = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
+    password = _checked(Password, given, "mot de passe de 10 à 200 caractères attendu")
+    with_connection(lambda connection: add_admin(connection, email, password))
     typer.echo(f"✅ Administrateur créé : {email}")
+
+
+def _checked(kind: Any, text: str, sentence: str) -> str:
+    """The text as the API would accept it in the same field."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        found: str = TypeAdapter(kind).validate_python(text)
+    except ValidationError:
+        raise stop(sentence) from None
+    return found
 
 
 def _asked() -> str:
@@ -51,17 +53,18 @@ def _asked() -> str:
     return found
 
 
-def _hashed(password: str) -> str:
-    return asyncio.run(hash_password(password))
-
-
-async def add_admin(connection: Any, email: str, hashing: Any = None) -> None:
+async def add_admin(connection: Any, email: str, password: str | None = None) -> None:
     """Makes an active ADMIN; without a password only `retrobus token` opens the account."""
-    password_hash = None if hashing is None else await hashing
+    import asyncpg
+
+    from retrobus.ids import new_id
+    from retrobus.security import hash_password
+
+    password_hash = None if password is None else await hash_password(password)
     try:
-        await connection.execute(ADD_ADMIN, new_id("", None), email, ADMIN, password_hash)
+        await connection.execute(ADD_ADMIN, new_id("", None), email, password_hash)
     except asyncpg.UniqueViolationError:
-        raise stop("un membre a déjà cette adresse : donnez-lui le rôle ADMIN par l'API") from None
+        raise stop("un membre a déjà cette adresse : donnez-lui le rôle ADMIN (voir docs/operations.md)") from None
 
 
 def token(
@@ -72,11 +75,11 @@ def token(
     seconds = _seconds(ttl)
     settings = Settings()
     if settings.jwt_secret is None:
-        raise stop("JWT_SECRET manque : celui du service, au moins 32 octets")
+        raise stop("JWT_SECRET manque : le même que celui du service (voir .env.example).", CONFIGURATION)
     row = with_connection(lambda connection: find_account(connection, email))
     if row is None or row["status"] != "active":
         raise stop("aucun compte actif avec cette adresse")
-    typer.echo(f"Jeton de {email}, valable {ttl} :", err=True)
+    typer.echo(f"Jeton de {row['email']}, valable {ttl} :", err=True)
     typer.echo(signed(settings, row, seconds))
 
 
@@ -88,13 +91,15 @@ async def find_account(connection: Any, email: str) -> dict[str, Any] | None:
 
 def signed(settings: Settings, row: dict[str, Any], seconds: int | None = None) -> str:
     """A token for this account row, signed with JWT_SECRET."""
+    from retrobus.security import TokenRules, Tokens
+
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
     rules = TokenRules((secret,), settings.jwt_issuer, settings.jwt_audience, settings.access_token_ttl)
     return Tokens(rules).issue(row, seconds)[0]
 
 
 def _seconds(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,5})([smh])", text)
+    found = re.fullmatch(r"([0-9]{1,5})([smh])", text)
     seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] if found else 0
     if not 0 < seconds <= LONGEST_LIFE:
         raise stop("durée attendue comme 30m ou 12h, au plus 24h")

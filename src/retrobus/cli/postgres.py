@@ -1,31 +1,47 @@
-"""A connection to Postgres for one command, and what to say when there is none."""
+"""A connection to Postgres for one command, and what each failure of it means to the operator."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import asyncpg
 import typer
 
 from retrobus.settings import Settings
-from retrobus.store.availability import is_unavailable
 
 T = TypeVar("T")
 TIMEOUT = 10.0
+CONFIGURATION = 78
+"""Exit code for settings with which nothing can start (EX_CONFIG of sysexits)."""
+
+SENTENCES = {
+    "3D000": "La base nommée par DATABASE_URL n'existe pas.",
+    "28000": "PostgreSQL refuse l'utilisateur ou le mot de passe de DATABASE_URL.",
+    "28P01": "PostgreSQL refuse l'utilisateur ou le mot de passe de DATABASE_URL.",
+    "42P01": "Le schéma manque : retrobus db upgrade",
+    "42703": "Le schéma n'est pas à jour : retrobus db upgrade",
+    "42501": "L'utilisateur de DATABASE_URL n'a pas ce droit (voir le rôle propriétaire dans README.md).",
+    "25006": "Cette base refuse les écritures : une réplique, ou une bascule en cours.",
+    "55P03": "Une autre transaction tient un verrou : réessayez quand elle est finie.",
+}
+
+
+def stop(text: str, code: int = 1) -> typer.Exit:
+    """Says what is wrong and how to cure it; the exit of a command that did nothing."""
+    typer.echo(f"❌ {text}", err=True)
+    return typer.Exit(code)
 
 
 def url_or_exit() -> str:
     """DATABASE_URL, or a sentence about its absence and exit code 78."""
     url = Settings().database_url
     if url is None:
-        typer.echo("❌ DATABASE_URL manque : indiquez la base (voir .env.example).", err=True)
-        raise typer.Exit(78)
+        raise stop("DATABASE_URL manque : indiquez la base (voir .env.example).", CONFIGURATION)
     return url.get_secret_value()
 
 
-def with_connection(work: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[T]]) -> T:
-    """Runs work on one connection; an unreachable Postgres or a missing schema is one sentence and exit code 1."""
-    url = url_or_exit()
+def with_connection(work: Callable[[Any], Awaitable[T]]) -> T:
+    """Runs work on one connection; its failures are for `sentence`."""
+    import asyncpg
 
     async def run() -> T:
         connection = await asyncpg.connect(url, timeout=TIMEOUT, server_settings={"application_name": "retrobus cli"})
@@ -34,16 +50,25 @@ def with_connection(work: Callable[["asyncpg.Connection[asyncpg.Record]"], Await
         finally:
             await connection.close(timeout=TIMEOUT)
 
-    try:
-        return asyncio.run(run())
-    except asyncpg.UndefinedTableError:
-        typer.echo("❌ Le schéma manque : retrobus db upgrade", err=True)
-    except asyncpg.InvalidAuthorizationSpecificationError:
-        typer.echo("❌ PostgreSQL refuse l'utilisateur ou le mot de passe de DATABASE_URL.", err=True)
-    except asyncpg.InvalidCatalogNameError:
-        typer.echo("❌ La base nommée par DATABASE_URL n'existe pas.", err=True)
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
-        typer.echo("❌ PostgreSQL ne répond pas : vérifiez DATABASE_URL et le serveur.", err=True)
-    raise typer.Exit(1)
+    url = url_or_exit()
+    return asyncio.run(run())
+
+
+def sentence(error: BaseException | None) -> str | None:
+    """What a failure of Postgres or of the migrations means, in one sentence; None for a bug of ours."""
+    import asyncpg
+    from alembic.util import CommandError
+
+    from retrobus.store.availability import is_unavailable
+
+    while error is not None:
+        if isinstance(error, CommandError):
+            return f"Migration impossible : {error}"
+        if is_unavailable(error):
+            return "PostgreSQL ne répond pas : vérifiez DATABASE_URL et le serveur."
+        if isinstance(error, asyncpg.PostgresError):
+            return SENTENCES.get(error.sqlstate or "", f"PostgreSQL refuse : {error}")
+        if isinstance(error, asyncpg.InterfaceError):
+            return "DATABASE_URL n'est pas utilisable (voir .env.example)."
+        error = error.__cause__
+    return None

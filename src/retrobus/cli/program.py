@@ -7,11 +7,9 @@ from pydantic import ValidationError
 
 import retrobus
 from retrobus.cli import database, members, serving
+from retrobus.cli.postgres import CONFIGURATION, sentence
 from retrobus.embedded import EmbeddedPostgresError
 from retrobus.settings import complaints
-
-CONFIGURATION = 78
-"""Exit code for settings with which nothing can start (EX_CONFIG of sysexits)."""
 
 app = typer.Typer(
     help="RétroBus API : la collection, ses sorties et ses membres. PostgreSQL fait foi.",
@@ -38,9 +36,17 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        for line in complaints(error):
-            typer.echo(f"❌ {line}", err=True)
-        sys.exit(CONFIGURATION)
+        _end(complaints(error), CONFIGURATION)
     except EmbeddedPostgresError as error:
-        typer.echo(f"❌ {error}", err=True)
-        sys.exit(1)
+        _end([str(error)], 1)
+    except Exception as error:
+        known = sentence(error)
+        if known is None:
+            raise
+        _end([known], 1)
+
+
+def _end(lines: list[str], code: int) -> None:
+    for line in lines:
+        typer.echo(f"❌ {line}", err=True)
+    sys.exit(code)

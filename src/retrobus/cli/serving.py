@@ -1,62 +1,111 @@
 """`retrobus serve` and `retrobus dev`: the service alone, or with everything that it needs."""
 
+from __future__ import annotations
+
+import errno
 import os
 import secrets
+import socket
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-import uvicorn
-from uvicorn.supervisors import ChangeReload, Multiprocess
 
-from retrobus.cli.development import prepared
+from retrobus.cli.postgres import CONFIGURATION, stop
+from retrobus.postgres_programs import private_file
 from retrobus.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import uvicorn
 
 DEFAULT_DATA = Path(".data")
 
 
 def serve(
-    host: str = typer.Option(None, help="Adresse d'écoute (HOST)."),
-    port: int = typer.Option(None, help="Port d'écoute (PORT)."),
+    host: str | None = typer.Option(None, help="Adresse d'écoute (HOST)."),
+    port: int | None = typer.Option(None, min=0, max=65535, help="Port d'écoute (PORT)."),
     workers: int = typer.Option(1, min=1, max=64, help="Processus."),
 ) -> None:
     """Sert l'API ; ne crée et ne vide jamais rien."""
     settings = Settings()
     for missing, name in ((settings.database_url, "DATABASE_URL"), (settings.jwt_secret, "JWT_SECRET")):
         if missing is None:
-            typer.echo(f"❌ {name} manque (voir .env.example).", err=True)
-            raise typer.Exit(78)
-    config = configured(settings, host, port)
-    if workers > 1:
-        config.workers = workers
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
-    else:
-        uvicorn.Server(config).run()
+            raise stop(f"{name} manque (voir .env.example).", CONFIGURATION)
+    with _listening(host or settings.host, settings.port if port is None else port) as listener:
+        _run(_configured(settings), listener, workers)
 
 
 def dev(
-    port: int = typer.Option(None, help="Port d'écoute (PORT, sinon 3001)."),
+    port: int | None = typer.Option(None, min=0, max=65535, help="Port d'écoute (PORT, sinon 3001)."),
     data: Path = typer.Option(DEFAULT_DATA, help="Dossier de la base de développement."),  # noqa: B008 - typer reads it so
     reload: bool = typer.Option(True, help="Redémarre quand le code change."),  # noqa: FBT001 - typer reads it so
 ) -> None:
     """Démarre tout : PostgreSQL embarqué, schéma, collection d'exemple, administrateur, service."""
-    os.environ.setdefault("APP_ENV", "development")
-    os.environ.setdefault("JWT_SECRET", _kept_secret(data / "jwt-secret"))
-    with prepared(data, port or Settings().port):
-        config = configured(Settings(), None, port)
+    from retrobus.cli.development import prepared
+
+    settings = Settings()
+    if settings.app_env == "production" and "app_env" in settings.model_fields_set:
+        raise stop("APP_ENV=production : retrobus dev est pour le développement, voir retrobus serve.", CONFIGURATION)
+    os.environ["APP_ENV"] = settings.app_env if "app_env" in settings.model_fields_set else "development"
+    if settings.jwt_secret is None:
+        os.environ["JWT_SECRET"] = _kept_secret(data / "jwt-secret")
+    address = (settings.host, settings.port if port is None else port)
+    with _listening(*address) as listener, prepared(data, f"http://localhost:{listener.getsockname()[1]}"):
+        listener.listen()  # who is quicker than the service waits a moment, instead of being refused
+        _run(_configured(Settings()), listener, reload=reload)
+
+
+def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
+    """Serves until Ctrl-C or SIGTERM; a service that cannot start ends the program with its exit code."""
+    import uvicorn
+    from uvicorn.supervisors import ChangeReload, Multiprocess
+
+    try:
         if reload:
-            config.reload, config.reload_dirs = True, [Path(__file__).resolve().parents[1]]
-            ChangeReload(config, target=uvicorn.Server(config).run, sockets=[config.bind_socket()]).run()
+            config.reload_dirs = [Path(__file__).resolve().parents[1]]
+            ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+        elif workers > 1:
+            config.workers = workers
+            supervisor = Multiprocess(config, sockets=[listener])
+            supervisor.run()
+            raise typer.Exit(max(process.exitcode or 0 for process in supervisor.processes))
         else:
-            uvicorn.Server(config).run()
+            uvicorn.Server(config).run([listener])
+    except KeyboardInterrupt:
+        return  # Ctrl-C is how a service ends
 
 
-def configured(settings: Settings, host: str | None, port: int | None) -> uvicorn.Config:
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket of the service's address; an address that is taken is one sentence."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise stop(_why_not(error, host, port)) from None
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Le port {port} de {host} est déjà pris : arrêtez l'autre programme, ou changez PORT (ou --port)."
+    if error.errno == errno.EACCES:
+        return f"Le port {port} est réservé au système : changez PORT (ou --port), par exemple 3001."
+    return f"{host} n'est pas une adresse de cette machine : changez HOST."
+
+
+def _configured(settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the service."""
+    import uvicorn
+
     return uvicorn.Config(
-        "retrobus.app:create",
+        "retrobus.cli.worker:application",
         factory=True,
-        host=host or settings.host,
-        port=settings.port if port is None else port,
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -69,7 +118,8 @@ def _kept_secret(path: Path) -> str:
     """The development secret of this checkout: random, made once, readable by its owner alone."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        fresh = path.with_suffix(".new")
+        with open(fresh, "w", opener=private_file) as file:
             file.write(secrets.token_urlsafe(48))
+        fresh.rename(path)
     return path.read_text().strip()
