@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from fastapi import Request, Response
 from pydantic import ValidationError
 from sqlalchemy import Table
+from starlette.requests import ClientDisconnect
 
 from retrobus.field_errors import field_errors
 from retrobus.jsontext import BadJson, parse
@@ -109,6 +110,8 @@ async def read_body(request: Request, limit: int) -> bytes:
                     raise _too_large(limit)
     except TimeoutError:
         raise Problem("body_timeout", headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise Problem("bad_request", "Le corps n'est pas arrivé en entier.") from None
     request.state.fingerprint = hashlib.sha256(body).digest()
     return bytes(body)
 
