@@ -22,6 +22,7 @@ from retrobus.dispatch import Dispatch
 from retrobus.edge import Edge, problem_headers
 from retrobus.metrics import Metrics
 from retrobus.problems import Problem, answer, from_store
+from retrobus.readiness import measure, status
 from retrobus.security import TokenRules, Tokens
 from retrobus.settings import Settings
 from retrobus.shutdown import notice
@@ -95,25 +96,26 @@ def _problem(error: Exception) -> Problem:
         return error
     if isinstance(error, StoreError):
         return from_store(error)
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    if status == 405:
+    code = error.status_code if isinstance(error, HTTPException) else 500
+    if code == 405:
         allowed = dict(getattr(error, "headers", None) or {})
         return Problem("method_not_allowed", headers=allowed)
-    return Problem("unknown_route" if status == 404 else "bad_request")
+    return Problem("unknown_route" if code == 404 else "bad_request")
 
 
 class _Watch:
     """Says in log and metrics when Postgres goes and comes."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, *, fallback: bool) -> None:
         self._metrics = metrics
+        self._fallback = fallback
         self._lost_at: float | None = None
 
     def lost(self, reason: str) -> None:
         self._lost_at = asyncio.get_running_loop().time()
         self._metrics.database_up.set(0)
         self._metrics.database_changes.labels("down").inc()
-        logbook.postgres_lost(reason)
+        logbook.postgres_lost(reason, fallback=self._fallback)
 
     def found(self) -> None:
         away = None if self._lost_at is None else asyncio.get_running_loop().time() - self._lost_at
@@ -125,11 +127,11 @@ class _Watch:
 def _lifespan(settings: Settings, metrics: Metrics) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_store(settings, _Watch(metrics)) as opened:
+        async with open_store(settings, _Watch(metrics, fallback=settings.enable_memory_fallback)) as opened:
             app.state.service = _service(settings, opened, metrics)
-            app.state.measure = lambda: _measure(opened, metrics)
+            app.state.measure = lambda: measure(opened, metrics)
             head = migrate.head()
-            app.state.status = lambda: _status(settings, opened, head)
+            app.state.status = lambda: status(opened, settings.toggles, head)
             await _report_start(settings, opened, head)
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
@@ -159,31 +161,13 @@ def _service(settings: Settings, opened: OpenStore, metrics: Metrics) -> Service
 async def _report_start(settings: Settings, opened: OpenStore, head: str) -> None:
     if not settings.load_backup_at_boot:
         logbook.backup_not_loaded()
+    if settings.app_env == "production":
+        for name in (name for name, on in settings.toggles.items() if on):
+            logbook.toggle_in_production(name)
     found = await opened.diagnose()
     if found.up and found.revision != head:
         logbook.schema_behind(found.revision, head)
     logbook.started(retrobus.__version__, opened.mode)
-
-
-def _measure(opened: OpenStore, metrics: Metrics) -> None:
-    metrics.pool.labels("in_use").set(opened.availability.pool.in_use)
-    metrics.pool.labels("idle").set(opened.availability.pool.idle)
-
-
-async def _status(settings: Settings, opened: OpenStore, head: str) -> dict[str, Any]:
-    """What /ready says; the same keys in every mode."""
-    found = await opened.diagnose()
-    return {
-        "ready": found.up and found.revision == head,
-        "database": "up" if found.up else "down",
-        "mode": opened.mode,
-        "toggles": settings.toggles,
-        "revision": {"found": found.revision, "expected": head},
-        "durability": found.durability,
-        "journal": {"entries": 0, "oldest": None},
-        "conflicts": found.conflicts,
-        "snapshot": {"age": None, "errors": 0},
-    }
 
 
 def _add_docs(app: FastAPI) -> None:

@@ -9,6 +9,7 @@ import structlog
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 POSTGRES_READY = "✅ PostgreSQL initialisé - DATABASE_URL valide"
 TOGGLE_OFF = "⏭️  LOAD_BACKUP_AT_BOOT=false - aucun backup chargé au démarrage"
+UNAVAILABLE_FALLBACK = "PostgreSQL indisponible - fallback mémoire"
 UNAVAILABLE = "PostgreSQL indisponible et fallback mémoire désactivé"
 
 _log: Any = structlog.get_logger()
@@ -52,9 +53,9 @@ def postgres_ready(away_seconds: float | None = None) -> None:
     _log.info(POSTGRES_READY, **({} if away_seconds is None else {"away_seconds": round(away_seconds, 1)}))
 
 
-def postgres_lost(reason: str) -> None:
-    """Postgres stopped answering; from now on every data route says 503."""
-    _log.error(UNAVAILABLE, reason=reason)
+def postgres_lost(reason: str, *, fallback: bool = False) -> None:
+    """Postgres stopped answering; from now on data routes say 503, or memory answers them."""
+    _log.error(UNAVAILABLE_FALLBACK if fallback else UNAVAILABLE, reason=reason)
 
 
 def backup_not_loaded() -> None:
@@ -105,3 +106,81 @@ def login_throttled() -> None:
 def hash_not_kept() -> None:
     """A login went well, its better hash could not be stored: the next login tries again."""
     _log.warning("🔑 Empreinte de mot de passe non renouvelée")
+
+
+def mirror_changed(resource: str, operation: str, key: str) -> None:
+    """A write was acknowledged from memory, while Postgres was away."""
+    done = {"insert": "créé", "update": "modifié", "delete": "supprimé"}[operation]
+    _log.info(f"🧠 {resource} {done} en mémoire: {key}", resource=resource, operation=operation)
+
+
+def conflict(resource: str, key: str, operation: str, reason: str) -> None:
+    """A journaled write that Postgres could not take: kept in table conflict for an operator to decide."""
+    _log.error(
+        "⚔️ Conflit à trancher : retrobus resync --list", resource=resource, key=key, operation=operation, reason=reason
+    )
+
+
+def backup_loaded(name: str) -> None:
+    """Postgres does not answer: the mirror holds a backup."""
+    _log.info(f"📦 Chargement du backup: {name}", backup=name)
+
+
+def backup_left_alone() -> None:
+    """Postgres answers: it is the truth, and no backup was loaded."""
+    _log.info("📦 LOAD_BACKUP_AT_BOOT=true - PostgreSQL répond, aucun backup chargé")
+
+
+def backup_unreadable(name: str, reason: str) -> None:
+    """The backup to load cannot be read; nothing is loaded in its place."""
+    _log.error("📦 Backup illisible, rien n'est chargé", backup=name, reason=reason)
+
+
+def backup_cannot_serve() -> None:
+    """LOAD_BACKUP_AT_BOOT without ENABLE_MEMORY_FALLBACK: nobody is ever served what is loaded."""
+    _log.warning("📦 LOAD_BACKUP_AT_BOOT=true sans ENABLE_MEMORY_FALLBACK - un backup chargé ne sera jamais servi")
+
+
+def toggle_in_production(name: str) -> None:
+    """A toggle is on where Postgres alone should speak."""
+    _log.warning(f"⚠️  {name}=true en production")
+
+
+def fallback_started(origin: str, as_of: str | None) -> None:
+    """From now on answers come from memory, and say so."""
+    _log.warning("🧠 PostgreSQL indisponible - réponses depuis la mémoire", origin=origin, as_of=as_of)
+
+
+def fallback_ended(applied: int, already: int, conflicts: int) -> None:
+    """The journal is in Postgres, which speaks again."""
+    _log.info("✅ Retour à PostgreSQL", replayed=applied, already=already, conflicts=conflicts)
+
+
+def journal_refused(reason: str, entries: int) -> None:
+    """A journal that may not be replayed by itself."""
+    _log.warning("📓 Journal non rejoué : ses entrées deviennent des conflits", reason=reason, entries=entries)
+
+
+def journal_failed(error: str) -> None:
+    """The disk did not take an entry: the write was refused."""
+    _log.error("📓 Journal non écrit, écriture refusée", error=error)
+
+
+def replay_failed(error: str) -> None:
+    """The replay could not finish; it is tried again, and answers go on coming from memory."""
+    _log.warning("📓 Rejeu du journal interrompu, nouvel essai", error=error)
+
+
+def snapshot_failed(error: str, failures: int) -> None:
+    """The snapshot could not be written; the one before is still whole."""
+    _log.error("💾 Instantané non écrit", error=error, failures=failures)
+
+
+def file_set_aside(name: str, kept_as: str) -> None:
+    """A damaged file was renamed, so that nobody mistakes it for nothing."""
+    _log.error("🧯 Fichier endommagé mis de côté", file=name, kept_as=kept_as)
+
+
+def listener_lost(error: str) -> None:
+    """The connection that hears of foreign changes broke; the mirror is refreshed when it is back."""
+    _log.warning("👂 Suivi des changements interrompu", error=error)

@@ -34,6 +34,17 @@ class Metrics:
             registry=self.registry,
         )
         self.pool = Gauge("retrobus_pool_connections", "Connections to PostgreSQL.", ["state"], registry=self.registry)
+        self.journal_entries = Gauge(
+            "retrobus_journal_entries",
+            "Writes acknowledged from memory, not yet in PostgreSQL.",
+            registry=self.registry,
+        )
+        self.replay_conflicts = Gauge(
+            "retrobus_replay_conflicts", "Journal entries set aside as conflicts since start.", registry=self.registry
+        )
+        self.from_memory = Gauge("retrobus_from_memory", "1 while memory answers.", registry=self.registry)
+        self.snapshot_errors = Gauge("retrobus_snapshot_errors", "Snapshots not written.", registry=self.registry)
+        self.snapshot_age = Gauge("retrobus_snapshot_age_seconds", "Age of the snapshot.", registry=self.registry)
         self.logins = Counter("retrobus_logins_total", "Logins tried.", ["result"], registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -48,6 +48,7 @@ KINDS: dict[str, Kind] = {
         Kind(431, "headers_too_large", "Les en-têtes de la requête sont trop grands"),
         Kind(500, "internal_error", "Erreur interne"),
         Kind(503, "database_unavailable", logbook.UNAVAILABLE),
+        Kind(503, "memory_unavailable", "PostgreSQL indisponible et la mémoire ne peut pas répondre"),
         Kind(503, "database_busy", "PostgreSQL est occupé, réessayez"),
         Kind(503, "database_read_only", "PostgreSQL refuse les écritures, les lectures continuent"),
         Kind(
@@ -55,6 +56,7 @@ KINDS: dict[str, Kind] = {
             "outcome_unknown",
             "Le résultat de l'écriture est inconnu : relisez, ou répétez avec la même clé",
         ),
+        Kind(503, "journal_unavailable", "Le journal ne peut pas être écrit : rien n'a été fait"),
         Kind(503, "schema_outdated", "Le schéma de la base n'est pas à jour : retrobus db upgrade"),
     )
 }
@@ -143,7 +145,9 @@ _ANSWERS: dict[type[contract.StoreError], Callable[[Any], Problem]] = {
     contract.InProgress: lambda _: Problem("request_in_progress", headers={"Retry-After": "1"}),
     contract.Invalid: lambda error: invalid(*((camel(item.field), item.message) for item in error.errors)),
     contract.Unavailable: lambda error: _later("database_unavailable", error.outcome),
+    contract.NoAnswer: lambda error: _later("memory_unavailable", error.outcome),
     contract.Busy: _busy,
     contract.ReadOnly: lambda error: _later("database_read_only", error.outcome),
+    contract.JournalFailed: lambda _: _later("journal_unavailable", "not_applied"),
     contract.SchemaOutdated: lambda _: _later("schema_outdated", "not_applied"),
 }

@@ -307,6 +307,14 @@ database_identity = Table(
     Index("database_identity_single", text("(true)"), unique=True),
 )
 
+replay = Table(
+    "replay",
+    metadata,
+    Column("journal", UUID(as_uuid=False), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 RESOURCES: dict[str, Table] = {table.info["resource"]: table for table in (vehicle, event, member)}
 SECRET_COLUMNS = frozenset({"password_hash", "token_epoch"})
 """Columns that no answer ever holds."""

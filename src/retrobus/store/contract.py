@@ -12,6 +12,7 @@ Row = dict[str, Any]
 """A row by column name; jsonb columns hold JSON text, timestamps are aware and in UTC."""
 
 Outcome = Literal["not_applied", "unknown"]
+Durability = Literal["journal", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Document:
     etag: str
     key: str
     origin: Origin = POSTGRES
-    durability: Literal["journal", "memory"] | None = None
+    durability: Durability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +199,10 @@ class Invalid(StoreError):
 
 @dataclass(eq=False)
 class Unavailable(StoreError):
-    """Postgres cannot be asked; `outcome` says what became of a write."""
+    """Postgres cannot be asked; `outcome` says what became of a write, `sent` whether its COMMIT was on its way."""
 
     outcome: Outcome = "not_applied"
+    sent: bool = False
 
 
 @dataclass(eq=False)
@@ -219,3 +221,11 @@ class ReadOnly(StoreError):
 
 class SchemaOutdated(StoreError):
     """A table or column that this code needs is not there: the migrations have not run."""
+
+
+class JournalFailed(StoreError):
+    """The disk did not take the write's journal entry: nothing of it was done."""
+
+
+class NoAnswer(Unavailable):
+    """Postgres is away, and memory does not know enough to answer in its place."""

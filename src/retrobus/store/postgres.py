@@ -41,7 +41,7 @@ from retrobus.store.contract import (
 )
 from retrobus.store.pool import Connection, Opener, PoolExhausted
 from retrobus.store.statements import Statement, shape_of
-from retrobus.tables import key_column, number_in, order_of
+from retrobus.tables import key_column, number_in, order_of, stored_columns
 from retrobus.wire import View, camel
 
 T = TypeVar("T")
@@ -76,18 +76,24 @@ class Written:
     at: datetime
     pid: int = 0
     xid: str = "0"
+    row: Row | None = None
+    """The whole row, when somebody wants to hear of it; None after a delete."""
 
 
 Act = Callable[[Connection], Awaitable[Written]]
+Observer = Callable[[Table, str, Row | None, int], None]
+"""Hears of each committed state of a key, with its version, before its answer leaves."""
 
 
 class PostgresStore:
     """Five verbs, straight to Postgres; raises Unavailable when it cannot be asked."""
 
-    def __init__(self, availability: Availability, opener: Opener) -> None:
+    def __init__(self, availability: Availability, opener: Opener, observer: Observer | None = None) -> None:
         self._availability = availability
         self._pool = availability.pool
         self._open = opener
+        self._observer = observer
+        self._whole = observer is not None
 
     async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
         """One page, with one row more asked for to know whether another page follows."""
@@ -124,7 +130,8 @@ class PostgresStore:
         """One INSERT."""
 
         async def act(connection: Connection) -> Written:
-            return _written(await _fetch(connection, statements.add(table, frozenset(values)), values))
+            statement = statements.add(table, frozenset(values), whole=self._whole)
+            return _written(await _fetch(connection, statement, values), table if self._whole else None)
 
         return await self._write(table, act, caller, once)
 
@@ -149,8 +156,9 @@ class PostgresStore:
                 same = (await _fetch(connection, statement, {"row_key": address}))[0]
                 return Written(Document(same["json"], etag, address), row["version"], row["updated_at"])
             await _keep_one(connection, table, row, row | changes)
-            statement = statements.change(table, frozenset(changes))
-            return _written(await _fetch(connection, statement, changes | {"row_key": address}))
+            statement = statements.change(table, frozenset(changes), whole=self._whole)
+            changed = await _fetch(connection, statement, changes | {"row_key": address})
+            return _written(changed, table if self._whole else None)
 
         return await self._write(table, act, caller, once)
 
@@ -220,9 +228,14 @@ class PostgresStore:
             if once is not None and caller is not None:
                 await _keep(connection, caller, once, written.document)
             await self._commit(connection, table, written)
+            self._tell(table, written)
             return written.document
 
         return await self._run(work)
+
+    def _tell(self, table: Table, written: Written) -> None:
+        if self._observer is not None and written.xid != "0":
+            self._observer(table, written.document.key, written.row, written.version)
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs work on a connection; repeats it where the first try cannot have been applied."""
@@ -294,7 +307,7 @@ class PostgresStore:
             committed = await self._outcome(table, written, until)
             if not committed:
                 outcome: Outcome = "unknown" if committed is None else "not_applied"
-                raise (Busy(outcome) if self._availability.up else Unavailable(outcome))
+                raise (Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True))
 
     async def _outcome(self, table: Table, written: Written, until: float) -> bool | None:
         """Whether a transaction whose COMMIT was cut off is applied; None if nobody can say in time."""
@@ -358,10 +371,12 @@ async def _fetch(connection: Connection, statement: Statement, named: dict[str, 
     return rows
 
 
-def _written(rows: list[Any]) -> Written:
+def _written(rows: list[Any], table: Table | None = None) -> Written:
+    """What a statement gave back; with a table, the whole row too."""
     row = rows[0]
     document = Document(row["json"], row["etag"], row["row_key"])
-    return Written(document, row["witness"], row["at"], row["pid"], row["xid"])
+    whole = None if table is None else {column.name: row[column.name] for column in stored_columns(table)}
+    return Written(document, row["witness"], row["at"], row["pid"], row["xid"], whole)
 
 
 async def _locked(connection: Connection, table: Table, key: str, match: Precondition | None) -> tuple[Row, str]:

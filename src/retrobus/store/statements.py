@@ -172,19 +172,23 @@ def lock(table: Table, *, by_number: bool) -> Statement:
     return _compiled(select(*columns).where(_addressed(table, by_number=by_number)).with_for_update())
 
 
+def _facts(table: Table, *, whole: bool) -> list[Any]:
+    return list(stored_columns(table)) if whole else []
+
+
 @lru_cache(maxsize=256)
-def add(table: Table, names: frozenset[str]) -> Statement:
+def add(table: Table, names: frozenset[str], *, whole: bool = False) -> Statement:
     """Inserts one row."""
     values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
-    return _compiled(insert(table).values(values).returning(*_answer(table), *_witness()))
+    return _compiled(insert(table).values(values).returning(*_answer(table), *_witness(), *_facts(table, whole=whole)))
 
 
 @lru_cache(maxsize=256)
-def change(table: Table, names: frozenset[str]) -> Statement:
+def change(table: Table, names: frozenset[str], *, whole: bool = False) -> Statement:
     """Updates one row that is locked already."""
     values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
     changed = update(table).where(_addressed(table)).values(values)
-    return _compiled(changed.returning(*_answer(table), *_witness()))
+    return _compiled(changed.returning(*_answer(table), *_witness(), *_facts(table, whole=whole)))
 
 
 @lru_cache(maxsize=16)

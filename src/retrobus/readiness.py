@@ -1,0 +1,49 @@
+"""What /ready and /metrics tell of the store: the truth about mode, origin, age, journal, conflicts and snapshot."""
+
+from typing import Any
+
+from retrobus.metrics import Metrics
+from retrobus.store import OpenStore
+
+
+async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict[str, Any]:
+    """The same keys in every mode; `ready` says whether requests are answered."""
+    found = await opened.diagnose()
+    mirrored, snapshot = opened.mirrored, opened.snapshot
+    journal = None if mirrored is None else mirrored.journal
+    answers = found.up and found.revision == head
+    return {
+        "ready": answers or (mirrored is not None and mirrored.can_answer),
+        "database": "up" if found.up else "down",
+        "mode": opened.mode,
+        "toggles": toggles,
+        "revision": {"found": found.revision, "expected": head},
+        "durability": found.durability,
+        "journal": {"entries": len(journal or ()), "oldest": None if journal is None else journal.oldest},
+        "conflicts": found.conflicts,
+        "snapshot": {
+            "age": None if snapshot is None else snapshot.age,
+            "errors": 0 if snapshot is None else snapshot.failures,
+        },
+        "mirror": _mirror(opened),
+    }
+
+
+def _mirror(opened: OpenStore) -> dict[str, Any] | None:
+    if opened.mirrored is None:
+        return None
+    told = opened.mirrored.mirror.store.origin
+    return {"answers": opened.mirrored.from_memory, "origin": told.origin, "asOf": told.as_of}
+
+
+def measure(opened: OpenStore, metrics: Metrics) -> None:
+    """Reads the figures that are states, not events."""
+    metrics.pool.labels("in_use").set(opened.availability.pool.in_use)
+    metrics.pool.labels("idle").set(opened.availability.pool.idle)
+    if opened.mirrored is not None:
+        metrics.journal_entries.set(len(opened.mirrored.journal))
+        metrics.replay_conflicts.set(opened.mirrored.conflicts)
+        metrics.from_memory.set(opened.mirrored.from_memory)
+    if opened.snapshot is not None:
+        metrics.snapshot_errors.set(opened.snapshot.failures)
+        metrics.snapshot_age.set(opened.snapshot.age or 0)

@@ -1,0 +1,478 @@
+"""The store that is a copy: the same five verbs over rows held in memory, with the verdicts that Postgres gives."""
+
+import json
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cmp_to_key
+from typing import Any
+
+from sqlalchemy import Table
+
+from retrobus.rows import Row, completed, fold, now, unique_columns
+from retrobus.store.contract import (
+    Caller,
+    Change,
+    Check,
+    Conflict,
+    Document,
+    FieldError,
+    Filter,
+    InProgress,
+    Invalid,
+    KeyReused,
+    NoAnswer,
+    NotFound,
+    Once,
+    Origin,
+    Page,
+    Precondition,
+    Query,
+    Stale,
+    Unauthenticated,
+)
+from retrobus.tables import RESOURCES, key_column, member, number_column, order_of
+from retrobus.wire import View, kind_of, render
+
+REMEMBERED = 10_000
+"""Idempotency-Keys whose answers are kept; the oldest goes first."""
+
+LAST_ADMIN = "Le dernier administrateur actif ne peut être ni supprimé ni rétrogradé."
+
+
+class Held:
+    """One row as it is held: never changed, only replaced; its JSON is written once for each view."""
+
+    __slots__ = ("_texts", "row", "tag")
+
+    def __init__(self, row: Row, tag: str | None = None) -> None:
+        self.row = row
+        self.tag = tag or str(row["version"])
+        self._texts: dict[View, str] = {}
+
+    def text(self, table: Table, view: View) -> str:
+        """The row's JSON as a view shows it."""
+        found = self._texts.get(view)
+        if found is None:
+            found = self._texts[view] = render(table, view, self.row)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a write does to one key: the row that it leaves there, or None."""
+
+    table: Table
+    key: str
+    held: Held | None
+
+
+class Rows:
+    """The rows of one table by key, by unique value and in order."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._key = key_column(table).name
+        self._rows: dict[str, Held] = {}
+        self._unique: dict[str, dict[str, str]] = {name: {} for name, _ in unique_columns(table)}
+        self._ordered: list[Held] | None = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Held]:
+        return iter(self._rows.values())
+
+    def get(self, key: str) -> Held | None:
+        """The row with this key."""
+        return self._rows.get(key)
+
+    def put(self, key: str, held: Held | None) -> None:
+        """Replaces the row of a key; None removes it."""
+        before = self._rows.pop(key, None)
+        if before is not None:
+            for name, ignored in unique_columns(self._table):
+                value = before.row[name]
+                if value is not None:
+                    self._unique[name].pop(fold(value) if ignored else value, None)
+        if held is not None:
+            self._rows[key] = held
+            for name, ignored in unique_columns(self._table):
+                value = held.row[name]
+                if value is not None:
+                    self._unique[name][fold(value) if ignored else value] = key
+        self._ordered = None
+
+    def owner(self, name: str, value: str) -> str | None:
+        """The key of the row that holds this unique value."""
+        ignored = dict(unique_columns(self._table))[name]
+        return self._unique[name].get(fold(value) if ignored else value)
+
+    def ordered(self) -> list[Held]:
+        """Every row in the table's order."""
+        if self._ordered is None:
+            held = list(self._rows.values())
+            for column, descending in reversed(order_of(self._table)):
+                held.sort(key=lambda item, name=column.name: item.row[name], reverse=descending)  # type: ignore[misc]
+            self._ordered = held
+        return self._ordered
+
+
+class Memory:
+    """Rows of the three resources; a fork shares them and diverges from there."""
+
+    def __init__(self) -> None:
+        self.tables = {table.name: Rows(table) for table in RESOURCES.values()}
+        self.forgotten: set[tuple[str, str]] = set()
+        """Keys deleted while the mirror alone answers: these members are known to be gone, not unknown."""
+
+    def of(self, table: Table) -> Rows:
+        """The rows of one table."""
+        return self.tables[table.name]
+
+    def apply(self, effects: Iterable[Effect]) -> None:
+        """Carries out what a write decided."""
+        for effect in effects:
+            self.of(effect.table).put(effect.key, effect.held)
+            place = (effect.table.name, effect.key)
+            (self.forgotten.add if effect.held is None else self.forgotten.discard)(place)
+
+    def replace(self, table: Table, rows: Iterable[Row]) -> None:
+        """Fills one table anew."""
+        fresh, name = Rows(table), key_column(table).name
+        for row in rows:
+            fresh.put(row[name], Held(row))
+        self.tables[table.name] = fresh
+
+    def fork(self) -> "Memory":
+        """A copy with its own tables, over the same rows."""
+        copy = Memory()
+        for table in RESOURCES.values():
+            for held in self.of(table):
+                copy.of(table).put(held.row[key_column(table).name], held)
+        copy.forgotten = set(self.forgotten)
+        return copy
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A write that is decided and not carried out yet."""
+
+    operation: str
+    table: Table
+    key: str
+    before: Held | None
+    effects: tuple[Effect, ...]
+    replayed: Document | None = None
+
+    @property
+    def after(self) -> Held | None:
+        """The row that the write leaves under its key."""
+        return next((e.held for e in self.effects if e.table is self.table and e.key == self.key), None)
+
+
+class Answers:
+    """What was answered to each Idempotency-Key; bounded, the oldest goes first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, ...], tuple[bytes, Document | None]] = OrderedDict()
+
+    def replay(self, caller: Caller | None, once: Once | None) -> Document | None:
+        """The answer to the same request; None if this is the first time."""
+        kept = self._kept.get(_scope(caller, once) or ())
+        if kept is None or once is None:
+            return None
+        if kept[0] != once.fingerprint:
+            raise KeyReused
+        if kept[1] is None:
+            raise InProgress
+        return kept[1]
+
+    def keep(self, caller: Caller | None, once: Once | None, document: Document | None) -> None:
+        """Keeps the answer of a write for whoever repeats it; None while the write is under way."""
+        scope = _scope(caller, once)
+        if scope is None or once is None:
+            return
+        self._kept[scope] = (once.fingerprint, document)
+        if len(self._kept) > REMEMBERED:
+            self._kept.popitem(last=False)
+
+    def forget(self, caller: Caller | None, once: Once | None) -> None:
+        """The write did not happen: its key is free again."""
+        self._kept.pop(_scope(caller, once) or (), None)
+
+
+def _scope(caller: Caller | None, once: Once | None) -> tuple[str, ...] | None:
+    return None if caller is None or once is None else (caller.id, once.method, once.path, once.key)
+
+
+Tag = Callable[[], tuple[int, str]]
+"""Gives the version of a new state of a row, and how its ETag says it."""
+
+
+class MemoryStore:
+    """The verbs over a `Memory`; writes are decided first, so that a journal may have them before they show."""
+
+    def __init__(self, memory: Memory, answers: Answers | None = None) -> None:
+        self.memory = memory
+        self.answers = answers or Answers()
+        self.identity = "00000000"
+        self.origin = Origin("memory")
+        self._version = 0
+        self._number = 0
+
+    async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
+        self.admit(caller)
+        return page_of(self.memory.of(table), table, query, self.origin)
+
+    async def get(
+        self, table: Table, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
+    ) -> Document:
+        self.admit(caller)
+        held = self._addressed(table, key)
+        if held is None or not all(_passes(held.row, item) for item in filters):
+            raise NotFound
+        return self.document(table, held, view)
+
+    async def insert(self, table: Table, values: Row, *, caller: Caller, once: Once | None = None) -> Document:
+        return self._carry_out(self.prepare_insert(table, values, caller, once, self._next), caller, once)
+
+    async def update(
+        self,
+        table: Table,
+        key: str,
+        change: Change,
+        *,
+        caller: Caller | None,
+        match: Precondition | None = None,
+        once: Once | None = None,
+    ) -> Document:
+        prepared = self.prepare_update(table, key, change, Terms(caller, match, once), self._next)
+        return self._carry_out(prepared, caller, once)
+
+    async def delete(
+        self,
+        table: Table,
+        key: str,
+        check: Check | None = None,
+        *,
+        caller: Caller,
+        match: Precondition | None = None,
+        once: Once | None = None,
+    ) -> Document:
+        prepared = self.prepare_delete(table, key, check, Terms(caller, match, once), self._next)
+        return self._carry_out(prepared, caller, once)
+
+    async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
+        rows = self.memory.of(member)
+        key = member_id
+        if identifier is not None:
+            key = rows.owner("email", identifier) or rows.owner("matricule", identifier)
+        held = rows.get(key) if key is not None else None
+        return None if held is None else dict(held.row)
+
+    def admit(self, caller: Caller | None) -> None:
+        """Access as it was known; a member of whom nothing is known is not let in, and not sent away either."""
+        if caller is None:
+            return
+        held = self.memory.of(member).get(caller.id)
+        if held is None and (member.name, caller.id) not in self.memory.forgotten:
+            raise NoAnswer
+        if held is None or held.row["token_epoch"] != caller.epoch or held.row["status"] != "active":
+            raise Unauthenticated
+
+    def document(self, table: Table, held: Held, view: View = "one") -> Document:
+        """A held row as an answer."""
+        key = held.row[key_column(table).name]
+        return Document(held.text(table, view), self._etag(held), key, self.origin)
+
+    def _etag(self, held: Held) -> str:
+        return f'"{self.identity[:8]}-{held.tag}"'
+
+    def _next(self) -> tuple[int, str]:
+        self._version += 1
+        return self._version, str(self._version)
+
+    def _addressed(self, table: Table, key: str) -> Held | None:
+        rows = self.memory.of(table)
+        held, number = rows.get(key), number_column(table)
+        if held is None and number is not None and key.isascii() and key.isdigit():
+            return next((item for item in rows if item.row[number.name] == int(key)), None)
+        return held
+
+    def prepare_insert(self, table: Table, values: Row, caller: Caller, once: Once | None, tag: Tag) -> Prepared:
+        """Decides an insert; raises what Postgres would."""
+        self.admit(caller)
+        key = values[key_column(table).name]
+        replayed = self.answers.replay(caller, once)
+        if replayed is not None:
+            return Prepared("insert", table, key, None, (), replayed)
+        self._check_unique(table, values, None)
+        self._check_references(table, values)
+        version, text = tag()
+        row = completed(table, values | {"version": version})
+        number = number_column(table)
+        if number is not None:
+            row[number.name] = self._next_number(table, number.name)
+        return Prepared("insert", table, key, None, (Effect(table, key, Held(row, text)),))
+
+    def prepare_update(self, table: Table, key: str, change: Change, terms: "Terms", tag: Tag) -> Prepared:
+        """Decides an update; no effect when nothing changes."""
+        self.admit(terms.caller)
+        replayed = self.answers.replay(terms.caller, terms.once)
+        if replayed is not None:
+            return Prepared("update", table, key, None, (), replayed)
+        before = self._matched(table, key, terms.match)
+        address = before.row[key_column(table).name]
+        changes = {name: value for name, value in change(dict(before.row)).items() if before.row[name] != value}
+        if not changes:
+            return Prepared("update", table, address, before, ())
+        after = before.row | changes
+        self._check_unique(table, changes, address)
+        self._check_references(table, changes)
+        self._keep_one(table, before.row, after)
+        if table is member and "token_epoch" not in changes and {"role", "status"} & changes.keys():
+            after["token_epoch"] = before.row["token_epoch"] + 1
+        version, text = tag()
+        after |= {"version": version, "updated_at": now()}
+        return Prepared("update", table, address, before, (Effect(table, address, Held(after, text)),))
+
+    def prepare_delete(self, table: Table, key: str, check: Check | None, terms: "Terms", tag: Tag) -> Prepared:
+        """Decides a delete, and what it does to rows that refer to this one."""
+        self.admit(terms.caller)
+        replayed = self.answers.replay(terms.caller, terms.once)
+        if replayed is not None:
+            return Prepared("delete", table, key, None, (), replayed)
+        before = self._matched(table, key, terms.match)
+        if check is not None:
+            check(dict(before.row))
+        self._keep_one(table, before.row, None)
+        address = before.row[key_column(table).name]
+        tag()
+        return Prepared(
+            "delete", table, address, before, (Effect(table, address, None), *self._orphans(table, address, tag))
+        )
+
+    def _orphans(self, table: Table, key: str, tag: Tag) -> Iterator[Effect]:
+        """Rows whose reference to a deleted row becomes null, as the foreign key says."""
+        for other in RESOURCES.values():
+            for reference in other.foreign_keys:
+                if reference.column.table is not table:
+                    continue
+                name = reference.parent.name
+                for held in [held for held in self.memory.of(other) if held.row[name] == key]:
+                    version, text = tag()
+                    row = held.row | {name: None, "version": version, "updated_at": now()}
+                    yield Effect(other, row[key_column(other).name], Held(row, text))
+
+    def _matched(self, table: Table, key: str, match: Precondition | None) -> Held:
+        held = self._addressed(table, key)
+        if held is None:
+            raise NotFound
+        if match is not None and not match.holds(self._etag(held)):
+            raise Stale
+        return held
+
+    def _check_unique(self, table: Table, values: Row, own: str | None) -> None:
+        key = key_column(table).name
+        if own is None and self.memory.of(table).get(values[key]) is not None:
+            raise Conflict("Cette valeur est déjà prise.", key)
+        for name, _ in unique_columns(table):
+            value = values.get(name)
+            if value is not None and self.memory.of(table).owner(name, value) not in {None, own}:
+                raise Conflict("Cette valeur est déjà prise.", name)
+
+    def _check_references(self, table: Table, values: Row) -> None:
+        for reference in table.foreign_keys:
+            value = values.get(reference.parent.name)
+            if value is not None and self.memory.of(reference.column.table).get(value) is None:
+                raise Invalid([FieldError(reference.parent.name, "désigne une ligne qui n'existe pas")])
+
+    def _keep_one(self, table: Table, before: Row, after: Row | None) -> None:
+        rule = table.info.get("keep_one")
+        if rule is None or not _has(before, rule) or (after is not None and _has(after, rule)):
+            return
+        key = key_column(table).name
+        if not any(_has(held.row, rule) and held.row[key] != before[key] for held in self.memory.of(table)):
+            raise Conflict(LAST_ADMIN, "role")
+
+    def _next_number(self, table: Table, name: str) -> int:
+        self._number = max([self._number, *(held.row[name] or 0 for held in self.memory.of(table))]) + 1
+        return self._number
+
+    def answer(self, prepared: Prepared) -> Document:
+        """What a decided write says."""
+        if prepared.replayed is not None:
+            return prepared.replayed
+        held = prepared.after or prepared.before
+        if held is None:
+            raise AssertionError("a write leaves or had a row")
+        return self.document(prepared.table, held)
+
+    def _carry_out(self, prepared: Prepared, caller: Caller | None, once: Once | None) -> Document:
+        document = self.answer(prepared)
+        self.memory.apply(prepared.effects)
+        self.answers.keep(caller, once, document)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under what terms a row is changed: by whom, if it still matches, once only."""
+
+    caller: Caller | None
+    match: Precondition | None = None
+    once: Once | None = None
+
+
+def _has(row: Row, values: dict[str, Any]) -> bool:
+    return all(row[name] == value for name, value in values.items())
+
+
+def _passes(row: Row, item: Filter) -> bool:
+    value = row[item.column]
+    if item.operator == "json":
+        return '"isVisible": false' not in (value or "") or _visible(value)
+    if value is None:
+        return False
+    if item.operator == "=":
+        return bool(fold(value) == fold(item.value)) if item.fold else bool(value == item.value)
+    return bool(value >= item.value) if item.operator == ">=" else bool(value < item.value)
+
+
+def _visible(extras: str) -> bool:
+
+    return json.loads(extras).get("isVisible") is not False
+
+
+def page_of(rows: Rows, table: Table, query: Query, origin: Origin) -> Page:
+    """One page of the rows that match, after the cursor's."""
+    held = rows.ordered()
+    if query.after is not None:
+        held = held[_position(held, table, query.after) :]
+    if query.filters:
+        held = [item for item in held if all(_passes(item.row, one) for one in query.filters)]
+    page = held[: query.limit]
+    documents = [item.text(table, query.view) for item in page]
+    more = len(held) > query.limit
+    return Page(documents, _wire_values(table, page[-1].row) if more else None, origin)
+
+
+def _position(held: list[Held], table: Table, after: tuple[Any, ...]) -> int:
+    order = order_of(table)
+
+    def compare(one: Any, other: Any) -> int:
+        for (_, descending), left, right in zip(order, one, other, strict=True):
+            if left != right:
+                return (-1 if left < right else 1) * (-1 if descending else 1)
+        return 0
+
+    key = cmp_to_key(compare)
+    names = [column.name for column, _ in order]
+    return bisect_right(held, key(after), key=lambda item: key(tuple(item.row[name] for name in names)))
+
+
+def _wire_values(table: Table, row: Row) -> tuple[Any, ...]:
+    """The sort values of a row as its JSON says them."""
+    return tuple(json.loads(kind_of(column).python(row[column.name])) for column, _ in order_of(table))

@@ -1,0 +1,111 @@
+"""The mirror's picture on disk: written a moment after it changes, never half, never on the request's path."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from retrobus import logbook
+from retrobus.backups.files import read_capped, set_aside, write_atomically
+from retrobus.rows import Row, decode, encode
+from retrobus.store.memory import Held, Memory
+from retrobus.store.mirror import Mirror
+from retrobus.tables import RESOURCES, key_column
+from retrobus.wire import moment
+
+NAME = "runtime-state.json"
+FORMAT = "retrobus-runtime-state-1"
+LARGEST = 2 << 30
+STATE = {"vehicle": "vehicles", "event": "events", "member": "members"}
+
+
+class SnapshotWriter:
+    """Writes the snapshot `delay` seconds after the first change; later changes ride along and do not put it off."""
+
+    def __init__(self, folder: Path, mirror: Mirror, *, delay: float, longest: float) -> None:
+        self._folder = folder
+        self._mirror = mirror
+        self._delay = min(delay, longest)
+        self._due = asyncio.Event()
+        self.failures = 0
+        self.written_at: float | None = None
+
+    def changed(self) -> None:
+        """The mirror changed."""
+        self._due.set()
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the snapshot was last written by this process."""
+        return None if self.written_at is None else round(time.time() - self.written_at, 1)
+
+    async def run(self) -> None:
+        """Runs for as long as the service does."""
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(self._delay)
+            self._due.clear()
+            if not await self.write():
+                self._due.set()
+
+    async def write(self) -> bool:
+        """Writes now, in a worker thread and from a frozen copy; False if the disk did not take it."""
+        frozen = [(table.name, list(self._mirror.store.memory.of(table))) for table in RESOURCES.values()]
+        about = {
+            "format": FORMAT,
+            "savedAt": moment(datetime.now(UTC)),
+            "origin": self._mirror.origin,
+            "asOf": None if self._mirror.as_of is None else moment(self._mirror.as_of),
+            "identity": self._mirror.identity,
+        }
+        try:
+            await asyncio.to_thread(write_atomically, self._folder, NAME, _chunks(about, frozen))
+        except OSError as error:
+            self.failures += 1
+            logbook.snapshot_failed(type(error).__name__, self.failures)
+            return False
+        self.written_at = time.time()
+        return True
+
+
+def _chunks(about: dict[str, Any], frozen: list[tuple[str, list[Held]]]) -> Iterator[bytes]:
+    yield (json.dumps(about, ensure_ascii=False)[:-1] + ', "state": {').encode()
+    for position, (name, rows) in enumerate(frozen):
+        table = next(table for table in RESOURCES.values() if table.name == name)
+        yield f'{", " if position else ""}"{STATE[name]}": ['.encode()
+        for index, held in enumerate(rows):
+            text = json.dumps(encode(table, held.row), ensure_ascii=False)
+            yield (("," if index else "") + "\n" + text).encode()
+        yield b"]"
+    yield b"}}\n"
+
+
+def read_snapshot(folder: Path, fill: Callable[[Memory], None], mirror: Mirror) -> bool:
+    """Fills the mirror from the snapshot, keeping its origin; a damaged one is set aside. False if there is none."""
+    if not (folder / NAME).exists():
+        return False
+    try:
+        value = json.loads(read_capped(folder, NAME, LARGEST))
+        memory = _memory(value)
+        as_of = None if value["asOf"] is None else datetime.fromisoformat(value["asOf"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        logbook.file_set_aside(NAME, set_aside(folder, NAME))
+        return False
+    fill(memory)
+    origin = value["origin"]
+    mirror.describe("snapshot" if origin == "postgres" else origin, as_of, value["identity"])
+    return True
+
+
+def _memory(value: dict[str, Any]) -> Memory:
+    if value["format"] != FORMAT:
+        raise ValueError("another format")
+    memory = Memory()
+    for table in RESOURCES.values():
+        for encoded in value["state"][STATE[table.name]]:
+            row: Row = decode(table, encoded)
+            memory.of(table).put(row[key_column(table).name], Held(row))
+    return memory
