@@ -179,6 +179,7 @@ _SENTENCES = {
     "int_parsing": "nombre entier attendu",
     "float_parsing": "nombre attendu",
     "literal_error": "valeurs possibles : {expected}",
+    "greater_than": "plus de {gt}",
     "greater_than_equal": "au moins {ge}",
     "less_than_equal": "au plus {le}",
 }
@@ -193,5 +194,5 @@ def complaints(error: ValidationError) -> list[str]:
 def _sentence(kind: str, context: dict[str, object]) -> str:
     if kind == "value_error":
         return str(context["error"])
-    words = {name: str(value).replace(" or ", ", ").replace("'", "") for name, value in context.items()}
+    words = {n: str(v).removesuffix(".0").replace(" or ", ", ").replace("'", "") for n, v in context.items()}
     return _SENTENCES.get(kind, "valeur refusée").format(**words)
