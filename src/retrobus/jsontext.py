@@ -79,7 +79,7 @@ def _finite(text: str) -> float:
 
 def _integer(text: str) -> int:
     if len(text) > 300:
-        raise BadJson("nombre hors des limites")
+        _finite(text)
     return int(text)
 
 
@@ -123,7 +123,7 @@ def canonical(value: Any) -> str:
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, float):
-        return f"{Decimal(repr(value)):f}"
+        return f"{Decimal(repr(value + 0)):f}"  # jsonb knows no negative zero
     return json.dumps(value)
 
 
