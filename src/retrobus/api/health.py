@@ -30,7 +30,7 @@ async def ready(request: Request) -> Response:
     return _json(status, 200 if status["ready"] else 503)
 
 
-@router.get("/metrics", operation_id="metrics", **described("Metrics"))
+@router.get("/metrics", operation_id="metrics", **described("Metrics", "local"))
 async def metrics(request: Request) -> Response:
     """Prometheus figures, for this machine or for who holds METRICS_TOKEN."""
     if not _may_read_metrics(request):

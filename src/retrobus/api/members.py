@@ -75,7 +75,7 @@ async def delete_member_by_body(request: Request) -> Response:
     return await _delete(request, who, _id_in(await read_object(request)))
 
 
-@router.get("/me", operation_id="getOwnMember", **described("Member", "read"))
+@router.get("/me", operation_id="getOwnMember", **described("Member", "read", "one"))
 async def get_own_member(request: Request) -> Response:
     """The caller's own record."""
     who = caller(request)

@@ -26,20 +26,22 @@ INPUTS: tuple[type[BaseModel], ...] = (
     schemas.PasswordChange,
 )
 
-_SENT = (400, 408, 413, 415, 422, 431)
-_WRITE = (400, 401, 403, 409, 422, 503)
+_ANY = {400, 431, 500}
+_SENT = (408, 413, 415, 422)
+_WRITE = (401, 403, 409, 422, 503)
 STATUSES: dict[str, tuple[int, ...]] = {
-    "list": (400, 422, 503),
-    "one": (400, 404, 503),
+    "list": (422, 503),
+    "one": (404, 503),
     "read": (401, 503),
     "manage": (401, 403, 503),
-    "create": (*_WRITE, *_SENT),
+    "create": _WRITE,
     "update": (*_WRITE, *_SENT, 404, 412),
     "delete": (*_WRITE, 404, 412),
-    "own": (401, 409, 412, 503, 429, *_SENT),
-    "login": (401, 429, 503, *_SENT),
+    "own": (401, 409, 412, 429, 503),
+    "login": (401, 429, 503),
+    "local": (403,),
 }
-"""The errors that each kind of route can answer with, besides 431 and 500 that any may."""
+"""The errors that each kind of route can answer with, besides those of a body and those that any route may."""
 
 FILTERS: dict[str, dict[str, Any]] = {
     "from": {"type": "string", "format": "date-time", "description": "First instant, inclusive."},
@@ -59,7 +61,7 @@ WRITE_HEADERS = {
 
 def described(schema: str, *kinds: str, body: str | None = None, filters: tuple[str, ...] = ()) -> dict[str, Any]:
     """What a route's decorator says for the reference: its answers, errors, parameters and body."""
-    statuses = {status for kind in kinds for status in STATUSES[kind]} | {431, 500}
+    statuses = {status for kind in kinds for status in STATUSES[kind]} | _ANY | set(_SENT if body else ())
     errors: dict[int | str, dict[str, Any]] = {status: _error(status) for status in sorted(statuses)}
     success = 201 if "create" in kinds else 200
     answers: dict[int | str, dict[str, Any]] = {success: _success(schema, kinds)}
@@ -70,6 +72,8 @@ def described(schema: str, *kinds: str, body: str | None = None, filters: tuple[
             **_success(schema, kinds),
             "description": "Accepted in fallback mode; see X-Durability.",
         }
+    if schema == "Ready":
+        answers[503] = {**_success(schema, kinds), "description": "Not ready; the same keys tell why."}
     extra: dict[str, Any] = {"parameters": _parameters(kinds, filters)}
     if {"read", "manage", "create", "update", "delete", "own"} & set(kinds):
         extra["security"] = [{"bearer": []}]
@@ -109,7 +113,7 @@ def _success(schema: str, kinds: tuple[str, ...]) -> dict[str, Any]:
     if schema not in {"Health", "Ready", "Session"}:
         source = {"type": "string", "enum": ["postgres", "memory", "token"]}
         headers["X-Data-Source"] = {"schema": source}
-    if {"one", "create", "update"} & set(kinds) and "list" not in kinds and schema != "Done":
+    if {"one", "create", "update", "own"} & set(kinds) and "list" not in kinds and schema != "Done":
         headers["ETag"] = {"schema": {"type": "string"}}
     reference = {"$ref": f"#/components/schemas/{schema}"}
     return {
@@ -242,12 +246,24 @@ def _wrappers() -> dict[str, Any]:
         "Session": {"type": "object", "properties": session, "required": list(session)},
         "Me": {"type": "object", "properties": {"user": person}, "required": ["user"]},
         "Health": {"type": "object", "properties": {"ok": flag, "time": text, "version": text}},
-        "Ready": {
-            "type": "object",
-            "properties": {"ready": flag, "database": text, "mode": text, "revision": {}},
-        },
+        "Ready": _ready(),
         "Problem": _problem(),
     }
+
+
+_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+def _ready() -> dict[str, Any]:
+    parts = dict.fromkeys(("toggles", "revision", "durability", "journal", "snapshot"), _OBJECT)
+    parts |= {
+        "ready": {"type": "boolean"},
+        "database": {"type": "string", "enum": ["up", "down"]},
+        "mode": {"type": "string", "enum": ["strict", "fallback", "memory"]},
+        "conflicts": {"type": ["integer", "null"], "description": "null while the database is down."},
+    }
+    mirror = {"type": ["object", "null"], "description": "null in strict mode."}
+    return {"type": "object", "properties": {**parts, "mirror": mirror}, "required": list(parts)}
 
 
 def _problem() -> dict[str, Any]:
