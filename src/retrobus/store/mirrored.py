@@ -359,10 +359,9 @@ class MirroredStore:
 
     async def settle(self, connection: Any, refresh: Callable[[Any], Awaitable[None]]) -> None:
         """Brings the journal into Postgres: most of it beside the writes, the last of it while they wait."""
-        while len(self.journal) > FEW:
+        done = 0
+        while self.journal.last - done > FEW:
             done = await self._replay(connection)
-            async with self._writing:
-                await asyncio.to_thread(self.journal.settle, done)
         async with self._writing:
             done = await self._replay(connection)
             await refresh(connection)
