@@ -49,7 +49,7 @@ class Proxy:
         self._loop = loop
         self._mode: Mode = "pass"
         self._lines: dict[_Line, asyncio.Task[None] | None] = {}
-        self._cut: tuple[Side, Callable[[], None]] | None = None
+        self._cut: tuple[Side, Callable[[], object]] | None = None
         self._listener: asyncio.Server | None = None
 
     def url(self, database: str) -> str:
@@ -64,7 +64,7 @@ class Proxy:
         """Lets the lines that are there hang for ever; those to come are not touched."""
         self._run(self._silence())
 
-    def cut_commit(self, side: Side, meanwhile: Callable[[], None] = nothing) -> None:
+    def cut_commit(self, side: Side, meanwhile: Callable[[], object] = nothing) -> None:
         """Cuts the next COMMIT: before Postgres gets it, or after its answer and before the service gets that.
 
         `meanwhile` happens while the service waits. Postgres does not notice the cut by itself.

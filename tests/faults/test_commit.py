@@ -1,0 +1,219 @@
+"""What became of a write whose COMMIT was cut off: the service finds out, and never claims what is not so."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from builders import Body, an_event
+from faults.proxy import Proxy, Side
+from harness import Api, Person, run_sql, served, settings_for, until
+from retrobus.embedded import EmbeddedPostgres
+from retrobus.store import postgres as postgres_store
+
+pytestmark = pytest.mark.faults
+
+KEYED = {"Idempotency-Key": "once-and-for-all"}
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write of an event, and whether it shows in the table."""
+
+    method: str
+    path: str
+    body: Body | None
+    status: int
+    shown_by: str
+
+    def send(self, api: Api, who: Person) -> httpx.Response:
+        return api.request(self.method, self.path, json=self.body, headers=who.headers | KEYED)
+
+    def is_applied(self, api: Api) -> bool:
+        return bool(api.sql(f"SELECT {self.shown_by}")[0][0])
+
+
+WRITES = {
+    "create": Write("POST", "/api/events", an_event(id="new"), 201, "EXISTS (SELECT FROM event WHERE id = 'new')"),
+    "update": Write(
+        "PUT", "/api/events/old", {"title": "Autre"}, 200, "EXISTS (SELECT FROM event WHERE title = 'Autre')"
+    ),
+    "delete": Write("DELETE", "/api/events/old", None, 200, "NOT EXISTS (SELECT FROM event WHERE id = 'old')"),
+}
+
+
+@pytest.fixture
+def api(line: Proxy, postgres: EmbeddedPostgres, own_database: str) -> Iterator[Api]:
+    """The service behind the proxy, with one connection only: what it asks, it must ask beside its pool."""
+    settings = settings_for(line.url(own_database), database_pool_size=1, database_timeout=5)
+    with served(settings, postgres.url(own_database)) as found:
+        yield found
+
+
+@pytest.fixture
+def who(api: Api) -> Person:
+    """A manager, beside an event that is there already."""
+    api.sql("INSERT INTO event (id, title, date) VALUES ('old', 'Sortie', now())")
+    return api.person("BUREAU")
+
+
+@pytest.fixture(params=WRITES)
+def write(request: pytest.FixtureRequest) -> Write:
+    """Each kind of write."""
+    return WRITES[request.param]
+
+
+def test_a_write_cut_before_its_commit_is_not_applied_and_the_answer_says_so(
+    api: Api, who: Person, line: Proxy, write: Write
+) -> None:
+    line.cut_commit("before")
+
+    answer = write.send(api, who)
+
+    assert (answer.status_code, answer.json()["outcome"]) == (503, "not_applied")
+    assert not write.is_applied(api)
+    assert write.send(api, who).status_code == write.status
+    assert write.is_applied(api)
+
+
+def test_a_write_cut_after_its_commit_is_applied_and_the_answer_says_so(
+    api: Api, who: Person, line: Proxy, write: Write
+) -> None:
+    line.cut_commit("after")
+
+    answer = write.send(api, who)
+
+    assert answer.status_code == write.status
+    assert write.is_applied(api)
+    again = write.send(api, who)
+    assert (again.status_code, again.content) == (answer.status_code, answer.content)
+    assert again.headers.get("ETag") == answer.headers.get("ETag")
+
+
+def test_a_commit_whose_answer_does_not_come_is_not_waited_for(
+    api: Api, who: Person, line: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "COMMIT_TIMEOUT", 0.2)
+    answered = threading.Event()
+    line.cut_commit("after", lambda: answered.wait(10))
+
+    answer = WRITES["create"].send(api, who)
+
+    answered.set()
+    assert answer.status_code == 201
+
+
+def crash_a_backend(postgres: EmbeddedPostgres) -> None:
+    """The server ends every connection and recovers, under the same start time."""
+
+    async def crash() -> None:
+        other = await asyncpg.connect(postgres.url())
+        os.kill(await other.fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
+        other.terminate()
+
+    asyncio.run(crash())
+
+
+def restart_after_kill(postgres: EmbeddedPostgres) -> None:
+    postgres.kill()
+    postgres.start()
+
+
+@pytest.fixture(params=[crash_a_backend, restart_after_kill])
+def crash(request: pytest.FixtureRequest, postgres: EmbeddedPostgres) -> Callable[[], None]:
+    """Each way in which a server loses what it had not written down."""
+    return lambda: request.param(postgres)
+
+
+@pytest.fixture
+def crash_and_reuse(postgres: EmbeddedPostgres, own_database: str, crash: Callable[[], None]) -> Callable[[], None]:
+    """The trap: crash while a transaction is open, then let somebody else commit under its transaction id."""
+    url = postgres.url(own_database)
+
+    def spring() -> None:
+        [[lost]] = run_sql(url, "SELECT backend_xid::text FROM pg_stat_activity WHERE state = 'idle in transaction'")
+        crash()
+        until(lambda: _try_sql(url, "SELECT 1"), what="the end of the recovery")
+        run_sql(url, *(f"INSERT INTO event (id, title, date) VALUES ('other-{n}', 'x', now())" for n in range(3)))
+        [[status]] = run_sql(url, f"SELECT pg_xact_status('{lost}')")
+        assert status == "committed", "the trap is not set: the id was not given again"
+
+    return spring
+
+
+def _try_sql(url: str, statement: str) -> list[Any]:
+    try:
+        return run_sql(url, statement)
+    except (OSError, asyncpg.PostgresError):
+        return []
+
+
+def test_a_transaction_id_that_a_crash_gave_to_somebody_else_proves_nothing(
+    api: Api, who: Person, line: Proxy, write: Write, crash_and_reuse: Callable[[], None]
+) -> None:
+    line.cut_commit("before", crash_and_reuse)
+
+    answer = write.send(api, who)
+
+    assert (answer.status_code, answer.json()["outcome"]) == (503, "not_applied")
+    assert not write.is_applied(api)
+    assert write.send(api, who).status_code == write.status
+    assert write.is_applied(api)
+
+
+def test_a_commit_that_a_crash_followed_is_applied_and_the_answer_says_so(
+    api: Api, who: Person, line: Proxy, write: Write, crash: Callable[[], None]
+) -> None:
+    line.cut_commit("after", crash)
+
+    answer = write.send(api, who)
+
+    assert answer.status_code == write.status
+    assert write.is_applied(api)
+    assert write.send(api, who).content == answer.content
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_an_outcome_that_nobody_can_say_is_unknown_and_a_repetition_finds_it_out(
+    line: Proxy, postgres: EmbeddedPostgres, own_database: str, side: Side
+) -> None:
+    settings = settings_for(line.url(own_database), database_timeout=0.5)
+    write, url = WRITES["create"], postgres.url(own_database)
+    with served(settings, url) as api:
+        who = api.person("BUREAU")
+        line.cut_commit(side, postgres.kill)
+
+        answer = write.send(api, who)
+
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+        assert answer.json()["outcome"] == "unknown"
+        postgres.start()
+        again = until(lambda: _unless_503(write.send(api, who)), what="the return of the service")
+        assert again.status_code == 201
+        assert write.is_applied(api)
+
+
+def _unless_503(answer: httpx.Response) -> httpx.Response | None:
+    return None if answer.status_code == 503 else answer
+
+
+def test_an_outcome_that_a_later_write_hides_is_unknown_and_a_repetition_finds_it_out(
+    api: Api, who: Person, line: Proxy
+) -> None:
+    write = WRITES["update"]
+    line.cut_commit("after", lambda: api.sql("UPDATE event SET title = 'Encore' WHERE id = 'old'"))
+
+    answer = write.send(api, who)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
+    assert answer.json()["outcome"] == "unknown"
+    again = write.send(api, who)
+    assert (again.status_code, again.json()["title"]) == (200, "Autre")
+    assert api.sql("SELECT title FROM event")[0][0] == "Encore"
