@@ -219,14 +219,23 @@ def _schema(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema, mode="validation")
 
 
-_DATE_SCHEMA = _schema(type="string", format="date-time", examples=["2025-09-20T14:00:00.000Z", "2025-09-20"])
+_DATE_SCHEMA = _schema(
+    type="string",
+    format="date-time",
+    description=f"RFC 3339 or YYYY-MM-DD, years {tables.FIRST_YEAR} to {tables.LAST_YEAR}, kept to the millisecond.",
+    examples=["2025-09-20T14:00:00.000Z", "2025-09-20"],
+)
 _MONEY_SCHEMA = _schema(type="number", minimum=0, maximum=tables.MONEY_MAX, multipleOf=0.01)
 Short = Annotated[str, StringConstraints(max_length=tables.SHORT), _LINE]
 Trimmed = Annotated[str, StringConstraints(max_length=tables.SHORT), BeforeValidator(_trimmed), _LINE]
 Title = Annotated[str, StringConstraints(max_length=tables.TITLE, min_length=1), BeforeValidator(_trimmed), _LINE]
 Long = Annotated[str, StringConstraints(max_length=tables.LONG), BeforeValidator(_lines)]
 Url = Annotated[str, StringConstraints(max_length=tables.URL), AfterValidator(_url), _LINE]
-Image = Annotated[str, AfterValidator(_image), _LINE]
+_IMAGE_SCHEMA = _schema(
+    type="string",
+    description=f"An address of at most {tables.URL} characters, or the image itself as data:image/… of any length.",
+)
+Image = Annotated[str, _IMAGE_SCHEMA, AfterValidator(_image), _LINE]
 Parc = Annotated[
     str,
     StringConstraints(min_length=1, max_length=tables.PARC, pattern=r"^[^/]+$"),
@@ -247,22 +256,28 @@ Participants = Annotated[int, Field(ge=0, le=tables.PARTICIPANTS_MAX), BeforeVal
 Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Password = Annotated[str, StringConstraints(min_length=10, max_length=tables.SHORT), BeforeValidator(one_line)]
 
+_BYTES = f"At most {tables.JSON_BYTES} bytes of JSON."
 _ANY_OBJECT = _schema(
     anyOf=[
         {"type": "object", "additionalProperties": True},
         {"type": "string", "contentMediaType": "application/json"},
     ],
+    description=_BYTES,
     examples=['{"isVisible": true}'],
 )
 _PAIRS = _schema(
     type="array",
     items={"type": "object", "properties": {"label": {"type": "string"}, "value": {"type": "string"}}},
+    description=_BYTES,
 )
-_STRINGS = _schema(type="array", items={"type": "string"})
+_IMAGES = _schema(type="array", items=_IMAGE_SCHEMA.json_schema, maxItems=tables.GALLERY_ENTRIES)
+_NAMES = _schema(
+    type="array", items={"type": "string", "maxLength": tables.SHORT}, maxItems=tables.PERMISSIONS, description=_BYTES
+)
 Extras = Annotated[str, _ANY_OBJECT, BeforeValidator(_object_text)]
 Caracteristiques = Annotated[str, _PAIRS, BeforeValidator(_characteristics)]
-Gallery = Annotated[str, _STRINGS, BeforeValidator(_gallery)]
-Permissions = Annotated[str, _STRINGS, BeforeValidator(_permissions)]
+Gallery = Annotated[str, _IMAGES, BeforeValidator(_gallery)]
+Permissions = Annotated[str, _NAMES, BeforeValidator(_permissions)]
 
 
 class Wire(BaseModel):
