@@ -1,0 +1,122 @@
+"""Every operation of the API: one good request for each, and who may send it."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import httpx
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from builders import Body, a_member, a_vehicle, an_event
+from harness import TOKENS, Api
+from routes import EVENT, MEMBER, VEHICLE
+
+PASSWORD, ACCOUNT = "un-mot-de-passe-inventé", "compte@example.org"
+NEW_PASSWORD: Body = {"currentPassword": PASSWORD, "newPassword": "un-autre-mot-de-passe"}
+
+ROLES = ("MEMBER", "DRIVER", "BUREAU", "ADMIN")
+Audience = Literal["anyone", "token", "manager"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One good request: sent by somebody of its audience, on the rows that `prepared` makes, it succeeds."""
+
+    method: str
+    path: str
+    audience: Audience
+    body: Body | None = None
+
+    @property
+    def status(self) -> int:
+        """What it is answered with."""
+        return 201 if self.method == "POST" and self.path in {"/api/events", "/api/vehicles", "/api/members"} else 200
+
+    @property
+    def target(self) -> str:
+        """Its path with the keys filled in."""
+        return self.path.format(parc=VEHICLE, id=EVENT if "events" in self.path else MEMBER)
+
+    @property
+    def alias(self) -> str | None:
+        """The other path under which it answers, if it has one."""
+        if self.target.startswith("/api/"):
+            return self.target.removeprefix("/api")
+        return f"/api{self.target}" if self.target.startswith("/public/") else None
+
+
+OPERATIONS: dict[str, Operation] = {
+    "listEvents": Operation("GET", "/api/events", "token"),
+    "createEvent": Operation("POST", "/api/events", "manager", an_event(id="autre")),
+    "getEvent": Operation("GET", "/api/events/{id}", "token"),
+    "updateEvent": Operation("PUT", "/api/events/{id}", "manager", {"layout": "carte"}),
+    "patchEvent": Operation("PATCH", "/api/events/{id}", "manager", {"layout": "carte"}),
+    "deleteEvent": Operation("DELETE", "/api/events/{id}", "manager"),
+    "listVehicles": Operation("GET", "/api/vehicles", "token"),
+    "createVehicle": Operation("POST", "/api/vehicles", "manager", a_vehicle(parc="921")),
+    "getVehicle": Operation("GET", "/api/vehicles/{parc}", "token"),
+    "updateVehicle": Operation("PUT", "/api/vehicles/{parc}", "manager", {"etat": "en panne"}),
+    "patchVehicle": Operation("PATCH", "/api/vehicles/{parc}", "manager", {"etat": "en panne"}),
+    "deleteVehicle": Operation("DELETE", "/api/vehicles/{parc}", "manager"),
+    "listMembers": Operation("GET", "/api/members", "manager"),
+    "createMember": Operation("POST", "/api/members", "manager", a_member()),
+    "updateMemberByBody": Operation("PUT", "/api/members", "manager", {"id": MEMBER, "city": "Lyon"}),
+    "patchMemberByBody": Operation("PATCH", "/api/members", "manager", {"id": MEMBER, "city": "Lyon"}),
+    "deleteMemberByBody": Operation("DELETE", "/api/members", "manager", {"id": MEMBER}),
+    "getOwnMember": Operation("GET", "/api/members/me", "token"),
+    "updateOwnMember": Operation("PUT", "/api/members/me", "token", {"city": "Lyon"}),
+    "changeMemberPassword": Operation("POST", "/api/members/change-password", "token", NEW_PASSWORD),
+    "getMember": Operation("GET", "/api/members/{id}", "manager"),
+    "updateMember": Operation("PUT", "/api/members/{id}", "manager", {"city": "Lyon"}),
+    "patchMember": Operation("PATCH", "/api/members/{id}", "manager", {"city": "Lyon"}),
+    "deleteMember": Operation("DELETE", "/api/members/{id}", "manager"),
+    "terminateMember": Operation("POST", "/api/members/{id}/terminate", "manager", {}),
+    "login": Operation("POST", "/api/auth/login", "anyone", {"email": ACCOUNT, "password": PASSWORD}),
+    "memberLogin": Operation("POST", "/api/auth/member-login", "anyone", {"identifier": ACCOUNT, "password": PASSWORD}),
+    "changePassword": Operation("POST", "/api/auth/change-password", "token", NEW_PASSWORD),
+    "whoAmI": Operation("GET", "/api/auth/me", "token"),
+    "me": Operation("GET", "/api/me", "token"),
+    "listPublicVehicles": Operation("GET", "/public/vehicles", "anyone"),
+    "getPublicVehicle": Operation("GET", "/public/vehicles/{parc}", "anyone"),
+    "listPublicVehicleEvents": Operation("GET", "/public/vehicles/{parc}/events", "anyone"),
+    "listPublicEvents": Operation("GET", "/public/events", "anyone"),
+    "getPublicEvent": Operation("GET", "/public/events/{id}", "anyone"),
+    "health": Operation("GET", "/api/health", "anyone"),
+    "ready": Operation("GET", "/ready", "anyone"),
+    "metrics": Operation("GET", "/metrics", "anyone"),
+}
+
+
+@cache
+def _password_hash() -> str:
+    return PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),)).hash(PASSWORD)
+
+
+def prepared(api: Api) -> dict[str, dict[str, str]]:
+    """Makes the rows that the operations name; gives the headers of each kind of caller."""
+    ids = {role: f"{role.lower()}-{os.urandom(6).hex()}" for role in ROLES}
+    people = [(key, f"{key}@example.org", role) for role, key in ids.items()] + [(MEMBER, ACCOUNT, "MEMBER")]
+    rows = ", ".join(f"('{key}', '{email}', '{role}', '{_password_hash()}')" for key, email, role in people)
+    api.sql(
+        f"INSERT INTO vehicle (parc, is_public) VALUES ('{VEHICLE}', true)",
+        f"INSERT INTO event (id, title, date, status) VALUES ('{EVENT}', 'Sortie', '2026-05-01', 'PUBLISHED')",
+        f"INSERT INTO member (id, email, role, password_hash) VALUES {rows}",
+    )
+    tokens = {role: token(key, role) for role, key in ids.items()}
+    tokens["expired token"] = token(ids["ADMIN"], "ADMIN", ttl=-3600)
+    return {"no token": {}} | {name: {"Authorization": f"Bearer {found}"} for name, found in tokens.items()}
+
+
+def token(key: str, role: str, ttl: int | None = None) -> str:
+    """A token for a member who never logged in."""
+    return TOKENS.issue({"id": key, "role": role, "token_epoch": 0}, ttl)[0]
+
+
+def send(api: Api, operation: Operation, headers: dict[str, str] | None = None, **changes: Any) -> httpx.Response:
+    """Sends the good request, with changes."""
+    request = {"method": operation.method, "url": operation.target, "json": operation.body} | changes
+    if "content" in changes:
+        del request["json"]
+    return api.request(headers=headers, **request)

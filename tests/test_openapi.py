@@ -1,0 +1,116 @@
+"""The API reference: a valid OpenAPI 3.1 document, and pages that show it without the internet."""
+
+import re
+from typing import Any
+
+import pytest
+
+from harness import Api
+from operations import OPERATIONS
+from schema import faults, references, resolved
+
+ERRORS_OF_ALL = {"400", "431", "500"}
+MEDIA = {"application/json", "application/problem+json"}
+BODIES_READ = {"400", "408", "413", "415", "422"}
+
+
+@pytest.fixture
+def document(shared_api: Api) -> dict[str, Any]:
+    found: dict[str, Any] = shared_api.get("/openapi.json").json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, found) for path, item in document["paths"].items() for method, found in item.items()]
+
+
+def test_it_is_an_openapi_3_1_document(document: dict[str, Any]) -> None:
+    assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+    assert all(document["info"][name] for name in ("title", "version", "summary", "description"))
+    assert document.keys() == {"openapi", "info", "paths", "components"}
+    assert document["components"].keys() == {"schemas", "securitySchemes"}
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used(document: dict[str, Any]) -> None:
+    named = set(references(document))
+
+    assert all(resolved(document, reference) for reference in named)
+    assert named == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+
+def test_every_schema_is_sound(document: dict[str, Any]) -> None:
+    parts = dict(document["components"]["schemas"])
+    for path, method, operation in operations(document):
+        parts |= {f"{method} {path} {found['name']}": found["schema"] for found in operation["parameters"]}
+
+    assert [fault for name, schema in parts.items() for fault in faults(schema, name)] == []
+
+
+def test_every_operation_is_named_tagged_and_described(document: dict[str, Any]) -> None:
+    found = [operation for _, _, operation in operations(document)]
+
+    assert len({operation["operationId"] for operation in found}) == len(found) == len(OPERATIONS)
+    assert all(len(operation["tags"]) == 1 for operation in found)
+    assert all(operation["summary"] and operation["description"] for operation in found)
+
+
+def test_only_the_canonical_paths_are_in_it(document: dict[str, Any]) -> None:
+    found = {(operation["operationId"], method.upper(), path) for path, method, operation in operations(document)}
+
+    assert found == {(name, operation.method, operation.path) for name, operation in OPERATIONS.items()}
+
+
+def test_every_path_parameter_is_declared_once_and_no_other(document: dict[str, Any]) -> None:
+    for path, _, operation in operations(document):
+        parameters = [(found["in"], found["name"]) for found in operation["parameters"]]
+        keys = [found["name"] for found in operation["parameters"] if found["in"] == "path" and found["required"]]
+
+        assert len(set(parameters)) == len(parameters)
+        assert keys == re.findall(r"{(\w+)}", path)
+
+
+def test_every_operation_declares_its_success_and_the_errors_of_all(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        good = OPERATIONS[operation["operationId"]]
+
+        assert str(good.status) in operation["responses"], (path, method)
+        assert operation["responses"].keys() >= ERRORS_OF_ALL, (path, method)
+        assert all(found["description"] for found in operation["responses"].values())
+
+
+def test_every_error_has_the_one_form_in_both_media(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        for status, found in operation["responses"].items():
+            if status < "400" or (path, status) == ("/ready", "503"):
+                continue
+
+            assert found["content"].keys() == MEDIA, (path, method, status)
+            assert list(references(found["content"])) == ["#/components/schemas/Problem"] * 2
+
+
+def test_an_operation_says_whether_it_needs_a_token_and_a_body(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        good = OPERATIONS[operation["operationId"]]
+        secured, declared = operation.get("security") == [{"bearer": []}], operation["responses"].keys()
+
+        assert secured == (good.audience != "anyone"), (path, method)
+        assert ("401" in declared) == (secured or good.path.startswith("/api/auth/")), (path, method)
+        assert ("403" in declared) == (good.audience == "manager" or path == "/metrics"), (path, method)
+        if good.body:
+            assert operation["requestBody"]["required"]
+            assert declared >= BODIES_READ, (path, method)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_a_reference_page_names_no_other_host_and_its_files_are_here(shared_api: Api, path: str) -> None:
+    page = shared_api.get(path)
+
+    files = [name for name in re.findall(r"(?:src|href)=[\"']([^\"']+)", page.text) if name != "#"]
+    answers = [shared_api.get(name) for name in [*files, "/openapi.json"]]
+
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "//" not in re.sub(r"^\s*//.*$", "", page.text, flags=re.MULTILINE)
+    assert len(files) >= 2
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    assert all(answer.content for answer in answers)
