@@ -71,7 +71,7 @@ def new_folder(folder: Path, name: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _sync(folder)
+    sync(folder)
 
 
 def open_file(folder: Path, *names: str) -> BinaryIO:
@@ -150,7 +150,7 @@ def discard(folder: Path, name: str) -> None:
     _check(name)
     temporary = folder / _temporary(name)
     (folder / name).rename(temporary)
-    _sync(folder)
+    sync(folder)
     _remove(temporary)
 
 
@@ -159,7 +159,7 @@ def set_aside(folder: Path, name: str) -> str:
     _check(name)
     aside = f"{name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     (folder / name).rename(folder / aside)
-    _sync(folder)
+    sync(folder)
     return aside
 
 
@@ -184,7 +184,8 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """What was renamed, made or removed in the folder survives a power cut from now on."""
     with _opened(folder) as place:
         os.fsync(place)
 
