@@ -90,7 +90,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 @cache
-def _password_hash() -> str:
+def caller_password_hash() -> str:
     return PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),)).hash(PASSWORD)
 
 
@@ -98,7 +98,7 @@ def prepared(api: Api) -> dict[str, dict[str, str]]:
     """Makes the rows that the operations name; gives the headers of each kind of caller."""
     ids = {role: f"{role.lower()}-{os.urandom(6).hex()}" for role in ROLES}
     people = [(key, f"{key}@example.org", role) for role, key in ids.items()] + [(MEMBER, ACCOUNT, "MEMBER")]
-    rows = ", ".join(f"('{key}', '{email}', '{role}', '{_password_hash()}')" for key, email, role in people)
+    rows = ", ".join(f"('{key}', '{email}', '{role}', '{caller_password_hash()}')" for key, email, role in people)
     api.sql(
         f"INSERT INTO vehicle (parc, is_public) VALUES ('{VEHICLE}', true)",
         f"INSERT INTO event (id, title, date, status) VALUES ('{EVENT}', 'Sortie', '2026-05-01', 'PUBLISHED')",
