@@ -95,9 +95,19 @@ def decoded(column: Column[Any], value: Any) -> Any:
     return value
 
 
+@lru_cache
+def _plain(table: Table) -> frozenset[str]:
+    """Columns whose values JSON holds as they are."""
+    return frozenset(c.name for c in stored_columns(table) if not isinstance(c.type, TIMESTAMP | Numeric))
+
+
 def encode(table: Table, row: Mapping[str, Any]) -> Row:
     """A whole row as JSON can hold it."""
-    return {column.name: encoded(column, row[column.name]) for column in stored_columns(table)}
+    plain = _plain(table)
+    return {
+        column.name: row[column.name] if column.name in plain else encoded(column, row[column.name])
+        for column in stored_columns(table)
+    }
 
 
 def decode(table: Table, value: Mapping[str, Any]) -> Row:

@@ -1,6 +1,7 @@
 """The database: every table as SQLAlchemy Core sees it; triggers and functions are in the migrations."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -349,6 +350,7 @@ def is_wire_piece(column: Column[Any]) -> bool:
     return column.name == "wire" or column.name.startswith("wire_")
 
 
-def stored_columns(table: Table) -> list[Column[Any]]:
+@lru_cache
+def stored_columns(table: Table) -> tuple[Column[Any], ...]:
     """The columns that hold facts: all but the pieces of wire JSON."""
-    return [column for column in table.columns if not is_wire_piece(column)]
+    return tuple(column for column in table.columns if not is_wire_piece(column))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from json.encoder import encode_basestring  # escapes what JSON requires and nothing else, as Postgres does
 from typing import Any, Literal
 
@@ -86,11 +87,18 @@ def _sql_member(column: Column[Any], prefix: str) -> str:
     return f"""'"{camel(column.name)}":' || {value}"""
 
 
+@lru_cache
+def _python_rule(column: Column[Any]) -> tuple[str, str, Callable[[Any], str]]:
+    return column.name, f'"{camel(column.name)}":', kind_of(column).python
+
+
 def _python_member(column: Column[Any], row: Mapping[str, Any]) -> str:
-    value = row[column.name]
-    return f'"{camel(column.name)}":{"null" if value is None else kind_of(column).python(value)}'
+    name, label, written = _python_rule(column)
+    value = row[name]
+    return label + ("null" if value is None else written(value))
 
 
+@lru_cache
 def _public(table: Table) -> list[Column[Any]]:
     return [c for c in wire_columns(table) if table is not vehicle or c.name not in PRIVATE + IMAGES]
 

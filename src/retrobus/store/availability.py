@@ -56,7 +56,6 @@ class Availability:
         self.pool = pool
         self.timeout = timeout
         self.up = False
-        self.since = time.time()
         self.reason = ""
         self._open = opener
         self._patience = timeout * PATIENCE
@@ -89,10 +88,10 @@ class Availability:
         alive = await self._probe()
         self._answer_limit = self.timeout * (ANSWER if alive else ANSWER / 2)
         if alive and not self.up:
-            self.up, self.since = True, time.time()
+            self.up = True
             self._watcher.found()
         elif not alive and self.up:
-            self.up, self.since = False, time.time()
+            self.up = False
             self.pool.drop()
             self._watcher.lost(self.reason)
         return alive

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from retrobus.rows import Row, completed, fold, now, unique_columns
+from retrobus.rows import Row, completed, encode, fold, now, unique_columns
 from retrobus.store.contract import (
     Caller,
     Change,
@@ -44,12 +44,19 @@ LAST_ADMIN = "Le dernier administrateur actif ne peut être ni supprimé ni rét
 class Held:
     """One row as it is held: never changed, only replaced; its JSON is written once for each view."""
 
-    __slots__ = ("_texts", "row", "tag")
+    __slots__ = ("_filed", "_texts", "row", "tag")
 
     def __init__(self, row: Row, tag: str | None = None) -> None:
         self.row = row
         self.tag = tag or str(row["version"])
         self._texts: dict[View, str] = {}
+        self._filed: str | None = None
+
+    def filed(self, table: Table) -> str:
+        """The whole row as files keep it; like `text`, written once."""
+        if self._filed is None:
+            self._filed = json.dumps(encode(table, self.row), ensure_ascii=False)
+        return self._filed
 
     def text(self, table: Table, view: View) -> str:
         """The row's JSON as a view shows it."""

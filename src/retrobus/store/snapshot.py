@@ -10,7 +10,7 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups.files import read_capped, set_aside, write_atomically
-from retrobus.rows import Row, decode, encode
+from retrobus.rows import Row, decode
 from retrobus.store.memory import Held, Memory
 from retrobus.store.mirror import Mirror
 from retrobus.tables import RESOURCES, key_column
@@ -19,6 +19,7 @@ from retrobus.wire import moment
 NAME = "runtime-state.json"
 FORMAT = "retrobus-runtime-state-1"
 LARGEST = 2 << 30
+BATCH = 20
 STATE = {"vehicle": "vehicles", "event": "events", "member": "members"}
 
 
@@ -76,9 +77,10 @@ def _chunks(about: dict[str, Any], frozen: list[tuple[str, list[Held]]]) -> Iter
     for position, (name, rows) in enumerate(frozen):
         table = next(table for table in RESOURCES.values() if table.name == name)
         yield f'{", " if position else ""}"{STATE[name]}": ['.encode()
-        for index, held in enumerate(rows):
-            text = json.dumps(encode(table, held.row), ensure_ascii=False)
-            yield (("," if index else "") + "\n" + text).encode()
+        for start in range(0, len(rows), BATCH):
+            texts = [held.filed(table) for held in rows[start : start + BATCH]]
+            yield (("," if start else "") + "\n" + ",\n".join(texts)).encode()
+            time.sleep(0)  # lets the event loop run: a thread gives the interpreter away by itself only after 5 ms
         yield b"]"
     yield b"}}\n"
 

@@ -1,0 +1,155 @@
+"""Writes one consistent backup of the database, streamed, whole or not at all."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import asyncpg
+from sqlalchemy import Column, Table
+from sqlalchemy.dialects.postgresql import JSONB
+
+from retrobus.backups import BadBackup, catalog, files
+from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Kind, Manifest
+from retrobus.tables import deletion, event, key_column, member, stored_columns, vehicle
+from retrobus.wire import JSON_AS_STRING, camel, kind_of, moment
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+LOCK = ".backup.lock"
+TABLES = {"Vehicle": vehicle, "Event": event, "members": member}
+PREFETCH = {"Vehicle": 2}
+"""Rows in memory at a time: a vehicle may carry images of many megabytes."""
+
+MANY = 200
+Progress = Callable[[str, int, int], None]
+"""Told of each table how many rows are written, of how many."""
+
+FACTS = """SELECT (SELECT id::text FROM database_identity) AS identity,
+  (SELECT version_num FROM alembic_version) AS revision,
+  (SELECT last_value FROM row_version) AS row_version,
+  CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS lsn"""
+
+
+def _silent(_table: str, _done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else writes backups of this folder meanwhile; what killed ones left behind is removed."""
+    try:
+        with files.locked(folder, LOCK):
+            files.sweep(folder, "backup*")
+            yield
+    except files.Locked:
+        raise BadBackup(f"Un autre backup ou une restauration est en cours dans {folder} : attendez sa fin.") from None
+
+
+async def create(
+    connection: "Connection", folder: Path, *, note: str | None = None, progress: Progress = _silent
+) -> Manifest:
+    """A backup of one instant of the database, however busy it is."""
+    with alone(folder):
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await write(connection, folder, note=note, progress=progress)
+
+
+async def write(
+    connection: "Connection",
+    folder: Path,
+    *,
+    kind: Kind = "normal",
+    note: str | None = None,
+    progress: Progress = _silent,
+) -> Manifest:
+    """A backup of what the open transaction sees; call it `alone`, on tables that stand still."""
+    at = datetime.now(UTC)
+    name = catalog.new_name(at)
+    facts = await connection.fetchrow(FACTS)
+    assert facts is not None
+    try:
+        with files.new_folder(folder, name) as inside:
+            with files.new_file(inside, DATA) as file:
+                written = _Sum(file)
+                counts = await _write_data(connection, written, moment(at), progress)
+            manifest = Manifest(
+                name,
+                moment(at),
+                FORMAT,
+                kind,
+                note,
+                written.size,
+                written.sum.hexdigest(),
+                counts,
+                facts["revision"],
+                facts["identity"],
+                {"rowVersion": facts["row_version"], "walLsn": facts["lsn"]},
+            )
+            files.write_atomically(inside, MANIFEST, [manifest.written()])
+        catalog.add(folder, manifest)
+    except OSError as error:
+        if isinstance(error, ConnectionError | TimeoutError):
+            raise
+        raise BadBackup(f"Écriture impossible dans {folder} : {error.strerror}. Rien n'y a été laissé.") from error
+    return manifest
+
+
+class _Sum:
+    """A file that adds up what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.sum = hashlib.sha256()
+        self.size = 0
+        self._file = file
+
+    def write(self, text: str) -> None:
+        content = text.encode()
+        self._file.write(content)
+        self.sum.update(content)
+        self.size += len(content)
+
+
+async def _write_data(connection: "Connection", file: _Sum, at: str, progress: Progress) -> dict[str, int]:
+    """data.json: one row a line, so that people can read and compare it too."""
+    counts = {}
+    file.write(f'{{"format": "{FORMAT}", "timestamp": "{at}", "tables": {{')
+    for position, (name, table) in enumerate(TABLES.items()):
+        file.write(("," if position else "") + f'\n"{name}": ')
+        counts[name] = await _write_table(connection, file, name, table, progress)
+    file.write('},\n"tombstones": ')
+    counts["tombstones"] = await _write_table(connection, file, "tombstones", deletion, progress)
+    file.write("}\n")
+    return counts
+
+
+async def _write_table(connection: "Connection", file: _Sum, name: str, table: Table, progress: Progress) -> int:
+    total: int = await connection.fetchval(f"SELECT count(*) FROM {table.name}")
+    file.write(f'{{"count": {total}, "data": [')
+    done = 0
+    async for row in _rows(connection, name, table):
+        file.write(("," if done else "") + "\n" + row)
+        done += 1
+        progress(name, done, total)
+    file.write("]}")
+    if done != total:
+        raise BadBackup(f"La table {table.name} a changé pendant le backup : rien n'a été gardé.")
+    return total
+
+
+async def _rows(connection: "Connection", name: str, table: Table) -> AsyncIterator[str]:
+    key = deletion.c.version if table is deletion else key_column(table)
+    members = " || ',' || ".join(_member(column) for column in stored_columns(table))
+    sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key.name}"
+    async for row in connection.cursor(sql, prefetch=PREFETCH.get(name, MANY)):
+        yield row[0]
+
+
+def _member(column: Column[Any]) -> str:
+    """As the API writes it, but jsonb as its text in a string: no number in it loses a digit."""
+    kind = JSON_AS_STRING if isinstance(column.type, JSONB) else kind_of(column)
+    value = kind.sql.format(column.name)
+    return f"""'"{camel(column.name)}":' || {f"coalesce({value}, 'null')" if column.nullable else value}"""
