@@ -1,8 +1,8 @@
 """Times the service, alone or beside another revision of it: `make bench ARGS="--against HEAD~5"`.
 
-Slices alternate between the revisions. Workloads: one vehicle, a list of 500 events, the public list of 200 vehicles, create + delete of an event; 16
-connections, strict mode, one process, an embedded Postgres with fsync on. The load generator, the service and
-Postgres share the machine: the ratios of one run count, not the figures of two.
+Slices alternate between the revisions. Workloads: one vehicle, a list of 500 events, the public list of 200 vehicles,
+create + delete of an event; 16 connections, strict mode, one process, an embedded Postgres with fsync on. The load
+generator, the service and Postgres share the machine: the ratios of one run count, not the figures of two.
 """
 
 import argparse
@@ -185,9 +185,8 @@ def report(subjects: list[Subject]) -> None:
             own = subject.figures[workload]
             rps, p50, p99 = (statistics.median(values) for values in zip(*own, strict=True))
             ratio = statistics.median(a[0] / b[0] for a, b in zip(first, own, strict=True))
-            print(
-                f"| {workload} | {subject.name} | {rps:.0f} | {ratio:.2f} | {p50:.2f} | {p99:.1f} | {memory(subject.pid):.0f} |"
-            )
+            figures = f"{rps:.0f} | {ratio:.2f} | {p50:.2f} | {p99:.1f} | {memory(subject.pid):.0f}"
+            print(f"| {workload} | {subject.name} | {figures} |")
 
 
 def main() -> None:

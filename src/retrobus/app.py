@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import retrobus
-from retrobus import logbook, migrate
+from retrobus import logbook
 from retrobus.api import auth, events, health, members, public, vehicles
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
@@ -28,6 +28,7 @@ from retrobus.settings import Settings
 from retrobus.shutdown import notice
 from retrobus.store import OpenStore, open_store
 from retrobus.store.contract import StoreError
+from retrobus.tables import REVISION
 from retrobus.throttle import Throttle
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -130,9 +131,8 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Any:
         async with open_store(settings, _Watch(metrics, fallback=settings.enable_memory_fallback)) as opened:
             app.state.service = _service(settings, opened, metrics)
             app.state.measure = lambda: measure(opened, metrics)
-            head = migrate.head()
-            app.state.status = lambda: status(opened, settings.toggles, head)
-            await _report_start(settings, opened, head)
+            app.state.status = lambda: status(opened, settings.toggles, REVISION)
+            await _report_start(settings, opened)
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
             with notice(lambda: _stop(app)):
@@ -158,15 +158,15 @@ def _service(settings: Settings, opened: OpenStore, metrics: Metrics) -> Service
     return Service(opened.store, Tokens(rules), Throttle(), limits, metrics)
 
 
-async def _report_start(settings: Settings, opened: OpenStore, head: str) -> None:
+async def _report_start(settings: Settings, opened: OpenStore) -> None:
     if not settings.load_backup_at_boot:
         logbook.backup_not_loaded()
     if settings.app_env == "production":
         for name in (name for name, on in settings.toggles.items() if on):
             logbook.toggle_in_production(name)
     found = await opened.diagnose()
-    if found.up and found.revision != head:
-        logbook.schema_behind(found.revision, head)
+    if found.up and found.revision != REVISION:
+        logbook.schema_behind(found.revision, REVISION)
     logbook.started(retrobus.__version__, opened.mode)
 
 
