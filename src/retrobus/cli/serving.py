@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,9 @@ def serve(
 ) -> None:
     """Sert l'API ; ne crée et ne vide jamais rien."""
     settings = Settings()
-    for missing, name in ((settings.database_url, "DATABASE_URL"), (settings.jwt_secret, "JWT_SECRET")):
-        if missing is None:
-            raise stop(f"{name} manque (voir .env.example).", CONFIGURATION)
+    if settings.jwt_secret is None:
+        raise stop("JWT_SECRET manque (voir .env.example).", CONFIGURATION)
+    _check_start(settings, workers)
     with _listening(host or settings.host, settings.port if port is None else port) as listener:
         _run(_configured(settings), listener, workers)
 
@@ -54,8 +54,28 @@ def dev(
         os.environ["JWT_SECRET"] = _kept_secret(data / "jwt-secret")
     address = (settings.host, settings.port if port is None else port)
     with _listening(*address) as listener, prepared(data, f"http://localhost:{listener.getsockname()[1]}"):
+        _check_start(Settings())
         listener.listen()  # who is quicker than the service waits a moment, instead of being refused
         _run(_configured(Settings()), listener, reload=reload)
+
+
+def _check_start(settings: Settings, workers: int = 1) -> None:
+    """Ends the program with one sentence where the service would have to refuse its start."""
+    from retrobus.backups.files import Locked, locked
+    from retrobus.store import LOCK, CannotStart, check_start, needs_mirror
+
+    try:
+        check_start(settings)
+        with locked(settings.backups_dir, LOCK) if needs_mirror(settings) else nullcontext():
+            pass
+    except CannotStart as error:
+        raise stop(f"{error}.", CONFIGURATION) from None
+    except Locked:
+        raise stop(
+            f"Un autre service utilise déjà {settings.backups_dir} : un seul à la fois.", CONFIGURATION
+        ) from None
+    if workers > 1 and needs_mirror(settings):
+        raise stop("Avec une des trois bascules, un seul processus : --workers 1.", CONFIGURATION)
 
 
 def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
