@@ -68,32 +68,23 @@ async def write(
 ) -> Manifest:
     """A backup of what the open transaction sees; call it `alone`, on tables that stand still."""
     at = datetime.now(UTC)
+    [facts] = await connection.fetch(FACTS)
     name = catalog.new_name(at)
-    facts = await connection.fetchrow(FACTS)
-    assert facts is not None
     try:
         with files.new_folder(folder, name) as inside:
             with files.new_file(inside, DATA) as file:
                 written = _Sum(file)
                 counts = await _write_data(connection, written, moment(at), progress)
+            sums = (written.size, written.sum.hexdigest(), counts)
+            position = {"rowVersion": facts["row_version"], "walLsn": facts["lsn"]}
             manifest = Manifest(
-                name,
-                moment(at),
-                FORMAT,
-                kind,
-                note,
-                written.size,
-                written.sum.hexdigest(),
-                counts,
-                facts["revision"],
-                facts["identity"],
-                {"rowVersion": facts["row_version"], "walLsn": facts["lsn"]},
+                name, moment(at), FORMAT, kind, note, *sums, facts["revision"], facts["identity"], position
             )
             files.write_atomically(inside, MANIFEST, [manifest.written()])
         catalog.add(folder, manifest)
     except OSError as error:
         if isinstance(error, ConnectionError | TimeoutError):
-            raise
+            raise  # Postgres, not the disk
         raise BadBackup(f"Écriture impossible dans {folder} : {error.strerror}. Rien n'y a été laissé.") from error
     return manifest
 
@@ -127,7 +118,7 @@ async def _write_data(connection: "Connection", file: _Sum, at: str, progress: P
 
 
 async def _write_table(connection: "Connection", file: _Sum, name: str, table: Table, progress: Progress) -> int:
-    total: int = await connection.fetchval(f"SELECT count(*) FROM {table.name}")
+    total: int = await connection.fetchval(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - our own tables
     file.write(f'{{"count": {total}, "data": [')
     done = 0
     async for row in _rows(connection, name, table):
@@ -143,7 +134,7 @@ async def _write_table(connection: "Connection", file: _Sum, name: str, table: T
 async def _rows(connection: "Connection", name: str, table: Table) -> AsyncIterator[str]:
     key = deletion.c.version if table is deletion else key_column(table)
     members = " || ',' || ".join(_member(column) for column in stored_columns(table))
-    sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key.name}"
+    sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key.name}"  # noqa: S608 - our own tables
     async for row in connection.cursor(sql, prefetch=PREFETCH.get(name, MANY)):
         yield row[0]
 

@@ -6,7 +6,8 @@ import typer
 from pydantic import ValidationError
 
 import retrobus
-from retrobus.cli import database, members, serving
+from retrobus.backups import BadBackup
+from retrobus.cli import backup, database, members, serving
 from retrobus.cli.postgres import CONFIGURATION, sentence
 from retrobus.embedded import EmbeddedPostgresError
 from retrobus.settings import complaints
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("dev")(serving.dev)
 app.command("serve")(serving.serve)
 app.command("token")(members.token)
+app.add_typer(backup.app, name="backup")
 app.add_typer(database.app, name="db")
 app.add_typer(members.app, name="member")
 
@@ -37,7 +39,7 @@ def main() -> None:
         app()
     except ValidationError as error:
         _end(complaints(error), CONFIGURATION)
-    except EmbeddedPostgresError as error:
+    except (BadBackup, EmbeddedPostgresError) as error:
         _end([str(error)], 1)
     except Exception as error:
         known = sentence(error)

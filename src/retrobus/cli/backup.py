@@ -1,0 +1,232 @@
+"""`retrobus backup`: make, list, check, choose and put away backups."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrobus.cli.postgres import stop, with_connection
+from retrobus.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from retrobus.backups.create import Progress
+    from retrobus.backups.manifest import Manifest
+    from retrobus.backups.survey import Survey
+
+app = typer.Typer(help="Les backups de la base.", no_args_is_help=True)
+
+NAME = typer.Argument(..., help="Nom d'un backup de la liste, ou chemin d'un fichier ou dossier.")
+AsJson = Annotated[bool, typer.Option("--json", help="Réponse en JSON sur la sortie standard.")]
+SHOWN = 20
+"""Rejects that are printed; --json gives up to 1000."""
+
+
+def backups_folder() -> Path:
+    """Where backups are kept (BACKUPS_DIR)."""
+    return Settings().backups_dir
+
+
+def located(name: str) -> Path:
+    """The path of a backup given by name or path."""
+    from retrobus.backups.catalog import NAME as PATTERN
+
+    return backups_folder() / name if PATTERN.fullmatch(name) else Path(name)
+
+
+def answer(document: Any) -> None:
+    """Prints what a script reads."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar for each table on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    with Bars(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            if done % 100 == 0 or done == total:
+                bars.update(tasks[name], completed=done)
+
+        yield tell
+
+
+@app.command()
+def create(
+    note: str | None = typer.Option(None, "--note", help="Pourquoi ce backup."),
+    keep: int | None = typer.Option(
+        None, "--keep", min=1, help="Ne garder que les N backups ordinaires les plus récents."
+    ),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Sauvegarde un instant de la base : vehicle, event, member et les suppressions."""
+    from retrobus.backups import catalog
+    from retrobus.backups import create as creation
+
+    folder = backups_folder()
+
+    async def work(connection: Any) -> Manifest:
+        with progress_bar() as progress:
+            return await creation.create(connection, folder, note=note, progress=progress)
+
+    made = with_connection(work)
+    with creation.alone(folder):
+        gone = catalog.keep(folder, keep) if keep else []
+    if as_json:
+        answer({"path": folder / made.name, "removed": gone, **asdict(made)})
+        return
+    typer.echo(f"✅ {folder / made.name} : {_counts(made.counts)}, {_size(made.size)}")
+    for name in gone:
+        typer.echo(f"🗑️  {name} supprimé (--keep {keep})")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    words = {"Vehicle": "véhicules", "Event": "événements", "members": "membres", "Member": "membres"}
+    return ", ".join(f"{count} {words.get(name, 'suppressions')}" for name, count in counts.items())
+
+
+def _size(size: int) -> str:
+    return f"{size / 1_000_000:.1f} Mo" if size >= 100_000 else f"{size} octets"
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """Liste les backups, le plus récent d'abord."""
+    from retrobus.backups import catalog
+
+    folder = backups_folder()
+    entries, selected = catalog.entries(folder), catalog.selection(folder)
+    chosen = selected.name if selected else None
+    if as_json:
+        answer({"selected": chosen, "backups": [asdict(entry) for entry in entries]})
+        return
+    for entry in entries:
+        remarks = [
+            *(["sélectionné"] if entry.name == chosen else []),
+            *(["sécurité"] if entry.kind == "safety" else []),
+            *([] if entry.present else ["absent du disque"]),
+            *([] if entry.listed else ["hors index"]),
+        ]
+        rows = "? lignes" if entry.rows is None else f"{entry.rows} lignes"
+        typer.echo("  ".join([entry.name, rows, entry.note or "", ", ".join(remarks)]).rstrip())
+    if not entries:
+        typer.echo(f"Aucun backup dans {folder}.")
+
+
+@app.command()
+def show(name: str = NAME, *, as_json: AsJson = False) -> None:
+    """Montre ce qu'un backup contient, après l'avoir lu en entier."""
+    from retrobus.backups.survey import survey
+
+    found = survey(located(name))
+    if as_json:
+        answer(asdict(found))
+        return
+    for label, value in (
+        ("Nom", found.name),
+        ("Format", found.shape),
+        ("Date", found.timestamp or "inconnue"),
+        ("Note", found.note or "-"),
+        ("Lignes", _counts(found.rows)),
+        ("Suppressions connues", found.tombstones),
+        ("Schéma", found.revision or "-"),
+        ("Base", found.identity or "-"),
+    ):
+        typer.echo(f"{label:<22}{value}")
+    tell_oddities(found)
+
+
+def tell_oddities(found: Survey) -> None:
+    """What does not come in, and what had to be decided."""
+    for name, count in found.ignored_tables.items():
+        typer.echo(f"ℹ️  table {name} : {count} lignes, qui ne sont pas à nous ; elles restent dans le fichier")
+    for warning in found.warnings:
+        typer.echo(f"⚠️  {warning}")
+    if found.clear_passwords:
+        typer.echo(f"⚠️  {found.clear_passwords} mots de passe en clair, hachés à l'import")
+    for reject in found.rejects[:SHOWN]:
+        typer.echo(f"❌ {reject.resource} {reject.key or f'n° {reject.position}'} rejeté : {reject.reason}")
+    hidden = sum(found.rejected.values()) - SHOWN
+    if hidden > 0:
+        typer.echo(f"❌ … et {hidden} autres rejets (--json)")
+
+
+@app.command()
+def verify(
+    name: str | None = typer.Argument(None, help="Nom ou chemin ; sans lui, tous les backups."),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Relit chaque ligne, recompte et recalcule les sommes de contrôle ; échoue si un backup est endommagé."""
+    from retrobus.backups import catalog
+
+    paths = [located(name)] if name else [backups_folder() / e.name for e in catalog.entries(backups_folder())]
+    results = [_verified(path) for path in paths]
+    if as_json:
+        answer(results)
+    for result in () if as_json else results:
+        typer.echo(f"{'✅' if result['ok'] else '❌'} {result['name']} : {result['text']}")
+    if not results:
+        raise stop(f"aucun backup à vérifier dans {backups_folder()}")
+    if not all(result["ok"] for result in results):
+        raise typer.Exit(1)
+
+
+def _verified(path: Path) -> dict[str, Any]:
+    from retrobus.backups import BadBackup
+    from retrobus.backups.survey import survey
+
+    try:
+        found = survey(path)
+    except BadBackup as error:
+        return {"name": path.name, "ok": False, "text": str(error)}
+    text = f"{_counts(found.rows)} ; " + ("sommes vérifiées" if found.checked else "lisible, sans somme de contrôle")
+    rejected = sum(found.rejected.values())
+    return {"name": path.name, "ok": True, "text": text + (f" ; {rejected} lignes rejetées" if rejected else "")}
+
+
+@app.command()
+def select(
+    name: str = typer.Argument(..., help="Nom d'un backup de la liste."),
+    reason: str = typer.Option(..., "--reason", help="Pourquoi celui-là."),
+) -> None:
+    """Choisit le backup chargé au démarrage (LOAD_BACKUP_AT_BOOT) si PostgreSQL ne répond pas."""
+    from retrobus.backups import catalog
+    from retrobus.backups.survey import survey
+
+    folder = backups_folder()
+    found = survey(folder / catalog.checked_name(name))
+    catalog.select(folder, name, reason)
+    typer.echo(f"✅ {name} sélectionné ({_counts(found.rows)})")
+
+
+@app.command()
+def deselect() -> None:
+    """Retire la sélection : le plus récent backup ordinaire sera de nouveau choisi."""
+    from retrobus.backups import catalog
+
+    gone = catalog.deselect(backups_folder())
+    typer.echo("✅ Sélection retirée" if gone else "Aucune sélection")
+
+
+@app.command()
+def archive(name: str = typer.Argument(..., help="Nom d'un backup de la liste.")) -> None:
+    """Range un backup dans archive/ : ni le démarrage ni la liste ne le voient plus."""
+    from retrobus.backups import catalog
+
+    typer.echo(f"✅ {catalog.archive(backups_folder(), name)}")
