@@ -104,11 +104,13 @@ def _meant(column: Column[Any], sent: Any) -> Any:
 
 
 def _json_meant(column: Column[Any], value: Any) -> Any:
+    if value is None:
+        return None if column.nullable else []
     if column.name == "caracteristiques":
         return [{name: _text(item.get(name)) for name in ("label", "value")} for item in value]
     if column.name in {"gallery", "permissions"}:
         return [normalize("NFC", item) for item in value]
-    return None if value is None else json.loads(json.dumps(value), parse_int=float)
+    return json.loads(json.dumps(value), parse_int=float)
 
 
 def _text(value: Any) -> str:
