@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from retrobus import logbook, sample
+from retrobus.backups.catalog import choose
+from retrobus.backups.formats import read_backup
 from retrobus.rows import completed, decode
 from retrobus.store.journal import Journal
 from retrobus.store.memory import Effect, Held, Memory
@@ -25,9 +27,6 @@ def fill_from_files(mirror: Mirror, folder: Path, journal: Journal, *, save: boo
 
 
 def _load_backup(mirror: Mirror, folder: Path) -> None:
-    from retrobus.backups.catalog import choose
-    from retrobus.backups.formats import read_backup
-
     name = choose(folder)
     if name is None:
         return
