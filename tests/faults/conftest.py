@@ -7,7 +7,9 @@ from contextlib import suppress
 import pytest
 
 from faults.proxy import Proxy, proxy
-from harness import free_port, run_sql
+from faults.service import Service
+from harness import free_port, process, run_sql, until
+from operations import prepared
 from retrobus import migrate
 from retrobus.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 
@@ -48,3 +50,24 @@ def line(postgres: EmbeddedPostgres) -> Iterator[Proxy]:
     assert postgres.port is not None
     with proxy(postgres.port) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def running(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service that the tests of one file share."""
+    name = f"faults_{os.urandom(5).hex()}"
+    run_sql(cluster.url(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    url = cluster.url(name)
+    with process(url, tmp_path_factory.mktemp("service")) as (api, serving):
+        yield Service(api, serving, prepared(api)["ADMIN"])
+
+
+@pytest.fixture
+def service(running: Service, postgres: EmbeddedPostgres) -> Iterator[Service]:  # noqa: ARG001 - heals the server
+    """The service, well; nothing that a test does to it may leave a trace in its log or its pool."""
+    until(running.is_reading, what="the service to be well")
+    before = len(running.process.log)
+    yield running
+    until(lambda: running.metric('retrobus_pool_connections{state="in_use"}') == 0, 5, "a whole pool")
+    noise = running.process.log[before:]
+    assert not any(word in noise for word in ("Traceback", "never retrieved", "Exception", '"status": 500'))

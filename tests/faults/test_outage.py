@@ -1,0 +1,137 @@
+"""Postgres away, in strict mode: refused fast, the same way everywhere, and over as soon as Postgres is back."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from faults.background import at_once
+from faults.proxy import Proxy
+from faults.service import Service
+from harness import process, run_sql, served, settings_for, until
+from operations import OPERATIONS, Operation, send
+from retrobus.embedded import EmbeddedPostgres
+from retrobus.logbook import POSTGRES_READY, UNAVAILABLE
+
+pytestmark = pytest.mark.faults
+
+DATABASE_TIMEOUT = 2.0
+SLACK = 1.0
+"""Seconds that a loaded machine may add to a promise."""
+
+DATA = [
+    operation
+    for name, operation in OPERATIONS.items()
+    if name not in {"health", "ready", "metrics", "me", "whoAmI"}
+]  # fmt: skip
+"""Every operation that needs Postgres."""
+
+Step = Callable[[EmbeddedPostgres], None]
+OUTAGES: dict[str, tuple[Step, Step]] = {
+    "stopped": (EmbeddedPostgres.stop, EmbeddedPostgres.start),
+    "killed": (EmbeddedPostgres.kill, EmbeddedPostgres.start),
+    "frozen": (EmbeddedPostgres.freeze, EmbeddedPostgres.thaw),
+}
+
+
+def assert_away(operation: Operation, answer: httpx.Response) -> None:
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["error"]) == (503, "database_unavailable", UNAVAILABLE)
+    assert answer.headers["Retry-After"] == "1"
+    assert body.get("outcome") == (None if operation.method == "GET" else "not_applied")
+
+
+def ask_everything(service: Service) -> list[float]:
+    """Sends every operation over sixteen connections; the seconds that each refusal took."""
+    answers = at_once(partial(send, service.api, operation, service.headers) for operation in DATA)
+    for operation, answer in zip(DATA, answers, strict=True):
+        assert_away(operation, answer)
+    return [answer.elapsed.total_seconds() for answer in answers]
+
+
+@pytest.mark.parametrize(("go", "come"), OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_is_refused_everywhere_and_ends_by_itself(
+    service: Service, postgres: EmbeddedPostgres, go: Step, come: Step
+) -> None:
+    usual = service.api.get("/ready").json()
+    lost, found = service.process.log.count(f'"{UNAVAILABLE}"'), service.process.log.count(POSTGRES_READY)
+
+    go(postgres)
+    first = ask_everything(service)
+    later = ask_everything(service)
+    health, ready = service.api.get("/health"), service.api.get("/ready")
+    me = service.api.get("/api/me", headers=service.headers)
+    come(postgres)
+    until(service.is_reading, SLACK, "the first answer from Postgres")
+
+    assert max(first) < DATABASE_TIMEOUT + SLACK
+    assert max(later) < SLACK / 2
+    assert health.status_code == 200
+    assert (ready.status_code, ready.json()["database"], ready.json()["ready"]) == (503, "down", False)
+    assert ready.json().keys() == usual.keys()
+    assert (me.status_code, me.headers["X-Data-Source"], me.json()["user"]["role"]) == (200, "token", "ADMIN")
+    until(lambda: service.api.get("/ready").status_code == 200, what="/ready")
+    assert service.process.log.count(f'"{UNAVAILABLE}"') == lost + 1
+    assert service.process.log.count(POSTGRES_READY) == found + 1
+
+
+def test_a_hung_server_that_stays_hung_is_refused_at_once_until_it_is_back(
+    service: Service, postgres: EmbeddedPostgres
+) -> None:
+    postgres.freeze()
+    until(lambda: not service.is_reading(), what="the refusal")
+
+    slowest = max(max(ask_everything(service)) for _ in range(10))
+
+    assert slowest < SLACK / 2
+    postgres.thaw()
+    until(service.is_reading, SLACK, "the first answer from Postgres")
+
+
+def test_a_black_hole_is_an_outage_that_ends_within_a_second(
+    line: Proxy, postgres: EmbeddedPostgres, own_database: str
+) -> None:
+    with served(settings_for(line.url(own_database)), postgres.url(own_database)) as api:
+        who = api.person()
+        events = partial(api.get, "/api/events", headers=who.headers)
+        assert events().status_code == 200
+
+        line.become("black hole")
+        answer = events()
+        line.become("pass")
+
+        assert_away(OPERATIONS["listEvents"], answer)
+        assert answer.elapsed.total_seconds() < DATABASE_TIMEOUT + SLACK
+        until(lambda: events().status_code == 200, SLACK, "the first answer from Postgres")
+
+
+def test_a_service_that_starts_without_postgres_serves_when_it_comes(
+    postgres: EmbeddedPostgres, own_database: str, tmp_path: Path
+) -> None:
+    url = postgres.url(own_database)
+    postgres.stop()
+    with process(url, tmp_path) as (api, serving):
+        assert api.get("/ready").status_code == 503
+        assert_away(OPERATIONS["listPublicEvents"], api.get("/public/events"))
+
+        postgres.start()
+
+        until(lambda: api.get("/public/events").status_code == 200, SLACK, "the first answer from Postgres")
+        assert api.get("/ready").json()["ready"]
+        assert serving.log.index(UNAVAILABLE) < serving.log.index(POSTGRES_READY)
+
+
+def test_a_database_that_is_dropped_is_away_until_it_is_made_again(
+    postgres: EmbeddedPostgres, own_database: str
+) -> None:
+    url = postgres.url(own_database)
+    with served(settings_for(url), url) as api:
+        assert api.get("/public/events").status_code == 200
+
+        run_sql(postgres.url(), f"DROP DATABASE {own_database} WITH (FORCE)")
+
+        assert_away(OPERATIONS["listPublicEvents"], api.get("/public/events"))
+        run_sql(postgres.url(), f"CREATE DATABASE {own_database} TEMPLATE faults_template")
+        until(lambda: api.get("/public/events").status_code == 200, what="the first answer from Postgres")

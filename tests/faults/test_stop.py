@@ -1,0 +1,52 @@
+"""SIGTERM: the service says that it leaves, ends what it began, and goes."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from faults.background import in_background
+from faults.psql import open_transaction, wait_for_a_waiter
+from harness import process, until
+from operations import prepared
+from retrobus.embedded import EmbeddedPostgres
+from routes import EVENT
+
+pytestmark = pytest.mark.faults
+
+
+def test_a_request_that_is_under_way_when_sigterm_comes_is_answered(
+    postgres: EmbeddedPostgres, own_database: str, tmp_path: Path
+) -> None:
+    with process(postgres.url(own_database), tmp_path) as (api, serving):
+        headers = prepared(api)["ADMIN"]
+        with open_transaction(api, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE") as go_on:
+            change = {"title": "Autre"}
+            writing = in_background(lambda: api.patch(f"/api/events/{EVENT}", json=change, headers=headers))
+            wait_for_a_waiter(api)
+
+            serving.popen.send_signal(signal.SIGTERM)
+            until(lambda: api.get("/ready").status_code == 503, what="/ready to say that the service leaves")
+            meanwhile = api.get("/public/events")
+            go_on("COMMIT")
+
+            answer = writing.result(10)
+        serving.popen.wait(10)
+
+    assert (answer.status_code, answer.json()["title"]) == (200, "Autre")
+    assert meanwhile.status_code == 200
+    assert "Traceback" not in serving.log
+
+
+def test_a_service_without_postgres_stops_as_fast_as_any(
+    postgres: EmbeddedPostgres, own_database: str, tmp_path: Path
+) -> None:
+    url = postgres.url(own_database)
+    with process(url, tmp_path) as (api, serving):
+        postgres.freeze()
+        until(lambda: api.get("/public/events").status_code == 503, what="the refusal")
+
+        serving.popen.send_signal(signal.SIGTERM)
+        serving.popen.wait(5)
+
+    assert "Traceback" not in serving.log
