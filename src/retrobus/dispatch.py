@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute, APIRouter
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retrobus.problems import Problem
 from retrobus.store.contract import StoreError
@@ -17,7 +17,7 @@ Refuse = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Dispatch:
-    """Serves the routes of these routers; everything else (reference pages, unknown paths, methods) is FastAPI's."""
+    """Serves the routes of these routers; everything else (reference pages, unknown paths) is FastAPI's."""
 
     def __init__(self, app: FastAPI, routers: list[APIRouter], refuse: Refuse) -> None:
         self._app = app
@@ -50,15 +50,26 @@ class Dispatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; the errors that we know become answers here."""
-        found = self._find(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if found is None:
-            await self._app(scope, receive, send)
-            return
-        route, parameters = found
+        response: ASGIApp = self._app
+        if scope["type"] == "http":
+            found = self._find(scope["method"], scope["path"])
+            if found is not None:
+                response = await self._call(*found, scope, receive)
+            elif allowed := self._methods(scope["path"]):
+                problem = Problem("method_not_allowed", headers={"Allow": ", ".join(allowed)})
+                response = await self._refuse(Request(scope), problem)
+        await response(scope, receive, send)
+
+    async def _call(self, route: APIRoute, parameters: dict[str, str], scope: Scope, receive: Receive) -> Response:
         scope["app"], scope["route"], scope["path_params"] = self._app, route, parameters
         request = Request(scope, receive)
         try:
-            response = await route.endpoint(request, **parameters)
+            response: Response = await route.endpoint(request, **parameters)
         except (Problem, StoreError) as error:
-            response = await self._refuse(request, error)
-        await response(scope, receive, send)
+            return await self._refuse(request, error)
+        return response
+
+    def _methods(self, path: str) -> list[str]:
+        """What a path answers to; nothing if it is not among these routes."""
+        known = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if self._find(method, path)]
+        return ["HEAD", *known] if "GET" in known else known
