@@ -19,7 +19,7 @@ from retrobus.api import auth, events, health, members, public, vehicles
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
 from retrobus.dispatch import Dispatch
-from retrobus.edge import Edge, problem_headers
+from retrobus.edge import Edge, Gate, problem_headers
 from retrobus.metrics import Metrics
 from retrobus.problems import Problem, answer, from_store
 from retrobus.readiness import measure, status
@@ -67,14 +67,15 @@ def create_app(settings: Settings) -> ASGIApp:
     for kind in (Problem, StoreError, HTTPException):
         app.add_exception_handler(kind, _refuse)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # the framework's documented way
-    return CORSMiddleware(
-        Edge(Dispatch(app, routers, _refuse), metrics),
+    shared = CORSMiddleware(
+        Gate(Dispatch(app, routers, _refuse)),
         allow_origins=list(settings.cors_origins),
         allow_credentials=True,
         allow_methods=METHODS,
         allow_headers=ACCEPTED_HEADERS,
         expose_headers=EXPOSED_HEADERS,
     )
+    return Edge(shared, metrics)
 
 
 def create() -> ASGIApp:

@@ -1,4 +1,4 @@
-"""The outermost layer: request id, aliases, limits on headers, log, metrics and the last catch."""
+"""The two layers around everything: request id, log and metrics; then aliases, limits on headers, the last catch."""
 
 import re
 import secrets
@@ -19,7 +19,7 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}")
 
 
 class Edge:
-    """Plain ASGI around the application: nothing that it serves leaves without these promises."""
+    """The outermost layer: every answer, whoever gives it, has a request id, a log line and a place in metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -37,48 +37,56 @@ class _Exchange:
     """One request and its response."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, scope: Scope, send: Send) -> None:
-        self._app, self._metrics, self._scope, self._send = app, metrics, scope, send
-        self._status = 0
+        self._app, self._metrics, self._send = app, metrics, send
         self._started = time.perf_counter()
         self._method = scope["method"]
         self._id = _request_id(scope)
+        # HEAD is answered like GET; the server leaves the body out.
+        self._scope = {**scope, "method": "GET"} if self._method == "HEAD" else scope
+        self._state = self._scope.setdefault("state", {})
+        self._state["request_id"], self._state["status"] = self._id, 0
 
     async def run(self, receive: Receive) -> None:
-        scope = self._scope
-        scope.setdefault("state", {})["request_id"] = self._id
         try:
-            problem = _refusal(scope)
-            if problem is not None:
-                await self._answer(problem, receive)
-                return
-            scope["path"] = canonical_path(scope["path"])
-            if self._method == "HEAD":  # answered like GET; the server leaves the body out
-                scope = self._scope = {**scope, "method": "GET"}
-            await self._app(scope, receive, self._out)
-        except Exception as error:  # noqa: BLE001 - the last catch: whatever went wrong, the client gets our error body
-            logbook.crashed(error, self._id)
-            if not self._status:
-                await self._answer(Problem("internal_error"), receive)
+            await self._app(self._scope, receive, self._out)
         finally:
             self._record()
 
     async def _out(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self._state["status"] = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id.encode())]
         await self._send(message)
-
-    async def _answer(self, problem: Problem, receive: Receive) -> None:
-        accept = next((value for name, value in self._scope["headers"] if name == b"accept"), b"")
-        response = answer(problem, request_id=self._id, accept=accept.decode("latin-1"), method=self._method)
-        await response(self._scope, receive, self._out)
 
     def _record(self) -> None:
         seconds = time.perf_counter() - self._started
         route = getattr(self._scope.get("route"), "path", "(none)")
         method = self._method if self._method in METHODS else "(other)"
-        self._metrics.answered(method, route, self._status, seconds)
-        logbook.request(method, route, self._status, seconds, self._id)
+        self._metrics.answered(method, route, self._state["status"], seconds)
+        logbook.request(method, route, self._state["status"], seconds, self._id)
+
+
+class Gate:
+    """What stands before the routes: one path for all its aliases, and every refusal or crash in our error form."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request that the edge let in."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        problem = _refusal(scope)
+        try:
+            if problem is None:
+                scope["path"] = canonical_path(scope["path"])
+                await self._app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - the last catch: whatever went wrong, the client gets our error body
+            logbook.crashed(error, scope["state"]["request_id"])
+            problem = None if scope["state"]["status"] else Problem("internal_error")
+        if problem is not None:
+            await answer(problem, **problem_headers(scope))(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:
