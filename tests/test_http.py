@@ -1,0 +1,139 @@
+"""What every answer promises, whatever was asked: its request id, its form, its methods."""
+
+import re
+
+import pytest
+
+from builders import an_event
+from harness import Api, Person
+from operations import OPERATIONS
+from rows import create, path_of
+
+PROBLEM = "application/problem+json"
+UNKNOWN = [
+    "/",
+    "/api",
+    "/rien",
+    "/api/events/",
+    "/api/events/a/b",
+    "/api/api/events",
+    "/docs/assets/rien.js",
+    "/Events",
+]
+DEV = "http://localhost:5173"
+DATABASE_WORDS = ("secret", "spoil", "nowhere", "sql", "asyncpg", "postgreserror", "varying", "traceback", ".py")
+TARGETS = sorted({operation.target for operation in OPERATIONS.values()})
+ERROR_KEYS = {"error", "code", "status", "title", "type", "detail", "requestId"}
+
+
+@pytest.mark.parametrize("name", ["a", "0f3b2c1e-9d4a", "web/42:a_b.c+d=@", "x" * 100])
+def test_a_sane_request_id_is_echoed(api: Api, name: str) -> None:
+    answers = [api.get(path, headers={"X-Request-Id": name}) for path in ("/health", "/rien", "/api/events", "/docs")]
+
+    assert [answer.headers["X-Request-Id"] for answer in answers] == [name] * 4
+    assert [answer.json()["requestId"] for answer in answers[1:3]] == [name] * 2
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 101, "é", 'a"b', "<b>", "a;b"])
+def test_any_other_request_id_is_replaced(api: Api, name: str) -> None:
+    answers = [api.get("/rien", headers=[(b"X-Request-Id", name.encode())]) for _ in range(2)]
+
+    found = {answer.headers["X-Request-Id"] for answer in answers}
+    assert len(found) == 2
+    assert found == {answer.json()["requestId"] for answer in answers}
+    assert all(len(one) >= 16 and one.isalnum() for one in found)
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_an_unknown_route_is_told_in_the_form_of_every_error(api: Api, path: str, method: str) -> None:
+    answer = api.request(method, path)
+
+    assert (answer.status_code, answer.json()["code"]) in {(404, "unknown_route"), (405, "method_not_allowed")}
+    assert method != "GET" or answer.status_code == 404
+    assert answer.json().keys() == ERROR_KEYS
+    assert answer.json()["requestId"] == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("path", TARGETS)
+def test_a_method_that_a_path_does_not_know_is_told_with_those_that_it_knows(api: Api, path: str) -> None:
+    known = {found.method for found in OPERATIONS.values() if re.fullmatch(re.sub("{.*?}", "[^/]+", found.path), path)}
+    unknown = {"PROPFIND", "OPTIONS", "TRACE", "DELETE", "PATCH", "PUT", "POST", "GET"} - known
+
+    answers = [api.request(method, path) for method in unknown]
+
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(405, "method_not_allowed")}
+    assert all(
+        set(answer.headers["Allow"].split(", ")) == known | ({"HEAD"} if "GET" in known else set())
+        for answer in answers
+    )
+
+
+@pytest.mark.parametrize("path", [found.target for found in OPERATIONS.values() if found.method == "GET"])
+def test_head_answers_like_get_without_the_body(api: Api, manager: Person, path: str) -> None:
+    headers = {**manager.headers, "X-Request-Id": "a"}
+
+    got, head = (api.request(method, path, headers=headers) for method in ("GET", "HEAD"))
+
+    told = [{**answer.headers, "date": "", "content-length": ""} for answer in (got, head)]
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert told[0] == told[1]
+    assert path == "/metrics" or head.headers["Content-Length"] == got.headers["Content-Length"]
+
+
+@pytest.mark.parametrize("accept", [PROBLEM, f"{PROBLEM}, application/json;q=0.5", f"text/html,{PROBLEM};q=0.9"])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/rien", 404), ("/api/events", 401), ("/public/events?limit=0", 422), ("/public/events/rien", 404)],
+)
+def test_an_error_is_problem_json_for_whom_asks_for_it(api: Api, path: str, status: int, accept: str) -> None:
+    plain, asked = (
+        api.get(path, headers={"X-Request-Id": "a"}),
+        api.get(path, headers={"X-Request-Id": "a", "Accept": accept}),
+    )
+
+    assert (plain.status_code, plain.headers["Content-Type"]) == (status, "application/json")
+    assert (asked.status_code, asked.headers["Content-Type"]) == (status, PROBLEM)
+    assert asked.content == plain.content
+
+
+def test_what_is_no_error_is_never_problem_json(api: Api, manager: Person) -> None:
+    path = path_of("events", create(api, manager, "events"))
+
+    answer = api.get(path, headers={**manager.headers, "Accept": PROBLEM})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize("accept", ["*/*", PROBLEM])
+def test_headers_of_more_than_16_kib_are_refused(api: Api, accept: str) -> None:
+    answers = [
+        api.get("/health", headers={"X-Filler": "x" * size, "Accept": accept}) for size in (15 * 1024, 17 * 1024)
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 431]
+    assert answers[1].json()["code"] == "headers_too_large"
+    assert (answers[1].headers["Content-Type"] == PROBLEM) == (accept == PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("does", "status", "code"),
+    [
+        ("RAISE 'secret %', NEW.title", 500, "internal_error"),
+        ("NEW.title := repeat('secret', 99); RETURN NEW", 422, "invalid"),
+        ("SELECT secret FROM nowhere", 503, "schema_outdated"),
+    ],
+)
+def test_no_error_tells_what_the_database_said(fresh_api: Api, does: str, status: int, code: str) -> None:
+    headers = {**fresh_api.person("ADMIN").headers, "Origin": DEV}
+    fresh_api.sql(
+        f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; END $$",
+        "CREATE TRIGGER spoil BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION spoil()",
+    )
+
+    answer = fresh_api.post("/api/events", json=an_event(), headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert [word for word in DATABASE_WORDS if word in answer.text.lower()] == []
+    assert answer.headers["X-Request-Id"] == answer.json()["requestId"]
+    assert answer.headers["Access-Control-Allow-Origin"] == DEV
