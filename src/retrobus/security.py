@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 import jwt
 from pwdlib import PasswordHash
@@ -41,9 +42,9 @@ def effective_role(role: str) -> str:
 
 
 async def hash_password(password: str) -> str:
-    """An argon2id hash, made off the event loop."""
+    """An argon2id hash, made off the event loop; of the NFC form, since keyboards differ in how they compose é."""
     async with _hashing:
-        return await asyncio.to_thread(_hashes.hash, password)
+        return await asyncio.to_thread(_hashes.hash, normalize("NFC", password))
 
 
 async def check_password(password: str, password_hash: str | None) -> tuple[bool, str | None]:
@@ -51,8 +52,12 @@ async def check_password(password: str, password_hash: str | None) -> tuple[bool
 
     Takes as long for an unknown account (no hash) as for a known one.
     """
-    async with _hashing:
-        known, better = await asyncio.to_thread(_verify, password, password_hash or _NOBODY)
+    known, better = False, None
+    for form in dict.fromkeys((normalize("NFC", password), password)):  # imported hashes are of the form once typed
+        async with _hashing:
+            known, better = await asyncio.to_thread(_verify, form, password_hash or _NOBODY)
+        if known:
+            break
     return known and password_hash is not None, better
 
 
