@@ -62,12 +62,15 @@ def sentence(error: BaseException | None) -> str | None:
     from retrobus.store.availability import is_unavailable
 
     while error is not None:
-        if isinstance(error, CommandError):
-            return f"Migration impossible : {error}"
+        state = getattr(error, "sqlstate", None)
+        if state in SENTENCES:
+            return SENTENCES[state]
         if is_unavailable(error):
             return "PostgreSQL ne répond pas : vérifiez DATABASE_URL et le serveur."
+        if isinstance(error, CommandError):
+            return f"Migration impossible : {error}"
         if isinstance(error, asyncpg.PostgresError):
-            return SENTENCES.get(error.sqlstate or "", f"PostgreSQL refuse : {error}")
+            return f"PostgreSQL refuse : {error}"
         if isinstance(error, asyncpg.InterfaceError):
             return "DATABASE_URL n'est pas utilisable (voir .env.example)."
         error = error.__cause__

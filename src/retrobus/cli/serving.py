@@ -81,6 +81,7 @@ def _check_start(settings: Settings, workers: int = 1) -> None:
 def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
     """Serves until Ctrl-C or SIGTERM; a service that cannot start ends the program with its exit code."""
     import uvicorn
+    from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import ChangeReload, Multiprocess
 
     try:
@@ -91,7 +92,8 @@ def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, r
             config.workers = workers
             supervisor = Multiprocess(config, sockets=[listener])
             supervisor.run()
-            raise typer.Exit(max(process.exitcode or 0 for process in supervisor.processes))
+            if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+                raise typer.Exit(STARTUP_FAILURE)
         else:
             uvicorn.Server(config).run([listener])
     except KeyboardInterrupt:
