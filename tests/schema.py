@@ -9,8 +9,8 @@ TYPES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 KNOWN = {
     "type", "properties", "required", "items", "enum", "const", "anyOf", "$ref", "title", "description", "default",
-    "examples", "format", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength",
-    "contentMediaType", "additionalProperties", "writeOnly",
+    "examples", "format", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems",
+    "maxItems", "contentMediaType", "additionalProperties", "writeOnly",
 }  # fmt: skip
 
 

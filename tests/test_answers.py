@@ -84,7 +84,7 @@ def test_an_operation_answers_only_as_declared(own_api: Api, document: dict[str,
 
 
 @every_operation
-def test_an_operation_without_postgres_answers_only_as_declared(
+def test_an_operation_without_postgres_says_so_as_declared(
     lost_api: Api, document: dict[str, Any], operation: Operation
 ) -> None:
     headers = {"Authorization": f"Bearer {token('admin', 'ADMIN')}"}
@@ -93,3 +93,6 @@ def test_an_operation_without_postgres_answers_only_as_declared(
 
     assert undeclared(document, operation, answer) == []
     assert answer.status_code == (200 if operation.path in WITHOUT_POSTGRES else 503)
+    if answer.status_code == 503 and operation.path != "/ready":
+        assert answer.headers["Retry-After"] == "1"
+        assert answer.json().get("outcome") == (None if operation.method == "GET" else "not_applied")

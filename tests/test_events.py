@@ -1,6 +1,7 @@
 """Events over HTTP."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
@@ -69,6 +70,13 @@ def test_an_id_that_is_taken_is_a_conflict(api: Api, manager: Person) -> None:
     assert answer.status_code == 409
     assert answer.json()["code"] == "duplicate"
     assert refused_fields(answer.json()) == ["id"]
+
+
+def test_of_many_who_want_one_id_at_once_one_gets_it(api: Api, manager: Person) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(api.post, "/api/events", json=an_event(id=SLUG), headers=manager.headers) for _ in range(8)]
+
+    assert sorted(one.result().status_code for one in sent) == [201] + [409] * 7
 
 
 @pytest.mark.parametrize("bad", ["a b", "é", "a/b", ".", "..", "x" * 101, 12])

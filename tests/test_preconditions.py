@@ -1,8 +1,11 @@
 """ETag, If-None-Match and If-Match over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from harness import Api, Person
+from harness import Api, Person, until
+from locks import held
 from rows import KINDS, create, path_of, read
 
 CHANGE = {"events": {"layout": "carte"}, "vehicles": {"etat": "en panne"}, "members": {"city": "Lyon"}}
@@ -139,6 +142,19 @@ def test_the_other_ways_to_write_a_member_keep_if_match_too(
 
     assert answer.status_code == 412
     assert read(api, manager, "members", {"id": who.id})["city"] is None
+
+
+def test_of_two_writes_to_the_row_that_both_had_read_one_is_done(api: Api, manager: Person) -> None:
+    path = path_of("events", create(api, manager, "events"))
+    etag = api.get(path, headers=manager.headers).headers["ETag"]
+
+    with ThreadPoolExecutor() as pool, held(api.database_url, "SELECT FROM event FOR UPDATE") as lock:
+        headers = {**manager.headers, "If-Match": etag}
+        writes = [pool.submit(api.put, path, json={"layout": word}, headers=headers) for word in ("carte", "liste")]
+        until(lock.waiting, what="a request to reach the row")
+        lock.release()
+
+    assert sorted(write.result().status_code for write in writes) == [200, 412]
 
 
 def test_if_match_on_a_row_that_is_not_there_is_not_found(api: Api, manager: Person) -> None:
