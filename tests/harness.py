@@ -143,6 +143,7 @@ class Process:
                 env=kept | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                process_group=0,  # Ctrl-C can be sent to it and its children alone
             )
 
     @property
