@@ -11,7 +11,7 @@ import pytest
 from builders import Body, a_vehicle
 from harness import Api, Person
 from retrobus import tables
-from retrobus.api.reference import components
+from retrobus.api.reference_schemas import components
 from routes import EVENT, MEMBER, VEHICLE, assert_refused, stocked
 
 TABLES = {"EventChange": ("event", EVENT, "id"), "VehicleChange": ("vehicle", VEHICLE, "parc"),
