@@ -32,7 +32,7 @@ from retrobus.store.contract import (
     Stale,
     Unauthenticated,
 )
-from retrobus.tables import RESOURCES, key_column, member, number_column, order_of
+from retrobus.tables import RESOURCES, key_column, member, number_column, number_in, order_of
 from retrobus.wire import View, kind_of, render
 
 REMEMBERED = 10_000
@@ -303,9 +303,9 @@ class MemoryStore:
 
     def _addressed(self, table: Table, key: str) -> Held | None:
         rows = self.memory.of(table)
-        held, number = rows.get(key), number_column(table)
-        if held is None and number is not None and key.isascii() and key.isdigit():
-            return next((item for item in rows if item.row[number.name] == int(key)), None)
+        held, column, number = rows.get(key), number_column(table), number_in(table, key)
+        if held is None and column is not None and number is not None:
+            return next((item for item in rows if item.row[column.name] == number), None)
         return held
 
     def prepare_insert(self, table: Table, values: Row, caller: Caller, once: Once | None, tag: Tag) -> Prepared:
