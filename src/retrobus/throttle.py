@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 WINDOW = 900.0
 PER_PAIR, PER_ADDRESS, PER_ACCOUNT = 10, 50, 100
@@ -69,9 +69,11 @@ class Throttle:
 
 
 def _network(address: str) -> str:
-    """An IPv6 customer has a whole /64 of addresses: they count as one."""
+    """An IPv6 customer has a whole /64 of addresses: they count as one. An IPv4 address is itself in any spelling."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    return str(IPv6Address(int(parsed) >> 64 << 64)) if parsed.version == 6 else address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
