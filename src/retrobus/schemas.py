@@ -55,6 +55,13 @@ def one_line(value: object) -> object:
     return _text(value, _CONTROL)
 
 
+def _as_typed(value: str) -> str:
+    """A password that was once chosen elsewhere: in the form in which it is typed."""
+    if _CONTROL.search(value):
+        raise ValueError("sans caractère de contrôle")
+    return value
+
+
 def _lines(value: object) -> object:
     return _text(value, _CONTROL_BUT_LINES)
 
@@ -254,7 +261,8 @@ Fuel = Annotated[float, Field(ge=0, le=tables.FUEL_MAX), BeforeValidator(lambda 
 Mileage = Annotated[float, Field(ge=0, le=tables.MILEAGE_MAX), BeforeValidator(lambda value: float(_number(value)))]
 Participants = Annotated[int, Field(ge=0, le=tables.PARTICIPANTS_MAX), BeforeValidator(_integer)]
 Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-Password = Annotated[str, StringConstraints(min_length=10, max_length=tables.SHORT), BeforeValidator(one_line)]
+Password = Annotated[str, StringConstraints(min_length=10, max_length=tables.SHORT), _LINE]
+Proof = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_as_typed)]
 
 _BYTES = f"At most {tables.JSON_BYTES} bytes of JSON."
 _ANY_OBJECT = _schema(
@@ -394,20 +402,20 @@ class Login(Wire):
     """E-mail (or matricule) and password."""
 
     email: Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE]
-    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    password: Proof
 
 
 class MemberLogin(Wire):
     """Exact matricule or e-mail, and password."""
 
     identifier: Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE]
-    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    password: Proof
 
 
 class PasswordChange(Wire):
     """The password as it is and as it shall be."""
 
-    current_password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    current_password: Proof
     new_password: Password
 
 

@@ -6,9 +6,11 @@ import secrets
 import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import normalize
+from weakref import WeakKeyDictionary
 
 import jwt
 from pwdlib import PasswordHash
@@ -33,7 +35,7 @@ CLAIMS = ("exp", "iat", "nbf", "iss", "aud", "sub", "jti")
 # The parameters that OWASP gives for argon2id with 19 MiB: logins side by side must not fill the memory.
 _hashes = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), BcryptHasher()))
 _NOBODY = _hashes.hash(secrets.token_urlsafe())
-_hashing = asyncio.Semaphore(2)
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 def effective_role(role: str) -> str:
@@ -41,20 +43,29 @@ def effective_role(role: str) -> str:
     return role if role in ROLES else "MEMBER"
 
 
+def _turn() -> asyncio.Semaphore:
+    """Two hashes at a time on one event loop, whichever application runs there."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(2))
+
+
 async def hash_password(password: str) -> str:
     """An argon2id hash, made off the event loop; of the NFC form, since keyboards differ in how they compose é."""
-    async with _hashing:
+    async with _turn():
         return await asyncio.to_thread(_hashes.hash, normalize("NFC", password))
 
 
-async def check_password(password: str, password_hash: str | None) -> tuple[bool, str | None]:
+async def check_password(
+    password: str, password_hash: str | None, admit: Callable[[], None]
+) -> tuple[bool, str | None]:
     """Whether the password is right, and a better hash to keep if the stored one is of an old kind.
 
-    Takes as long for an unknown account (no hash) as for a known one.
+    Takes as long for an unknown account (no hash) as for a known one. `admit` is asked when its turn has come: of many
+    passwords sent side by side, those that a limit forbids are not looked at.
     """
     known, better = False, None
     for form in dict.fromkeys((normalize("NFC", password), password)):  # imported hashes are of the form once typed
-        async with _hashing:
+        async with _turn():
+            admit()
             known, better = await asyncio.to_thread(_verify, form, password_hash or _NOBODY)
         if known:
             break

@@ -11,7 +11,7 @@ from retrobus.api.service import caller, done, once, origin_headers, read_object
 from retrobus.problems import Problem, invalid, unauthenticated
 from retrobus.schemas import Login, MemberLogin, PasswordChange
 from retrobus.security import check_password, effective_role, hash_password
-from retrobus.store.contract import Caller, NotFound, Row, Stale, StoreError, Unavailable
+from retrobus.store.contract import Caller, NotFound, Row, Stale, StoreError, Unauthenticated, Unavailable
 from retrobus.tables import member
 from retrobus.wire import render
 
@@ -45,8 +45,8 @@ async def change_password(request: Request) -> Response:
     values = validated(PasswordChange, await read_object(request))
     store = service(request).store
     row = await store.account(member_id=who.id)
-    if row is None:
-        raise unauthenticated()
+    if row is None or row["status"] != "active" or row["token_epoch"] != who.epoch:
+        raise Unauthenticated
     await _prove(request, who.id, values["current_password"], row)
     better = await hash_password(values["new_password"])
 
@@ -74,13 +74,15 @@ async def who_am_i(request: Request) -> Response:
 
 
 async def _log_in(request: Request, identifier: str, password: str) -> Response:
-    row = await service(request).store.account(identifier=_wait_turn(request, identifier))
-    right, better = await check_password(password, row["password_hash"] if row else None)
+    turn = _Turn(request, identifier)
+    turn.admit()
+    row = await service(request).store.account(identifier=identifier)
+    right, better = await check_password(password, row["password_hash"] if row else None, turn.admit)
     service(request).metrics.logins.labels("ok" if right else "failed").inc()
     if row is None or not right or row["status"] != "active":
-        service(request).throttle.failed(identifier.lower(), _address(request))
+        turn.failed()
         raise unauthenticated(code="login_failed")
-    service(request).throttle.succeeded(identifier.lower(), _address(request))
+    turn.succeeded()
     if better is not None:
         await _keep_hash(request, row, better)
     token, life = service(request).tokens.issue(row)
@@ -88,21 +90,37 @@ async def _log_in(request: Request, identifier: str, password: str) -> Response:
     return _answer({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user})
 
 
-def _wait_turn(request: Request, account: str) -> str:
-    wait = service(request).throttle.wait(account.lower(), _address(request))
-    if wait > 0:
-        logbook.login_throttled()
-        raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
-    return account
-
-
 async def _prove(request: Request, account: str, password: str, row: Row) -> None:
     """The present password, under the same throttle as a login; a wrong one is no reason to log out."""
-    _wait_turn(request, account)
-    right, _ = await check_password(password, row["password_hash"])
+    turn = _Turn(request, account)
+    right, _ = await check_password(password, row["password_hash"], turn.admit)
     if not right:
-        service(request).throttle.failed(account, _address(request))
+        turn.failed()
         raise invalid(("currentPassword", "mot de passe actuel incorrect"))
+    turn.succeeded()
+
+
+class _Turn:
+    """One try at the password of an account, from the request's address."""
+
+    def __init__(self, request: Request, account: str) -> None:
+        self._throttle = service(request).throttle
+        self._who = account.lower(), request.client.host if request.client else ""
+
+    def admit(self) -> None:
+        """429 if there were too many wrong tries."""
+        wait = self._throttle.wait(*self._who)
+        if wait > 0:
+            logbook.login_throttled()
+            raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
+
+    def failed(self) -> None:
+        """The password was wrong."""
+        self._throttle.failed(*self._who)
+
+    def succeeded(self) -> None:
+        """The password was right."""
+        self._throttle.succeeded(*self._who)
 
 
 async def _keep_hash(request: Request, row: Row, better: str) -> None:
@@ -115,10 +133,6 @@ async def _keep_hash(request: Request, row: Row, better: str) -> None:
         await service(request).store.update(member, row["id"], change, caller=None)
     except StoreError:
         logbook.hash_not_kept()
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def _user(row: dict[str, Any]) -> dict[str, Any]:
