@@ -1,0 +1,180 @@
+"""Whoever guesses passwords is slowed down, and nobody else is."""
+
+import asyncio
+import tracemalloc
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from accounts import PASSWORD, an_account, email_of, log_in
+from harness import Api, until
+from retrobus import throttle
+from retrobus.throttle import PER_ACCOUNT, PER_ADDRESS, PER_PAIR, Throttle
+from routes import assert_refused
+
+HERE, THERE = "203.0.113.7", "198.51.100.7"
+WRONG = "un mauvais mot de passe"
+
+Run = Callable[[Coroutine[Any, Any, list[httpx.Response]]], list[httpx.Response]]
+
+
+def try_from(api: Api, address: str, name: str, password: str = WRONG) -> httpx.Response:
+    return log_in(api, name, password, **{"X-Forwarded-For": address})
+
+
+async def side_by_side(api: Api, tries: Iterator[tuple[str, str]]) -> list[httpx.Response]:
+    """Sends wrong passwords for (name, address) all at once."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=api.base_url, timeout=30, limits=limits) as client:
+        bodies = [({"email": name, "password": WRONG}, {"X-Forwarded-For": address}) for name, address in tries]
+        return await asyncio.gather(*(client.post("/api/auth/login", json=b, headers=h) for b, h in bodies))
+
+
+def test_an_address_that_guesses_an_account_waits_and_no_other_does(fresh_api: Api) -> None:
+    person = an_account(fresh_api)
+    email = email_of(fresh_api, person)
+
+    wrong = [try_from(fresh_api, HERE, name) for name in [email, email.upper()] * (PER_PAIR // 2)]
+    stopped = [try_from(fresh_api, HERE, email, password) for password in (WRONG, PASSWORD)]
+    elsewhere = [try_from(fresh_api, THERE, email, password) for password in (WRONG, PASSWORD)]
+
+    assert [answer.status_code for answer in wrong] == [401] * PER_PAIR
+    for answer in stopped:
+        assert_refused(answer, 429, "too_many_attempts")
+        assert 800 < int(answer.headers["Retry-After"]) <= 901
+        assert "WWW-Authenticate" not in answer.headers
+    assert [answer.status_code for answer in elsewhere] == [401, 200]
+    assert fresh_api.get("/api/me", headers=person.headers).status_code == 200
+
+
+def test_other_accounts_of_that_address_are_not_stopped(fresh_api: Api) -> None:
+    victim, other = (email_of(fresh_api, an_account(fresh_api)) for _ in range(2))
+
+    for _ in range(PER_PAIR):
+        try_from(fresh_api, HERE, victim)
+
+    assert try_from(fresh_api, HERE, victim).status_code == 429
+    assert try_from(fresh_api, HERE, other, PASSWORD).status_code == 200
+
+
+def test_a_right_password_forgets_the_wrong_ones(fresh_api: Api) -> None:
+    email = email_of(fresh_api, an_account(fresh_api))
+
+    rounds = [[WRONG] * (PER_PAIR - 1) + [PASSWORD]] * 2
+    answers = [try_from(fresh_api, HERE, email, password).status_code for each in rounds for password in each]
+
+    assert answers == ([401] * (PER_PAIR - 1) + [200]) * 2
+
+
+def test_passwords_sent_side_by_side_count_too(fresh_api: Api, run: Run) -> None:
+    email = email_of(fresh_api, an_account(fresh_api))
+
+    answers = run(side_by_side(fresh_api, iter([(email, HERE)] * 40)))
+
+    statuses = [answer.status_code for answer in answers]
+    assert PER_PAIR <= statuses.count(401) <= PER_PAIR + 1
+    assert set(statuses) == {401, 429}
+
+
+def test_an_address_that_tries_many_accounts_waits_too(fresh_api: Api, run: Run) -> None:
+    email = email_of(fresh_api, an_account(fresh_api))
+
+    run(side_by_side(fresh_api, ((f"membre.{number}@example.org", HERE) for number in range(PER_ADDRESS))))
+
+    assert try_from(fresh_api, HERE, email, PASSWORD).status_code == 429
+    assert try_from(fresh_api, THERE, email, PASSWORD).status_code == 200
+
+
+def test_a_guess_from_everywhere_stops_all_but_where_the_account_has_logged_in(fresh_api: Api, run: Run) -> None:
+    email = email_of(fresh_api, an_account(fresh_api))
+    assert try_from(fresh_api, THERE, email, PASSWORD).status_code == 200
+
+    guesses = run(side_by_side(fresh_api, ((email, f"192.0.2.{number}") for number in range(PER_ACCOUNT))))
+
+    assert {answer.status_code for answer in guesses} == {401}
+    assert try_from(fresh_api, HERE, email, PASSWORD).status_code == 429
+    assert try_from(fresh_api, THERE, email, PASSWORD).status_code == 200
+
+
+def test_the_current_password_is_guessed_no_faster(fresh_api: Api) -> None:
+    person = an_account(fresh_api)
+    headers = person.headers | {"X-Forwarded-For": HERE}
+
+    def change(current: str) -> httpx.Response:
+        body = {"currentPassword": current, "newPassword": "un autre mot de passe"}
+        return fresh_api.post("/api/auth/change-password", json=body, headers=headers)
+
+    wrong = [change(WRONG).status_code for _ in range(PER_PAIR)]
+
+    assert wrong == [422] * PER_PAIR
+    assert_refused(change(PASSWORD), 429, "too_many_attempts")
+    assert fresh_api.get("/api/me", headers=headers).status_code == 200
+
+
+def test_nobody_but_a_trusted_proxy_says_where_a_client_is(fresh_api: Api) -> None:
+    email = email_of(fresh_api, an_account(fresh_api))
+    with httpx.Client(base_url=fresh_api.base_url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as liar:
+        body = {"email": email, "password": WRONG}
+        addresses = [f"192.0.2.{number}" for number in range(PER_PAIR + 1)]
+
+        answers = [liar.post("/api/auth/login", json=body, headers={"X-Forwarded-For": each}) for each in addresses]
+
+    assert [answer.status_code for answer in answers] == [401] * PER_PAIR + [429]
+
+
+def guessed(count: int, account: str = "a", address: str = HERE) -> Throttle:
+    found = Throttle()
+    for _ in range(count):
+        found.failed(account, address)
+    return found
+
+
+def test_the_addresses_of_one_ipv6_customer_count_as_one() -> None:
+    found = guessed(PER_PAIR, address="2001:db8:1:2::1")
+
+    assert found.wait("a", "2001:db8:1:2:ffff:ffff:ffff:ffff") > 0
+    assert found.wait("a", "2001:db8:1:3::1") == 0
+
+
+def test_ipv4_addresses_on_an_ipv6_socket_are_each_their_own() -> None:
+    found = guessed(PER_ADDRESS, address=f"::ffff:{HERE}")
+
+    assert found.wait("b", f"::ffff:{HERE}") > 0
+    assert found.wait("b", HERE) > 0
+    assert found.wait("b", f"::ffff:{THERE}") == 0
+
+
+@pytest.mark.parametrize("address", ["", "unknown", "fe80::1%eth0", "_hidden", "192.0.2.1:443", "é", "1" * 5000])
+def test_any_address_counts(address: str) -> None:
+    found = guessed(PER_PAIR, address=address)
+
+    assert found.wait("a", address) > 0
+    assert found.wait("a", HERE) == 0
+
+
+def test_the_wait_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "WINDOW", 0.05)
+    found = guessed(PER_PAIR)
+    assert 0 < found.wait("a", HERE) <= 0.05
+
+    until(lambda: found.wait("a", HERE) == 0, 2, "the end of the window")
+    found.failed("a", HERE)
+
+    assert found.wait("a", HERE) == 0
+
+
+def test_memory_does_not_grow_with_the_number_of_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "REMEMBERED", 200)
+    found, held = Throttle(), []
+
+    tracemalloc.start()
+    for number in range(3000):
+        if number in {1000, 2999}:
+            held.append(tracemalloc.get_traced_memory()[0])
+        found.failed(f"a{number}", f"2001:db8:{number:x}::1")
+        found.succeeded(f"b{number}", f"2001:db8:{number:x}::1")
+    tracemalloc.stop()
+
+    assert held[1] < 1.2 * held[0]
