@@ -19,7 +19,7 @@ TEMPLATE = "faults_template"
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One server for all fault tests, with a migrated database to copy."""
-    settings = {"wal_writer_delay": "10s"}  # what no COMMIT asked for stays unwritten: a crash loses it
+    settings = {"fsync": "off", "wal_writer_delay": "10s"}  # what no COMMIT asked for stays unwritten: a crash loses it
     with embedded_postgres(tmp_path_factory.mktemp("faults"), settings=settings, port=free_port()) as server:
         run_sql(server.url(), f"CREATE DATABASE {TEMPLATE}")
         migrate.upgrade(server.url(TEMPLATE))

@@ -45,6 +45,7 @@ class Proxy:
 
     def __init__(self, server_port: int, loop: asyncio.AbstractEventLoop) -> None:
         self.port = 0
+        self.arrivals = 0
         self._server_port = server_port
         self._loop = loop
         self._mode: Mode = "pass"
@@ -108,6 +109,7 @@ class Proxy:
             line.silent = True
 
     async def _serve(self, reader: StreamReader, client: StreamWriter) -> None:
+        self.arrivals += 1
         line = _Line(client)
         self._lines[line] = asyncio.current_task()
         line.silent = self._mode == "black hole"

@@ -1,0 +1,151 @@
+"""Times how the service takes the loss of Postgres and its return: `python bench/outage.py`.
+
+Three outages: Postgres stopped, killed with -9, and suspended for six seconds. Sixteen connections go on asking, one
+request in four is a write. A promise that is not kept ends the program with status 1.
+"""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from run import BODY, CONNECTIONS, PATHS, SECRET, connection, fill, request, wait_for
+
+from retrobus import migrate
+from retrobus.embedded import EmbeddedPostgres, embedded_postgres
+from retrobus.logbook import UNAVAILABLE
+from retrobus.security import TokenRules, Tokens
+
+BEFORE, AFTER = 1.0, 5.0
+"""Seconds of load before the outage, and after its end."""
+
+REFUSAL = UNAVAILABLE.encode()
+
+
+@dataclass(frozen=True)
+class Outage:
+    """How Postgres goes, for how long, how it comes back, and what the refusals may take."""
+
+    name: str
+    go: Callable[[EmbeddedPostgres], None]
+    come: Callable[[EmbeddedPostgres], None]
+    seconds: float
+    p50: float
+    p99: float
+
+
+OUTAGES = (
+    Outage("stopped", EmbeddedPostgres.stop, EmbeddedPostgres.start, 3, 0.050, 0.050),
+    Outage("killed -9", EmbeddedPostgres.kill, EmbeddedPostgres.start, 3, 0.050, 0.050),
+    Outage("suspended", EmbeddedPostgres.freeze, EmbeddedPostgres.thaw, 6, 0.010, 2.0),
+)
+RETURN = 1.0
+"""Seconds from the end of the outage to the first answer from Postgres, at most."""
+
+
+@dataclass
+class Seen:
+    """What the clients saw: each answer's end, duration, status and whether it was the refusal."""
+
+    answers: list[tuple[float, float, int, bool]] = field(default_factory=list)
+    over: bool = False
+
+
+async def ask_on(port: int, token: str, seen: Seen) -> None:
+    """One client, until it is over."""
+    read, write = request("GET", PATHS["one"], token), request("POST", PATHS["write"], token, BODY)
+    turn = 0
+    async with connection(port) as ask:
+        while not seen.over:
+            turn += 1
+            started = time.perf_counter()
+            status, body = await ask(read if turn % 4 else write)
+            ended = time.perf_counter()
+            seen.answers.append((ended, ended - started, status, REFUSAL in body))
+            await asyncio.sleep(0.005)  # clients think: what is timed is the service, not their queue
+
+
+async def go_through(outage: Outage, postgres: EmbeddedPostgres, port: int, token: str) -> tuple[Seen, float, float]:
+    """The outage under load; when it began and when it ended."""
+    seen = Seen()
+    clients = [asyncio.create_task(ask_on(port, token, seen)) for _ in range(CONNECTIONS)]
+    await asyncio.sleep(BEFORE)
+    gone = time.perf_counter()
+    await asyncio.to_thread(outage.go, postgres)
+    await asyncio.sleep(outage.seconds)
+    await asyncio.to_thread(outage.come, postgres)
+    back = time.perf_counter()
+    await asyncio.sleep(AFTER)
+    seen.over = True
+    await asyncio.gather(*clients)
+    return seen, gone, back
+
+
+def in_use(port: int) -> float:
+    """Connections of the pool that are handed out."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines: list[str] = answer.read().decode().splitlines()
+    return float(
+        next(line for line in lines if line.startswith('retrobus_pool_connections{state="in_use"}')).split()[1]
+    )
+
+
+def report(outage: Outage, seen: Seen, gone: float, back: float, left: float) -> bool:
+    """One line of the table; whether every bar was kept."""
+    refused = sorted(took for _, took, _, refusal in seen.answers if refusal)
+    p50, p99 = refused[len(refused) // 2], refused[int(len(refused) * 0.99)]
+    until = min((end - back for end, _, status, _ in seen.answers if end > back and status < 300), default=99.0)
+    others = Counter(
+        status for end, _, status, refusal in seen.answers if end > gone and not refusal and status not in {200, 201}
+    )
+    kept = p50 <= outage.p50 and p99 <= outage.p99 and until <= RETURN and left == 0
+    figures = (len(refused), *(f"{1e3 * seconds:.1f}" for seconds in (p50, p99, refused[-1], until)), f"{left:.0f}")
+    print(f"| {outage.name} | {' | '.join(map(str, figures))} | {dict(others) or ''} | {'yes' if kept else 'NO'} |")
+    return kept
+
+
+@contextmanager
+def service(url: str, folder: str) -> Iterator[int]:
+    """The service as a process; its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "APP_ENV": "test", "PORT": str(port), "LOG_LEVEL": "error"}
+    serve = [sys.executable, "-c", "from retrobus.cli import main; main()", "serve"]
+    process = subprocess.Popen(serve, cwd=folder, env=os.environ | settings)
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main() -> None:
+    """Goes through the outages and prints the table."""
+    token = Tokens(TokenRules((SECRET,), "retrobus", "retrobus-api", 3600))
+    bearer = token.issue({"id": "bench", "role": "ADMIN", "token_epoch": 0})[0]
+    with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder) / "pg") as postgres:
+        migrate.upgrade(postgres.url())
+        asyncio.run(fill(postgres.url()))
+        print("| outage | refusals | p50 ms | p99 ms | slowest ms | first answer ms | in use | other answers | kept |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        with service(postgres.url(), folder) as port:
+            kept = []
+            for outage in OUTAGES:
+                seen, gone, back = asyncio.run(go_through(outage, postgres, port, bearer))
+                kept.append(report(outage, seen, gone, back, in_use(port)))
+    sys.exit(not all(kept))
+
+
+if __name__ == "__main__":
+    main()
