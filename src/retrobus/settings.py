@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None,
         description="PostgreSQL: postgres:// or postgresql://, with ?sslmode=, several hosts, target_session_attrs.",
+        examples=["postgresql://retrobus_service:password@127.0.0.1:5432/retrobus"],
     )
     database_timeout: float = Field(
         2.0, ge=0.2, le=60, description="Seconds within which a vanished or hung PostgreSQL is noticed."
@@ -55,7 +56,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(3001, ge=0, le=65535, description="Port to listen on.")
     jwt_secret: SecretStr | None = Field(
-        None, description="Signs access tokens; at least 32 bytes, needed by serve and token."
+        None,
+        description="Signs access tokens: at least 32 bytes, needed by `retrobus serve` and `retrobus token`.",
+        examples=["the output of: openssl rand -base64 48"],
     )
     jwt_previous_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Former secrets, comma-separated: they still verify tokens, they sign none."
@@ -75,12 +78,12 @@ class Settings(BaseSettings):
     journal_max_age: float = Field(
         7.0, gt=0, le=365, description="Days after which a journal found at boot is no longer replayed by itself."
     )
-    max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 26, description="Largest request body.")
+    max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 26, description="Bytes of the largest request body.")
     max_image_body_bytes: int = Field(
         8 << 20,
         ge=1024,
         le=1 << 27,
-        description="Largest body of a write to a vehicle (images as data URLs).",
+        description="Bytes of the largest body of a write to a vehicle (images as data URLs).",
     )
     cors_origins: Words = Field(
         tuple(DEV_ORIGINS.split(",")),
@@ -89,12 +92,17 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         None,
         description="Bearer token for /metrics from elsewhere than this machine; at least 16 characters.",
+        examples=["the output of: openssl rand -hex 16"],
     )
     forwarded_allow_ips: str = Field(
-        "127.0.0.1", description="Proxies, comma-separated, whose X-Forwarded-For and -Proto are believed."
+        "127.0.0.1", description="Proxies, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto are believed."
     )
-    log_format: Literal["console", "json"] = Field("console", description="console or json.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows every read.")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="console (for people) or json (for machines)."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error; debug shows every read."
+    )
 
     @field_validator("*", mode="before")
     @classmethod
