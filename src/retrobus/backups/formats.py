@@ -18,9 +18,8 @@ from retrobus.backups import BadBackup
 from retrobus.backups.intake import EPOCH, Intake, Reject, Taken
 from retrobus.backups.jsonscan import Damaged, JsonScan
 from retrobus.backups.manifest import Manifest, open_backup
-from retrobus.rows import completed
+from retrobus.rows import Row, completed
 from retrobus.schemas import moment_of
-from retrobus.store.contract import Row
 from retrobus.tables import RESOURCES, stored_columns
 from retrobus.wire import camel
 
@@ -183,9 +182,10 @@ def _exact(resource: str, raw: Any) -> Taken:
     if not isinstance(raw, dict):
         raise Damaged("une ligne n'est pas un objet")
     table = RESOURCES[resource]
+    columns = stored_columns(table)
     try:
-        values = {c.name: _value(c, raw[camel(c.name)]) for c in stored_columns(table) if camel(c.name) in raw}
-        taken = Taken(resource, completed(table, values), frozenset(c.name for c in table.c) - values.keys())
+        values = {c.name: _value(c, raw[camel(c.name)]) for c in columns if camel(c.name) in raw}
+        taken = Taken(resource, completed(table, values), frozenset(c.name for c in columns) - values.keys())
         taken.key.encode()
     except (ValueError, TypeError, ArithmeticError, KeyError, AttributeError):
         raise Damaged(f"une ligne de {resource} est illisible") from None

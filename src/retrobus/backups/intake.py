@@ -12,9 +12,8 @@ from pydantic import ValidationError
 from sqlalchemy import Table
 
 from retrobus.field_errors import field_errors
-from retrobus.rows import fold, unique_columns
+from retrobus.rows import Row, fold, unique_columns
 from retrobus.schemas import EventCreation, MemberCreation, VehicleCreation, Wire, moment_of
-from retrobus.store.contract import Row
 from retrobus.tables import KEY, PARTICIPANTS_MAX, RESOURCES, key_column, number_column, stored_columns
 from retrobus.wire import camel
 
@@ -83,6 +82,9 @@ class Intake:
 
     rejects: list[Reject] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    """Resource and key of every reject: nothing may conclude that the backup does not have them."""
+
     remarks: Counter[str] = field(default_factory=Counter)
     _seen: set[tuple[str, str, str]] = field(default_factory=set)
     _positions: Counter[str] = field(default_factory=Counter)
@@ -102,6 +104,8 @@ class Intake:
     def reject(self, resource: str, key: str | None, reason: str) -> None:
         """Notes a row that does not come in."""
         self.rejected[resource] += 1
+        if key is not None:
+            self.refused.add((resource, key))
         if len(self.rejects) < KEPT:
             self.rejects.append(Reject(resource, key, self._positions[resource], reason))
 

@@ -1,0 +1,174 @@
+"""`retrobus restore`: puts a backup back into Postgres, after showing what that changes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrobus.cli.backup import NAME, SHOWN, AsJson, answer, backups_folder, located, progress_bar
+from retrobus.cli.postgres import stop, with_connection
+
+if TYPE_CHECKING:
+    from retrobus.backups.plan import Plan
+    from retrobus.backups.restore import Request, Restored
+    from retrobus.backups.staging import Passwords
+    from retrobus.backups.verdicts import Rules
+
+PARTLY = 3
+"""Exit code of a restore that left rows of the backup out because they do not fit."""
+
+RESOURCES = {"vehicle": "Vehicle", "event": "Event", "member": "Member"}
+LABELS = {
+    "insert": "à insérer",
+    "update": "à remplacer",
+    "same": "identiques",
+    "differs": "différentes, laissées",
+    "buried": "supprimées depuis",
+    "reject": "rejetées",
+    "delete": "à supprimer",
+}
+
+
+def restore(  # noqa: PLR0913 - one parameter for each option
+    name: str = NAME,
+    *,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Exécute le plan ; sans elle, il est seulement montré.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remplace aussi les lignes différentes et supprime celles en trop.")
+    ] = False,
+    include_deleted: Annotated[
+        list[str] | None,
+        typer.Option(help="Clé d'une ligne supprimée depuis, ou batch:N ; le plan donne l'option exacte. Répétable."),
+    ] = None,
+    table: Annotated[list[str] | None, typer.Option(help="vehicle, event ou member ; répétable.")] = None,
+    public_when_missing: Annotated[
+        bool, typer.Option("--public-when-missing", help="Véhicules publics quand le backup ne dit rien.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Sans demander de confirmation.")] = False,
+    yes_empty: Annotated[
+        bool, typer.Option("--yes-empty", help="Accepte qu'un backup vide, avec --replace, vide les tables.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remet un backup dans PostgreSQL : montre le plan ; avec --apply, une transaction, après un backup de sécurité."""
+    from retrobus.backups.restore import Request
+
+    rules = _rules(replace=replace, tables=table or [], deletions=include_deleted or [])
+    request = Request(located(name), rules, public_when_missing, yes_empty)
+    if not apply:
+        plan = _planned(request)
+        answer(_document(plan)) if as_json else _show(plan, done=False)
+        return
+    if not yes:
+        _confirm(_planned(request), empty=yes_empty, quiet=as_json)
+    restored = _restored(request)
+    if as_json:
+        answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
+    else:
+        _show(restored.plan, done=True)
+        typer.echo(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
+        typer.echo(f"✅ {restored.plan.name} restauré et vérifié : {restored.plan.changes} lignes changées")
+    if restored.plan.total("reject"):
+        raise typer.Exit(PARTLY)
+
+
+def _rules(*, replace: bool, tables: list[str], deletions: list[str]) -> Rules:
+    from retrobus.backups.verdicts import Rules
+
+    unknown = [name for name in tables if name.lower() not in RESOURCES]
+    if unknown:
+        raise stop(f"table inconnue : {', '.join(unknown)} (vehicle, event, member)")
+    scope = tuple(resource for name, resource in RESOURCES.items() if not tables or name in map(str.lower, tables))
+    batches = [text.removeprefix("batch:") for text in deletions if text.startswith("batch:")]
+    if not all(batch.isdecimal() and len(batch) < 19 for batch in batches):
+        raise stop("--include-deleted batch:N attend un nombre")
+    keys = tuple(text for text in deletions if not text.startswith("batch:"))
+    return Rules(replace, scope, keys, tuple(map(int, batches)))
+
+
+def passwords() -> Passwords:
+    """The service's own way with passwords."""
+    from retrobus.backups.staging import Passwords
+    from retrobus.security import check_password, hash_password
+
+    async def matches(password: str, password_hash: str) -> bool:
+        return (await check_password(password, password_hash, lambda: None))[0]
+
+    return Passwords(hash_password, matches)
+
+
+def _planned(request: Request) -> Plan:
+    from retrobus.backups.restore import planned
+
+    async def work(connection: Any) -> Plan:
+        return await planned(connection, request, passwords())
+
+    return with_connection(work)
+
+
+def _restored(request: Request) -> Restored:
+    from retrobus.backups import restore as restoring
+
+    async def work(connection: Any) -> Restored:
+        with progress_bar() as progress:
+            return await restoring.restore(connection, request, passwords(), backups_folder(), progress)
+
+    return with_connection(work)
+
+
+def _confirm(plan: Plan, *, empty: bool, quiet: bool) -> None:
+    """The backup's name typed in full for what empties the tables; a yes for the rest."""
+    if not quiet:
+        _show(plan, done=True)
+    if plan.empties and not empty:
+        raise stop(f"{plan.name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
+    if plan.empties:
+        typed = typer.prompt(f"Pour vider les tables, tapez le nom du backup ({plan.name})", err=quiet)
+        if typed != plan.name:
+            raise stop("rien n'a été changé")
+    elif not typer.confirm(f"Changer {plan.changes} lignes ?", err=quiet):
+        raise stop("rien n'a été changé")
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    return {**asdict(plan), "applied": False}
+
+
+def _show(plan: Plan, *, done: bool) -> None:
+    """The plan as a table, then every row that an operator should know of."""
+    typer.echo(f"📦 {plan.name} ({plan.shape}, {plan.timestamp or 'date inconnue'})")
+    for resource, counts in plan.counts.items():
+        said = [f"{count} {LABELS[verdict]}" for verdict, count in counts.items() if count]
+        typer.echo(f"{resource:<9}{', '.join(said) or 'rien'}")
+    _show_rows(plan)
+    for name, count in plan.ignored_tables.items():
+        typer.echo(f"ℹ️  table {name} : {count} lignes, qui ne sont pas à nous ; elles restent dans le fichier")
+    for warning in plan.warnings:
+        typer.echo(f"⚠️  {warning}")
+    if not done and plan.changes:
+        typer.echo("Rien n'a été changé. Pour exécuter ce plan : --apply")
+
+
+def _show_rows(plan: Plan) -> None:
+    verb = "remplacé" if plan.replace else "différent, laissé"
+    buried = [
+        f"⏭️  {b.resource} {b.key} supprimé depuis ({b.cause}, {b.deleted_at}) : "
+        + (b.option or "effacé, ne revient jamais")
+        for b in plan.buried
+    ]
+    batches = [f"⏭️  {count} lignes : --include-deleted batch:{batch}" for batch, count in plan.batches.items()]
+    for lines in (
+        [f"✏️  {d.resource} {d.key} {verb} : {', '.join(d.columns)}" for d in plan.differences],
+        [f"🗑️  {resource} {key} en trop" for resource, key in plan.deletes],
+        buried,
+        batches,
+        [f"❌ {r.resource} {r.key or f'n° {r.position}'} rejeté : {r.reason}" for r in plan.rejects],
+    ):
+        for line in lines[:SHOWN]:
+            typer.echo(line)
+        if len(lines) > SHOWN:
+            typer.echo(f"   … et {len(lines) - SHOWN} autres (--json)")
