@@ -19,6 +19,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
 from retrobus.store.contract import Caller, Row
+from retrobus.tables import NUMBER_MAX
 
 ADMIN = "ADMIN"
 MANAGERS = frozenset({"BUREAU", ADMIN, "PRESIDENT", "VICE_PRESIDENT", "TRESORIER", "SECRETAIRE_GENERAL"})
@@ -163,11 +164,17 @@ def _refuse_oddities(token: str, claims: dict[str, Any]) -> None:
     if (
         claims.get("typ") != "access"
         or not all(type(value) is int for value in [*times, claims.get("epoch")])
-        or not all(isinstance(value, str) and value for value in texts)
+        or not all(isinstance(value, str) and _could_be_stored(value) for value in texts)
+        or not 0 <= claims["epoch"] <= NUMBER_MAX
         or claims["exp"] - claims["iat"] > LONGEST_LIFE
         or _has_duplicates(token)
     ):
         raise BadToken("jeton invalide")
+
+
+def _could_be_stored(text: str) -> bool:
+    """Whether a row may hold this text: Postgres is not asked about any other."""
+    return bool(text) and not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _has_duplicates(token: str) -> bool:
