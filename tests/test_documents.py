@@ -1,0 +1,277 @@
+"""The documents say what is: settings, errors, log lines, commands, links and SQL are compared with the program."""
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from typer.main import get_command
+
+import settings_text
+from builders import a_member, a_vehicle, an_event
+from harness import Api, at, run_sql, served, settings_for
+from retrobus import logbook, migrate
+from retrobus.cli.program import app
+from retrobus.problems import KINDS, from_store
+from retrobus.settings import Settings
+from retrobus.store import postgres as store
+from retrobus.store.availability import AWAY_CLASSES, AWAY_STATES
+from retrobus.store.contract import StoreError
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+README, ERRORS, OPERATIONS = (ROOT / name for name in ("README.md", "docs/errors.md", "docs/operations.md"))
+SETTINGS = {name.upper() for name in Settings.model_fields}
+PREFIXES = tuple({f"{name.split('_')[0]}_" for name in SETTINGS})
+MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|tmp|Users)\b|\bgit(?:hub|lab)\.com/|pypi\.")
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def rows(path: Path, first: str) -> list[list[str]]:
+    """The cells of every table whose first heading is this one."""
+    tables = re.findall(rf"^\| {first} \|.*\n\| --- .*\n((?:\|.*\n)+)", text(path), re.MULTILINE)
+    lines = "".join(tables).splitlines()
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+
+
+def fenced(path: Path, language: str) -> list[str]:
+    """The blocks of code in this language."""
+    return re.findall(rf"```{language}\n(.*?)```", text(path), re.DOTALL)
+
+
+def anchors(path: Path) -> set[str]:
+    """The names by which a heading can be linked to."""
+    headings = re.findall(r"^#+ (.+)$", text(path), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*before, name)
+        if hasattr(command, "commands"):
+            yield from commands(command, (*before, name))
+
+
+def logged() -> set[tuple[str, str]]:
+    """The level and text of each line that the service can log; what varies is `<name>`."""
+    tree = ast.parse(Path(logbook.__file__).read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    found = set()
+    for call in calls:
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "_log":
+            found |= {(call.func.attr, line) for line in lines_of(call.args[0])}
+        elif ast.unparse(call.func) == "level":
+            found |= {("–", line) for line in lines_of(call.args[0])}
+    return found
+
+
+def lines_of(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.IfExp):
+        return [*lines_of(node.body), *lines_of(node.orelse)]
+    if isinstance(node, ast.JoinedStr):
+        parts = (p.value if isinstance(p, ast.Constant) else f"<{ast.unparse(p.value)}>" for p in node.values)  # type: ignore[attr-defined]
+        return ["".join(map(str, parts))]
+    return [str(getattr(logbook, node.id) if isinstance(node, ast.Name) else ast.literal_eval(node))]
+
+
+def sql_code(state: str) -> str:
+    """The code that an error of PostgreSQL is answered with."""
+    translated = store.translate(asyncpg.PostgresError.new({"C": state, "M": "", "S": "ERROR"}))
+    if isinstance(translated, StoreError):
+        return from_store(translated).code
+    return "database_unavailable" if state in AWAY_STATES or state[:2] in AWAY_CLASSES else "internal_error"
+
+
+def test_the_example_file_lists_every_setting_with_its_default() -> None:
+    """Make it anew with `python tests/settings_text.py`."""
+    assert text(ROOT / ".env.example") == settings_text.example_file()
+
+
+def test_the_example_file_is_accepted_as_it_is_and_uncommented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    uncommented = re.sub(r"^#(?=[A-Z_]+=)", "", text(ROOT / ".env.example"), flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(uncommented, encoding="utf-8")
+
+    assert Settings() == Settings(_env_file=None)
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    """Make it anew with `python tests/settings_text.py`."""
+    assert settings_text.table() in text(README)
+
+
+def test_the_table_of_errors_is_the_one_of_the_program() -> None:
+    documented = [(int(status), code.strip("`"), title) for status, code, title, *_ in rows(ERRORS, "status")]
+
+    assert documented == [(kind.status, kind.code, kind.title) for kind in KINDS.values()]
+    assert all(len(row) == 5 and all(row) for row in rows(ERRORS, "status"))
+
+
+def test_the_table_of_sqlstates_is_the_one_of_the_program() -> None:
+    documented = {state.strip("`"): code.strip("`") for state, _, code in rows(ERRORS, "SQLSTATE")}
+    classes = {"22", "23", *AWAY_CLASSES}
+    states = {store.NO_ACCESS, "23505", *AWAY_STATES, *chain.from_iterable(states for states, _ in store.REFUSALS)}
+
+    assert documented.pop("anything else") == sql_code("XX000") == "internal_error"
+    assert documented == {f"{name}xxx": sql_code(f"{name}000") for name in classes} | {
+        state: sql_code(state) for state in states
+    }
+
+
+def test_the_runbook_lists_every_line_that_the_service_can_log() -> None:
+    documented = {(level, line.strip("`")) for level, line, _ in rows(OPERATIONS, "niveau")}
+
+    assert documented == logged()
+
+
+def test_the_runbook_explains_every_key_of_ready(api: Api) -> None:
+    documented = [key.strip("`") for key, _ in rows(OPERATIONS, "clé")]
+
+    assert documented == list(api.get("/ready").json())
+
+
+def test_the_runbook_names_only_figures_that_are_measured(api: Api) -> None:
+    watched = text(OPERATIONS).partition("À surveiller :")[2].partition("\n\n")[0]
+    named = re.findall(r"`(retrobus_[a-z_]+)`", watched)
+
+    measured = api.get("/metrics").text
+
+    assert len(named) >= 5
+    assert [name for name in named if name not in measured] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_in_a_document_exists(name: str) -> None:
+    known = {" ".join(words) for words in commands(get_command(app))}
+    targets = set(re.findall(r"^([a-z]+):", text(ROOT / "Makefile"), re.MULTILINE))
+    told = {line for _, line in logged()}
+    inline = [words for words in re.findall(r"`([^`\n]+)`", text(ROOT / name)) if words not in told]
+    shell = "\n".join([*fenced(ROOT / name, "sh"), *inline])
+
+    used = re.findall(r"(?<![\w/.@-])retrobus ((?:[a-z][a-z-]+ ?){1,2})", shell)
+    made = re.findall(r"(?<![\w-])make ([a-z]+)", shell)
+
+    assert [words for words in used if not is_known(words, known)] == []
+    assert set(made) <= targets
+
+
+def is_known(words: str, known: set[str]) -> bool:
+    first, *rest = words.split()
+    group = any(other.startswith(f"{first} ") for other in known)
+    return first in known and (not group or not rest or f"{first} {rest[0]}" in known)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_relative_link_leads_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(ROOT / name)):
+        parts = urlsplit(target)
+        if parts.scheme:
+            continue
+        path = (ROOT / name).parent / parts.path if parts.path else ROOT / name
+        assert path.exists(), target
+        assert not parts.fragment or parts.fragment in anchors(path), target
+
+
+def test_every_decision_is_in_the_list() -> None:
+    pages = {path.name for path in (ROOT / "docs/decisions").glob("0*.md")}
+
+    assert set(re.findall(r"\((0[^)]+)\)", text(ROOT / "docs/decisions/README.md"))) == pages
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_document_names_a_place_that_only_one_machine_has(name: str) -> None:
+    assert MACHINE.findall(text(ROOT / name)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_variable_that_a_document_sets_or_names_exists(name: str) -> None:
+    named = set(re.findall(r"\b([A-Z]+(?:_[A-Z]+)+)\b", text(ROOT / name)))
+
+    assert {word for word in named if word.startswith(PREFIXES)} <= SETTINGS
+
+
+@pytest.fixture(scope="module")
+def roles(server: str) -> Iterator[tuple[str, str]]:
+    """URLs of a new database for the owner and the service role of the README, made by its own SQL."""
+    mark = os.urandom(4).hex()
+    names = {word: f"{word}_{mark}" for word in ("retrobus_owner", "retrobus_service")}
+    create, grant = (renamed(block, names, f"retrobus_{mark}") for block in fenced(README, "sql"))
+    run_sql(server, *statements(create), *(f"ALTER ROLE {role} PASSWORD 'invented'" for role in names.values()))
+    urls = [as_role(at(server, f"retrobus_{mark}"), role) for role in names.values()]
+    try:
+        migrate.upgrade(urls[0])
+        run_sql(urls[0], *statements(grant))
+        yield urls[0], urls[1]
+    finally:
+        run_sql(server, f"DROP DATABASE retrobus_{mark} WITH (FORCE)", *(f"DROP ROLE {r}" for r in names.values()))
+
+
+def renamed(block: str, names: dict[str, str], database: str) -> str:
+    for word, name in names.items():
+        block = block.replace(word, name)
+    return block.replace("DATABASE retrobus ", f"DATABASE {database} ")
+
+
+def statements(block: str) -> list[str]:
+    return [statement for statement in block.split(";") if statement.strip()]
+
+
+def as_role(url: str, role: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{role}:invented@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def test_the_service_does_all_its_work_with_the_rights_of_the_readme(roles: tuple[str, str]) -> None:
+    owner, service = roles
+    bodies = {
+        "vehicles": a_vehicle(parc="920"),
+        "events": an_event(id="sortie", vehicleId="920"),
+        "members": a_member(),
+    }
+
+    with served(settings_for(service), owner) as api:
+        admin = api.person("ADMIN").headers
+        done = [api.get("/ready").status_code]
+        for name, body in bodies.items():
+            created = api.post(f"/api/{name}", json=body, headers=admin | {"Idempotency-Key": name})
+            place = created.headers["Location"]
+            changed = api.put(place, json=body, headers=admin)
+            done += [created.status_code, changed.status_code, api.get(f"/api/{name}", headers=admin).status_code]
+        done.append(api.delete("/api/vehicles/920", headers=admin).status_code)
+        orphan = api.get("/api/events/sortie", headers=admin).json()
+
+    assert done == [200, *[201, 200, 200] * 3, 200]
+    assert orphan["vehicleId"] is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM deletion",
+        "UPDATE deletion SET key = 'other'",
+        "TRUNCATE vehicle",
+        "DROP TABLE event",
+        "ALTER TABLE member DISABLE TRIGGER ALL",
+        "UPDATE alembic_version SET version_num = '0000'",
+        "UPDATE database_identity SET created_at = now()",
+        "SELECT setval('row_version', 1)",
+        "CREATE TABLE other (id int)",
+        "SET session_replication_role = replica",
+    ],
+)
+def test_the_service_role_can_neither_change_the_schema_nor_hide_a_delete(
+    statement: str, roles: tuple[str, str]
+) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        run_sql(roles[1], statement)
