@@ -85,8 +85,21 @@ def invalid(*errors: tuple[str, str]) -> Problem:
 
 
 def from_store(error: contract.StoreError) -> Problem:
-    """What a store's error is over HTTP."""
-    return _ANSWERS[type(error)](error)
+    """What a store's error is over HTTP; memory's say that they are its."""
+    problem = _ANSWERS[type(error)](error)
+    if error.origin is not None:
+        problem.headers |= origin_headers(error.origin)
+    return problem
+
+
+def origin_headers(origin: contract.Origin) -> dict[str, str]:
+    """Where an answer comes from: nobody is served old data without being told."""
+    headers: dict[str, str] = {"X-Data-Source": origin.source}
+    if origin.as_of is not None:
+        headers["X-Data-As-Of"] = origin.as_of
+    if origin.origin is not None:
+        headers["X-Data-Origin"] = origin.origin
+    return headers
 
 
 def _forbidden(error: Any) -> Problem:

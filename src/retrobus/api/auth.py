@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from retrobus import logbook
 from retrobus.api.reference import described
-from retrobus.api.service import caller, done, once, origin_headers, read_object, service, validated
-from retrobus.problems import Problem, invalid, unauthenticated
+from retrobus.api.service import caller, done, once, read_object, service, validated
+from retrobus.problems import Problem, invalid, origin_headers, unauthenticated
 from retrobus.schemas import Login, MemberLogin, PasswordChange
 from retrobus.security import check_password, effective_role, hash_password
 from retrobus.store.contract import Caller, NotFound, Row, Stale, StoreError, Unauthenticated, Unavailable

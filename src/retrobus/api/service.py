@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from retrobus.field_errors import field_errors
 from retrobus.jsontext import BadJson, parse
 from retrobus.metrics import Metrics
-from retrobus.problems import Problem, invalid, unauthenticated
+from retrobus.problems import Problem, invalid, origin_headers, unauthenticated
 from retrobus.schemas import Wire, known_names, moment_of, one_line
 from retrobus.security import ADMIN, MANAGERS, BadToken, Tokens
 from retrobus.store.contract import (
@@ -27,7 +27,6 @@ from retrobus.store.contract import (
     Document,
     Filter,
     Once,
-    Origin,
     Page,
     Precondition,
     Query,
@@ -284,13 +283,3 @@ def listed(page: Page, request: Request, name: str | None = None) -> Response:
     rows = ",".join(page.documents)
     body = f"[{rows}]" if name is None else f'{{"{name}":[{rows}],"nextCursor":{json.dumps(cursor)}}}'
     return Response(body, 200, headers, "application/json")
-
-
-def origin_headers(origin: Origin) -> dict[str, str]:
-    """Where the answer comes from: nobody is served old data without being told."""
-    headers: dict[str, str] = {"X-Data-Source": origin.source}
-    if origin.as_of is not None:
-        headers["X-Data-As-Of"] = origin.as_of
-    if origin.origin is not None:
-        headers["X-Data-Origin"] = origin.origin
-    return headers

@@ -149,6 +149,9 @@ class Store(Protocol):
 class StoreError(Exception):
     """An outcome of a verb that is not its answer."""
 
+    origin: Origin | None = None
+    """Who said so, when it was not Postgres: a row that memory does not know may exist."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
