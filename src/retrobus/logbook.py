@@ -131,8 +131,8 @@ def backup_left_alone() -> None:
     _log.info("📦 LOAD_BACKUP_AT_BOOT=true - PostgreSQL répond, aucun backup chargé")
 
 
-def backup_unreadable(name: str, reason: str) -> None:
-    """The backup to load cannot be read; nothing is loaded in its place."""
+def backup_unreadable(name: str | None, reason: str) -> None:
+    """The backup to load, or the choice of it, cannot be read; nothing is loaded in its place."""
     _log.error("📦 Backup illisible, rien n'est chargé", backup=name, reason=reason)
 
 

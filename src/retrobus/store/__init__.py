@@ -1,13 +1,14 @@
 """Chooses the store: the one place that reads the three toggles."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
-from retrobus.backups.files import Locked, locked
+from retrobus.backups.files import Locked, locked, sweep
 from retrobus.settings import Settings
 from retrobus.store.availability import Availability, Watcher
 from retrobus.store.boot import fill_from_files, fill_from_sample
@@ -20,6 +21,7 @@ from retrobus.store.mirror import Mirror
 from retrobus.store.mirrored import MirroredStore, Serving
 from retrobus.store.pool import Connection, Pool, open_connection
 from retrobus.store.postgres import PostgresStore
+from retrobus.store.snapshot import NAME as SNAPSHOT_NAME
 from retrobus.store.snapshot import SnapshotWriter
 
 PRUNE_INTERVAL = 3600.0
@@ -55,17 +57,24 @@ def needs_mirror(settings: Settings) -> bool:
 
 
 def check_start(settings: Settings) -> None:
-    """CannotStart if these settings promise what cannot be kept here."""
+    """CannotStart if these settings promise what cannot be kept here; no file is touched."""
     if settings.database_url is None and not _without_postgres(settings):
         raise CannotStart("DATABASE_URL manque : indiquez la base (voir .env.example)")
     if settings.enable_runtime_state_save:
         return
-    journal = read_journal(settings.backups_dir, max_age=settings.journal_max_age * DAY)
+    journal = _read_journal(settings)
     if journal.entries or journal.refusal:
         raise CannotStart(
             f"{settings.backups_dir / JOURNAL_NAME} contient {len(journal)} écriture(s) acquittée(s) : "
             "réglez-les avec « retrobus resync », ou mettez le journal de côté avec « retrobus purge »"
         )
+
+
+def _read_journal(settings: Settings) -> Journal:
+    try:
+        return read_journal(settings.backups_dir, max_age=settings.journal_max_age * DAY)
+    except OSError as error:
+        raise CannotStart(f"{settings.backups_dir / JOURNAL_NAME} est illisible : {error.strerror}") from None
 
 
 def _without_postgres(settings: Settings) -> bool:
@@ -122,28 +131,35 @@ async def _mirrored(
     """The mirror with what keeps it: one process per folder, the follower, the journal, the snapshot."""
     mirror = Mirror()
     async with AsyncExitStack() as stack:
-        try:
-            stack.enter_context(locked(settings.backups_dir, LOCK))
-        except Locked:
-            raise CannotStart(f"un autre service utilise déjà {settings.backups_dir} : un seul à la fois") from None
+        stack.enter_context(_sole_use(settings.backups_dir))
         journal = _journal(settings)
         serving = Serving(settings.enable_memory_fallback, when_empty=settings.app_env == "development")
         store = MirroredStore(availability, opener, mirror, journal, serving)
-        _fill(settings, availability, mirror, journal)
+        _say_what_is_read(settings, availability, journal)
+        if not availability.up or journal.entries:
+            _fill(settings, availability, mirror, journal)
         follower = Follower(mirror, availability, opener, store)
-        store.interrupt = follower.interrupt
-        snapshot = _snapshot(settings, mirror)
-        if snapshot is not None:
-            mirror.changed = snapshot.changed
-            stack.push_async_callback(snapshot.write)
-            await stack.enter_async_context(_running(snapshot.run()))
-        stack.push_async_callback(store.drained)
-        await stack.enter_async_context(_running(store.run()))
+        store.lane.interrupt = follower.interrupt
+        snapshot = await stack.enter_async_context(_snapshot(settings, mirror))
+        await stack.enter_async_context(_running(store.lane.run()))
         if settings.database_url is not None:
             await stack.enter_async_context(_running(follower.run()))
             if availability.up:
                 await follower.caught_up(CATCH_UP)
+        stack.push_async_callback(store.drained)
+        if not availability.up and not mirror.filled:
+            _fill(settings, availability, mirror, journal)  # it went while the mirror was being filled
         yield OpenStore(store, availability, diagnose, _mode(settings), store, snapshot)
+
+
+@contextmanager
+def _sole_use(folder: Path) -> Iterator[None]:
+    """Holds the folder for this process."""
+    try:
+        with locked(folder, LOCK):
+            yield
+    except Locked:
+        raise CannotStart(f"un autre service utilise déjà {folder} : un seul à la fois") from None
 
 
 def _mode(settings: Settings) -> str:
@@ -155,33 +171,45 @@ def _mode(settings: Settings) -> str:
 def _journal(settings: Settings) -> Journal:
     if not settings.enable_runtime_state_save:
         return Journal(None)
-    return read_journal(settings.backups_dir, max_age=settings.journal_max_age * DAY)
+    journal = _read_journal(settings)
+    if journal.refusal and not journal.entries:
+        journal.settle(journal.last)  # nothing in it can be read: it is set aside
+    return journal
+
+
+def _say_what_is_read(settings: Settings, availability: Availability, journal: Journal) -> None:
+    if settings.load_backup_at_boot and not settings.enable_memory_fallback:
+        logbook.backup_cannot_serve()
+    if settings.load_backup_at_boot and availability.up:
+        logbook.backup_left_alone()
+    if journal.refusal is not None:
+        logbook.journal_refused(journal.refusal, len(journal))
 
 
 def _fill(settings: Settings, availability: Availability, mirror: Mirror, journal: Journal) -> None:
-    """What the mirror holds before Postgres is asked, or while it does not answer."""
-    save, load = settings.enable_runtime_state_save, settings.load_backup_at_boot
-    if load and not settings.enable_memory_fallback:
-        logbook.backup_cannot_serve()
-    if availability.up and load:
-        logbook.backup_left_alone()
-    if journal.entries and journal.refusal is not None:
-        logbook.journal_refused(journal.refusal, len(journal))
-    if not availability.up or journal.entries:
-        fill_from_files(mirror, settings.backups_dir, journal, save=save, load=load and not availability.up)
+    """What the mirror holds while Postgres does not answer, or until it has the journal."""
+    save = settings.enable_runtime_state_save and settings.enable_memory_fallback
+    load = settings.load_backup_at_boot and not availability.up
+    fill_from_files(mirror, settings.backups_dir, journal, save=save, load=load)
     if settings.database_url is None and not mirror.filled:
         fill_from_sample(mirror)
 
 
-def _snapshot(settings: Settings, mirror: Mirror) -> SnapshotWriter | None:
+@asynccontextmanager
+async def _snapshot(settings: Settings, mirror: Mirror) -> AsyncIterator[SnapshotWriter | None]:
+    """What writes the snapshot for as long as the block, and once more at its end; None if nothing shall."""
     if not settings.enable_runtime_state_save:
-        return None
-    return SnapshotWriter(
-        settings.backups_dir,
-        mirror,
-        delay=settings.runtime_state_debounce,
-        longest=settings.runtime_state_max_delay,
-    )
+        yield None
+        return
+    sweep(settings.backups_dir, SNAPSHOT_NAME)
+    delay, longest = settings.runtime_state_debounce, settings.runtime_state_max_delay
+    snapshot = SnapshotWriter(settings.backups_dir, mirror, delay=delay, longest=longest)
+    mirror.changed = snapshot.changed
+    try:
+        async with _running(snapshot.run()):
+            yield snapshot
+    finally:
+        await snapshot.write()
 
 
 @asynccontextmanager

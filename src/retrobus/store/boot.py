@@ -1,13 +1,20 @@
 """What the mirror holds before the first request: Postgres if it answers, else what the toggles allow to be read."""
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Table
+
 from retrobus import logbook, sample
 from retrobus.backups.catalog import choose
+from retrobus.backups.files import Refused
 from retrobus.backups.formats import read_backup
 from retrobus.rows import completed, decode
-from retrobus.store.journal import Journal
+from retrobus.store.contract import Caller, Document, Once
+from retrobus.store.journal import Entry, Journal
+from retrobus.store.lane import journaled_tag
 from retrobus.store.memory import Effect, Held, Memory
 from retrobus.store.mirror import Mirror
 from retrobus.store.snapshot import read_snapshot
@@ -17,23 +24,24 @@ SAMPLE_ADMIN = "admin@example.org"
 
 
 def fill_from_files(mirror: Mirror, folder: Path, journal: Journal, *, save: bool, load: bool) -> None:
-    """The snapshot with the pending journal over it, else the backup, else nothing."""
-    if save and read_snapshot(folder, mirror.hold, mirror):
-        pass
-    elif load:
+    """The snapshot, else the backup, else nothing; with the pending journal over it."""
+    if not (save and read_snapshot(folder, mirror)) and load:
         _load_backup(mirror, folder)
-    if journal.entries:
-        _apply_pending(mirror, journal)
+    for entry in journal.entries:
+        with suppress(LookupError, ValueError, TypeError):  # a row of another schema: the replay makes it a conflict
+            _apply_pending(mirror, entry)
 
 
 def _load_backup(mirror: Mirror, folder: Path) -> None:
-    name = choose(folder)
-    if name is None:
-        return
+
+    name = None
     try:
+        name = choose(folder)
+        if name is None:
+            return
         backup = read_backup(folder / name)
-    except (OSError, ValueError) as error:
-        logbook.backup_unreadable(name, type(error).__name__)
+    except (OSError, ValueError, Refused) as error:
+        logbook.backup_unreadable(name, str(error))
         return
     logbook.backup_loaded(name)
     memory = Memory()
@@ -55,17 +63,30 @@ def hold_rows(memory: Memory, resource: str, rows: list[dict[str, object]]) -> N
         memory.of(table).put(row[key_column(table).name], Held(row))
 
 
-def _apply_pending(mirror: Mirror, journal: Journal) -> None:
-    if not mirror.filled:
-        mirror.describe(journal.origin, None, journal.identity)
-    effects = []
-    for entry in journal.entries:
-        table = RESOURCES[entry.resource]
-        tag = f"{mirror.version}-j{entry.sequence}"
-        held = None if entry.row is None else Held(decode(table, entry.row), tag)
-        effects.append(Effect(table, entry.key, held))
+def _apply_pending(mirror: Mirror, entry: Entry) -> None:
+    """Shows an acknowledged write again, and answers its Idempotency-Key as before."""
+    table = RESOURCES[entry.resource]
+    held, answer = None, Document('{"ok": true}', "", entry.key)
+    if entry.row is not None:
+        row = decode(table, entry.row)
+        held = Held(row, journaled_tag(row["version"], entry.sequence))
+        answer = mirror.ahead.document(table, held)
+    effects = [Effect(table, entry.key, held), *(_orphans(mirror, table, entry) if held is None else ())]
     mirror.ahead.memory.apply(effects)
     mirror.journaled(effects)
+    if entry.once is not None:
+        said = entry.once
+        once = Once(said["key"], said["method"], said["path"], bytes.fromhex(said["fingerprint"]))
+        caller = Caller(entry.member or "", 0, "")
+        mirror.store.answers.keep(caller, once, replace(answer, durability="journal"))
+
+
+def _orphans(mirror: Mirror, table: Table, entry: Entry) -> list[Effect]:
+    def tag(before: Held | None) -> tuple[int, str]:
+        version = 0 if before is None else before.row["version"]
+        return version, journaled_tag(version, entry.sequence)
+
+    return list(mirror.ahead.orphans(table, entry.key, tag))
 
 
 def fill_from_sample(mirror: Mirror) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from retrobus import logbook
@@ -15,7 +16,14 @@ CHANNEL = "retrobus_change"
 HEARTBEAT = 0.4
 """Seconds between two looks at whether the listening connection lives and has heard everything."""
 
-LATEST = """SELECT last_value FROM row_version"""
+LATEST = """SELECT last_value, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin FROM row_version"""
+
+REGISTER = """DELETE FROM listener WHERE pid NOT IN (SELECT pid FROM pg_stat_activity);
+INSERT INTO listener VALUES (pg_backend_pid()) ON CONFLICT DO NOTHING"""
+"""From the commit of this on, writes tell what they change; those already under way may not."""
+
+UNREGISTER = "DELETE FROM listener WHERE pid = pg_backend_pid()"
+HORIZON = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 RETRY = 0.3
 
 
@@ -26,8 +34,8 @@ class Settling(Protocol):
     def pending(self) -> bool:
         """Whether answers wait to be settled."""
 
-    async def settle(self, connection: Any, refresh: Callable[[Any], Awaitable[None]]) -> None:
-        """Replays, and refreshes while no write can come between."""
+    async def settle(self, connection: Any) -> None:
+        """Replays if need be, and makes the mirror what Postgres is."""
 
 
 class Follower:
@@ -47,6 +55,7 @@ class Follower:
         self._heard: asyncio.Queue[str] = asyncio.Queue()
         self._interrupted = asyncio.Event()
         self._caught_up = asyncio.Event()
+        self._horizon: int | None = None
 
     @property
     def following(self) -> bool:
@@ -81,13 +90,10 @@ class Follower:
         if not self._availability.up:
             return
         async with self._listening() as connection:
-            if self._settling.pending:
-                await self._settling.settle(connection, self._mirror.refresh)
-            else:
-                await self._mirror.refresh(connection)
-            self._interrupted.clear()
+            await self._settling.settle(connection)
             if self._settling.pending:
                 return
+            self._interrupted.clear()
             self._caught_up.set()
             await self._hear(connection)
 
@@ -97,28 +103,49 @@ class Follower:
         try:
             self._heard = asyncio.Queue()
             await connection.add_listener(CHANNEL, lambda *told: self._heard.put_nowait(str(told[3])))
+            await connection.execute(REGISTER)
+            self._horizon = await connection.fetchval(HORIZON)
+            await self._latest(connection)
             yield connection
         finally:
+            with suppress(Exception):  # the next listener removes what a lost one left
+                await connection.execute(UNREGISTER, timeout=HEARTBEAT)
             connection.terminate()
 
-    async def _hear(self, connection: Connection) -> None:
-        seen = await connection.fetchval(LATEST, timeout=HEARTBEAT * 4)
-        while not self._interrupted.is_set() and not self._settling.pending:
-            heard = await self._next_words()
-            latest = await connection.fetchval(LATEST, timeout=HEARTBEAT * 4)
-            if not heard and latest > max(seen, self._mirror.version) and self._heard.empty():
-                await self._mirror.refresh(connection)  # a number was drawn and nothing was heard of it
-            await self._take(connection, heard)
-            if not heard:
-                seen = max(seen, latest)
-                self._mirror.matched()
+    async def _latest(self, connection: Connection) -> tuple[int, bool]:
+        """The last version drawn, and whether the last writes from before we were registered have just ended."""
+        row = await connection.fetchrow(LATEST, timeout=HEARTBEAT * 4)
+        if row is None:
+            raise LookupError("row_version")
+        ended = self._horizon is not None and row["xmin"] >= self._horizon
+        if ended:
+            self._horizon = None
+        return row["last_value"], ended
 
-    async def _next_words(self) -> set[str]:
-        try:
+    async def _hear(self, connection: Connection) -> None:
+        seen, ended = await self._latest(connection)
+        while not self._interrupted.is_set() and not self._settling.pending:
+            await self._next_word()
+            asked = datetime.now(UTC)
+            latest, ended_now = await self._latest(connection)
+            words = self._words()  # what was committed before `asked` was told before this answer
+            unheard = not words and latest > max(seen, self._mirror.version)
+            if unheard or ended or ended_now:
+                await self._mirror.refresh(connection)  # something was written that nobody told us of
+                ended = False
+            await self._take(connection, words)
+            seen = max(seen, latest)
+            if not self._settling.pending:  # else what was told may have been left aside
+                self._mirror.matched(asked)
+
+    async def _next_word(self) -> None:
+        """Waits for something to be told, or for a while; leaves it in the queue."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(HEARTBEAT):
-                words = {await self._heard.get()}
-        except TimeoutError:
-            return set()
+                self._heard.put_nowait(await self._heard.get())
+
+    def _words(self) -> set[str]:
+        words = set()
         while not self._heard.empty():
             words.add(self._heard.get_nowait())
         return words

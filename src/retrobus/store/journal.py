@@ -1,18 +1,24 @@
 """The ordered list of writes acknowledged from memory and not yet in Postgres; on disk when it must outlive us."""
 
+import hashlib
 import json
 import os
 import uuid
 import zlib
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from retrobus import logbook
+from retrobus.backups.files import set_aside
+
 NAME = "journal.jsonl"
 LARGEST = 1 << 30
 """Bytes beyond which a journal on disk takes no further write: the disk is not the database."""
+
+DAMAGED = "endommagé"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Entry:
     operation: str
     row: dict[str, Any] | None
     base: dict[str, Any] | None
-    """The `version` and content `hash` of the row that it changed, or the `sequence` of the entry before it."""
+    """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so."""
 
     member: str | None
     once: dict[str, str] | None = None
@@ -45,6 +51,8 @@ class Journal:
     """Why these entries may not be replayed by themselves; they become conflicts to decide."""
 
     last: int = 0
+    size: int = 0
+    """Bytes of the file that were acknowledged; what follows them is cut before anything is added."""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -57,30 +65,26 @@ class Journal:
     def append(self, entries: list[Entry]) -> None:
         """Adds entries, all or none; OSError if the disk does not take them, and then nothing of them is there."""
         if self.path is not None:
-            self._write(entries)
+            self._write(self.path, entries)
         self.entries.extend(entries)
         self.last = entries[-1].sequence
 
-    def _write(self, entries: list[Entry]) -> None:
-        if self.path is None:
-            return
-        made = not self.path.exists()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    def _write(self, path: Path, entries: list[Entry]) -> None:
+        first = [_line(self._header())] if self.size == 0 else []
+        added = b"".join(first + [_line(_told(entry)) for entry in entries])
+        if self.size + len(added) > LARGEST:
+            raise OSError("the journal is full")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            size = os.fstat(descriptor).st_size
-            lines = ([_line(self._header())] if size == 0 else []) + [_line(_told(entry)) for entry in entries]
-            if size + sum(map(len, lines)) > LARGEST:
-                raise OSError("the journal is full")
-            try:
-                _write_all(descriptor, b"".join(lines))
-                os.fsync(descriptor)
-            except OSError:
-                os.ftruncate(descriptor, size)
-                raise
+            if os.fstat(descriptor).st_size < self.size:
+                raise OSError("the journal is not the one that was written")
+            os.ftruncate(descriptor, self.size)
+            _add(descriptor, added, self.size)
         finally:
             os.close(descriptor)
-        if made:
-            _sync_folder(self.path.parent)
+        if first:
+            _sync_folder(path.parent)
+        self.size += len(added)
 
     def _header(self) -> dict[str, Any]:
         return {"journal": self.id, "identity": self.identity, "origin": self.origin}
@@ -91,9 +95,16 @@ class Journal:
         if self.entries:
             return  # the database remembers how far it got: the file goes when all of it is there
         if self.path is not None and self.path.exists():
-            self.path.unlink()
-            _sync_folder(self.path.parent)
-        self.id, self.last, self.refusal = str(uuid.uuid4()), 0, None
+            self._retire(self.path)
+        self.id, self.last, self.size, self.refusal = str(uuid.uuid4()), 0, 0, None
+
+    def _retire(self, path: Path) -> None:
+        """Removes the file; one with lines that nobody could read is kept for a person to look at."""
+        if self.refusal == DAMAGED:
+            logbook.file_set_aside(NAME, set_aside(path.parent, NAME))
+            return
+        path.unlink()
+        _sync_folder(path.parent)
 
 
 def _told(entry: Entry) -> dict[str, Any]:
@@ -106,10 +117,16 @@ def _line(value: dict[str, Any]) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def _add(descriptor: int, content: bytes, size: int) -> None:
     view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):  # else the next append cuts it
+            os.ftruncate(descriptor, size)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:
@@ -121,50 +138,50 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_journal(folder: Path, *, max_age: float) -> Journal:
-    """The journal of a folder. A torn last line, never acknowledged, is cut; other damage makes it unreplayable."""
-    path = folder / NAME
-    journal = Journal(path)
-    if not path.exists():
+    """The journal of a folder, which is not touched.
+
+    A last line without its end was never acknowledged and does not count; any other damage makes it unreplayable.
+    """
+    journal = Journal(folder / NAME)
+    try:
+        content = _read(folder / NAME)
+    except FileNotFoundError:
         return journal
-    content = _read(path)
     whole = content[: content.rfind(b"\n") + 1]
-    lines = whole.splitlines()
-    values = [_value(line) for line in lines]
-    if values and values[-1] is None:  # torn, though its newline got there
-        whole, values = whole[: -len(lines[-1]) - 1], values[:-1]
-    if len(whole) != len(content):
-        os.truncate(path, len(whole))
-    _fill(journal, values)
+    journal.size = len(whole)
+    _fill(journal, whole.splitlines())
     if journal.refusal is None and _age(journal) > max_age:
         journal.refusal = "trop ancien"
     return journal
 
 
 def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(LARGEST)
 
 
-def _value(line: bytes) -> dict[str, Any] | None:
+def _value(line: bytes) -> dict[str, Any]:
+    """What a line says; ValueError if it is not what was written."""
     crc, _, text = line.partition(b" ")
-    try:
-        if int(crc, 16) != zlib.crc32(text):
-            return None
-        value: dict[str, Any] = json.loads(text)
-    except ValueError:
-        return None
+    if int(crc, 16) != zlib.crc32(text):
+        raise ValueError("the line was changed")
+    value: dict[str, Any] = json.loads(text)
     return value
 
 
-def _fill(journal: Journal, values: Iterable[dict[str, Any] | None]) -> None:
-    for position, value in enumerate(values):
-        if value is None or (position == 0) != ("journal" in value):
-            journal.refusal = "endommagé"
-        elif position == 0:
-            journal.id, journal.identity, journal.origin = value["journal"], value["identity"], value["origin"]
-        else:
-            journal.entries.append(Entry(**value))
+def _fill(journal: Journal, lines: list[bytes]) -> None:
+    for position, line in enumerate(lines):
+        try:
+            value = _value(line)
+            if position:
+                journal.entries.append(Entry(**value))
+            else:
+                journal.id, journal.identity, journal.origin = value["journal"], value["identity"], value["origin"]
+        except (ValueError, KeyError, TypeError):
+            journal.refusal = DAMAGED
+            if not position:  # the same id at each reading: what the database has of it must not come twice
+                journal.id = str(uuid.UUID(bytes=hashlib.sha256(line).digest()[:16], version=4))
     journal.last = journal.entries[-1].sequence if journal.entries else 0
 
 

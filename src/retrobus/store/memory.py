@@ -4,7 +4,7 @@ import json
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cmp_to_key
 from typing import Any
 
@@ -214,8 +214,8 @@ def _scope(caller: Caller | None, once: Once | None) -> tuple[str, ...] | None:
     return None if caller is None or once is None else (caller.id, once.method, once.path, once.key)
 
 
-Tag = Callable[[], tuple[int, str]]
-"""Gives the version of a new state of a row, and how its ETag says it."""
+Tag = Callable[[Held | None], tuple[int, str]]
+"""Gives the version of a new state of a row, from the state before it, and how its ETag says it."""
 
 
 class MemoryStore:
@@ -297,7 +297,7 @@ class MemoryStore:
     def _etag(self, held: Held) -> str:
         return f'"{self.identity[:8]}-{held.tag}"'
 
-    def _next(self) -> tuple[int, str]:
+    def _next(self, _: Held | None) -> tuple[int, str]:
         self._version += 1
         return self._version, str(self._version)
 
@@ -317,7 +317,7 @@ class MemoryStore:
             return Prepared("insert", table, key, None, (), replayed)
         self._check_unique(table, values, None)
         self._check_references(table, values)
-        version, text = tag()
+        version, text = tag(None)
         row = completed(table, values | {"version": version})
         number = number_column(table)
         if number is not None:
@@ -341,7 +341,7 @@ class MemoryStore:
         self._keep_one(table, before.row, after)
         if table is member and "token_epoch" not in changes and {"role", "status"} & changes.keys():
             after["token_epoch"] = before.row["token_epoch"] + 1
-        version, text = tag()
+        version, text = tag(before)
         after |= {"version": version, "updated_at": now()}
         return Prepared("update", table, address, before, (Effect(table, address, Held(after, text)),))
 
@@ -356,12 +356,12 @@ class MemoryStore:
             check(dict(before.row))
         self._keep_one(table, before.row, None)
         address = before.row[key_column(table).name]
-        tag()
+        tag(before)
         return Prepared(
-            "delete", table, address, before, (Effect(table, address, None), *self._orphans(table, address, tag))
+            "delete", table, address, before, (Effect(table, address, None), *self.orphans(table, address, tag))
         )
 
-    def _orphans(self, table: Table, key: str, tag: Tag) -> Iterator[Effect]:
+    def orphans(self, table: Table, key: str, tag: Tag) -> Iterator[Effect]:
         """Rows whose reference to a deleted row becomes null, as the foreign key says."""
         for other in RESOURCES.values():
             for reference in other.foreign_keys:
@@ -369,7 +369,7 @@ class MemoryStore:
                     continue
                 name = reference.parent.name
                 for held in [held for held in self.memory.of(other) if held.row[name] == key]:
-                    version, text = tag()
+                    version, text = tag(held)
                     row = held.row | {name: None, "version": version, "updated_at": now()}
                     yield Effect(other, row[key_column(other).name], Held(row, text))
 
@@ -411,7 +411,7 @@ class MemoryStore:
     def answer(self, prepared: Prepared) -> Document:
         """What a decided write says."""
         if prepared.replayed is not None:
-            return prepared.replayed
+            return replace(prepared.replayed, origin=self.origin)
         held = prepared.after or prepared.before
         if held is None:
             raise AssertionError("a write leaves or had a row")

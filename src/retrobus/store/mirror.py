@@ -51,9 +51,9 @@ class Mirror:
         for store in (self.store, self.ahead):
             store.origin, store.identity = told, identity or "00000000"
 
-    def matched(self) -> None:
-        """The mirror was just seen to be what Postgres is."""
-        self.describe("postgres", datetime.now(UTC), self.identity)
+    def matched(self, at: datetime) -> None:
+        """The mirror was seen to hold all that Postgres had at that instant."""
+        self.describe("postgres", at, self.identity)
 
     def wrote(self, table: Table, key: str, row: Row | None, version: int) -> None:
         """A state of a key as Postgres committed it, from whichever side it comes."""
@@ -86,8 +86,11 @@ class Mirror:
                 for held in [held for held in self.store.memory.of(other) if held.row[name] == key]:
                     self._put(Effect(other, held.row[key_column(other).name], Held(held.row | {name: None})))
 
-    async def refresh(self, connection: Any) -> None:
-        """Fills the mirror anew from one snapshot of Postgres; what commits meanwhile is applied after it."""
+    async def refresh(self, connection: Any, *, settled: bool = False) -> None:
+        """Fills the mirror anew from one snapshot of Postgres; what commits meanwhile is applied after it.
+
+        Unless the journal is `settled`, a write that it took meanwhile stays: then nothing is filled.
+        """
         self._during_refresh = []
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -97,7 +100,8 @@ class Mirror:
                 for table in RESOURCES.values():
                     async for row in connection.cursor(_select(table), prefetch=500):
                         memory.of(table).put(row[key_column(table).name], Held(dict(row)))
-            self._install(memory, as_of, identity)
+            if settled or not self._journaled:
+                self._install(memory, as_of, identity)
         finally:
             self._during_refresh = None
 
@@ -105,6 +109,7 @@ class Mirror:
         later, self._during_refresh = self._during_refresh or [], None
         self._journaled.clear()
         self._buried.clear()
+        memory.forgotten = self.store.memory.forgotten
         self.hold(memory)
         self.describe("postgres", as_of, identity)
         for state in later:

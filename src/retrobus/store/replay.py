@@ -1,14 +1,14 @@
 """Brings a journal into Postgres: in order, in one transaction, and never over what changed there meanwhile."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 from sqlalchemy import Table
 
 from retrobus import logbook
-from retrobus.rows import Row, content_hash, decode
+from retrobus.rows import Row, content_hash, decode, encode
+from retrobus.store import conflicts
 from retrobus.store.journal import Entry, Journal
 from retrobus.tables import RESOURCES, key_column, number_column, stored_columns
 from retrobus.wire import view_sql
@@ -16,14 +16,22 @@ from retrobus.wire import view_sql
 PROGRESS = "SELECT sequence FROM replay WHERE journal = $1"
 NOTE_PROGRESS = """INSERT INTO replay (journal, sequence) VALUES ($1, $2)
 ON CONFLICT (journal) DO UPDATE SET sequence = excluded.sequence, at = now()"""
-ADD_CONFLICT = """INSERT INTO conflict
-  (journal, sequence, resource, key, operation, entry, reason, resolution, resolved_at)
-VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8::text, CASE WHEN $8::text IS NOT NULL THEN now() END)
-ON CONFLICT (journal, sequence) DO NOTHING"""
 KEEP_ANSWER = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"""
 ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
-BURIED = "SELECT max(version) FROM deletion WHERE resource = $1 AND key = $2"
+BURIED = "SELECT coalesce(max(version), 0) FROM deletion WHERE resource = $1 AND key = $2"
+ANSWERED = """SELECT EXISTS (SELECT FROM idempotency
+WHERE member_id = $1 AND method = $2 AND path = $3 AND key = $4 AND fingerprint = $5)"""
+UNFIT = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""Errors that come back however often the entry is tried."""
+
 IDENTITY = "SELECT id::text FROM database_identity"
 
 
@@ -34,6 +42,12 @@ class Report:
     applied: int = 0
     already: int = 0
     conflicts: list[tuple[Entry, str]] = field(default_factory=list)
+
+    def add(self, later: "Report") -> None:
+        """Counts what a later transaction of the same journal did."""
+        self.applied += later.applied
+        self.already += later.already
+        self.conflicts += later.conflicts
 
 
 class Refused(Exception):
@@ -46,27 +60,32 @@ class Replay:
     def __init__(self, connection: Any, journal: Journal) -> None:
         self._connection = connection
         self._journal = journal
-        self._refused: set[tuple[str, str]] = set()
-        self._start = 0
+        self._refused: dict[tuple[str, str], bool] = {}
+        """Rows with an entry in conflict, and whether that means that the journal's row never came to Postgres."""
+
         self.report = Report()
 
     async def run(self) -> int:
         """Replays what Postgres does not have yet and commits; the last sequence that it has now."""
         last = self._journal.last
         async with self._connection.transaction():
-            await self._connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'")
-            await self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:replay'))")
-            await self._connection.execute("SELECT set_config('retrobus.cause', 'api', true)")
-            await self._connection.execute("LOCK TABLE vehicle, event, member IN SHARE ROW EXCLUSIVE MODE")
+            await self._prepare()
             refusal = await self._refusal()
             done = await self._connection.fetchval(PROGRESS, self._journal.id) or 0
-            self._start = await self._connection.fetchval("SELECT last_value FROM row_version")
             for entry in [entry for entry in self._journal.entries if done < entry.sequence <= last]:
                 await self._one(entry, refusal)
             await self._connection.execute(NOTE_PROGRESS, self._journal.id, last)
         for entry, reason in self.report.conflicts:
             logbook.conflict(entry.resource, entry.key, entry.operation, reason)
         return last
+
+    async def _prepare(self) -> None:
+        """Keeps every other writer out, and recalls what earlier transactions of this journal refused."""
+        await self._connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'")
+        await self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:replay'))")
+        await self._connection.execute("SELECT set_config('retrobus.cause', 'api', true)")
+        await self._connection.execute("LOCK TABLE vehicle, event, member IN SHARE ROW EXCLUSIVE MODE")
+        self._refused = await conflicts.refused(self._connection, self._journal.id)
 
     async def _refusal(self) -> str | None:
         if self._journal.refusal is not None:
@@ -86,73 +105,79 @@ class Replay:
                     await self._apply(entry)
             except Refused as error:
                 reason = str(error)
-            except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, LookupError, ValueError) as error:
+            except UNFIT as error:
                 reason = f"refusé par la base ({getattr(error, 'sqlstate', None) or type(error).__name__})"
         if reason is not None:
-            self._refused.add((entry.resource, entry.key))
+            never_came = self._refused.get((entry.resource, entry.key), False) or entry.operation == "insert"
+            self._refused[entry.resource, entry.key] = never_came
             self.report.conflicts.append((entry, reason))
-            await self._note(entry, reason)
-
-    async def _note(self, entry: Entry, reason: str, resolution: str | None = None, **more: Any) -> None:
-        text = json.dumps(asdict(entry) | more, ensure_ascii=False)
-        place = (self._journal.id, entry.sequence, entry.resource, entry.key, entry.operation)
-        await self._connection.execute(ADD_CONFLICT, *place, text, reason, resolution)
+            await conflicts.note(self._connection, self._journal.id, entry, reason)
 
     async def _apply(self, entry: Entry) -> None:
-        if (entry.resource, entry.key) in self._refused:
-            raise Refused("une modification antérieure de la même ligne est en conflit")
         table = RESOURCES[entry.resource]
+        if await self._is_answered(entry):
+            self.report.already += 1  # Postgres had done it when its answer was lost, and the client asked again
+            return
         present = await locked_row(self._connection, table, entry.key)
-        wanted = None if entry.row is None else decode(table, entry.row)
-        if wanted is None:
+        if entry.row is None:
             await self._remove(table, entry, present)
-        elif present is not None and content_hash(table, present) == content_hash(table, wanted):
-            self.report.already += 1
-        elif entry.operation == "insert":
-            if present is not None:
-                raise Refused("une autre ligne porte déjà cette clé")
-            await put_row(self._connection, table, wanted, replace=False)
-            self.report.applied += 1
+        elif (entry.resource, entry.key) in self._refused:
+            raise Refused("une modification antérieure de la même ligne est en conflit")
         else:
-            await self._change(table, entry, present, wanted)
+            await self._put(table, entry, present, decode(table, entry.row))
         await self._keep_answer(table, entry)
 
-    async def _change(self, table: Table, entry: Entry, present: Row | None, wanted: Row) -> None:
-        if present is None:
+    async def _put(self, table: Table, entry: Entry, present: Row | None, wanted: Row) -> None:
+        if present is not None and content_hash(table, present) == content_hash(table, wanted):
+            self.report.already += 1
+            return
+        if entry.operation == "insert":
+            if present is not None:
+                raise Refused("une autre ligne porte déjà cette clé")
+        elif present is None:
             raise Refused("la ligne a été supprimée entre-temps")
-        if not self._is_base(table, entry, present):
+        elif not _is_base(table, entry, present):
             raise Refused("la ligne a changé entre-temps")
-        await put_row(self._connection, table, wanted, replace=True)
+        await put_row(self._connection, table, wanted, replace=present is not None)
         self.report.applied += 1
-
-    def _is_base(self, table: Table, entry: Entry, present: Row) -> bool:
-        """Whether the row is the one that the entry changed: as it was, or as this replay has just left it."""
-        if present["version"] > self._start:
-            return True
-        base = entry.base or {}
-        same = base.get("hash") == content_hash(table, present)
-        return same and ("version" not in base or base["version"] == present["version"])
 
     async def _remove(self, table: Table, entry: Entry, present: Row | None) -> None:
-        base = (entry.base or {}).get("version")  # none if an entry before this one left the row
-        buried = await self._connection.fetchval(BURIED, entry.resource, entry.key) or 0
-        if present is None or (base is not None and base < buried <= self._start):
-            self.report.already += 1  # gone already; a row made anew since then is another one
-            return
-        if not self._is_base(table, entry, present):
-            image = json.dumps({c.name: str(present[c.name]) for c in stored_columns(table)}, ensure_ascii=False)
-            await self._note(entry, "supprimée bien que modifiée entre-temps", "applied", image=image)
-        await self._connection.execute(
-            f"DELETE FROM {table.name} WHERE {key_column(table).name} = $1",  # noqa: S608 - names of our own tables
-            entry.key,
-        )
-        self.report.applied += 1
+        """The delete wins over whatever became of the row that it meant; a row made anew since is another one."""
+        if present is None or not await self._is_meant(table, entry, present):
+            self.report.already += 1
+        else:
+            if not _is_base(table, entry, present):
+                image = encode(table, present)
+                reason = "supprimée bien que modifiée entre-temps"
+                await conflicts.note(self._connection, self._journal.id, entry, reason, "applied", image=image)
+            await self._connection.execute(
+                f"DELETE FROM {table.name} WHERE {key_column(table).name} = $1",  # noqa: S608 - names of our own tables
+                entry.key,
+            )
+            self.report.applied += 1
+        if self._refused.pop((entry.resource, entry.key), None) is not None:
+            await conflicts.overtake(self._connection, self._journal.id, entry)
+
+    async def _is_meant(self, table: Table, entry: Entry, present: Row) -> bool:
+        if self._refused.get((entry.resource, entry.key)):
+            return False
+        if _is_base(table, entry, present):
+            return True
+        buried: int = await self._connection.fetchval(BURIED, entry.resource, entry.key)
+        known: int = (entry.base or {}).get("version", 0)
+        return buried <= known
+
+    async def _is_answered(self, entry: Entry) -> bool:
+        if entry.once is None:
+            return False
+        fingerprint = bytes.fromhex(entry.once["fingerprint"])
+        found: bool = await self._connection.fetchval(ANSWERED, *_scope(entry), fingerprint)
+        return found
 
     async def _keep_answer(self, table: Table, entry: Entry) -> None:
         """The answer that a repeat of the same Idempotency-Key gets from now on: the replayed one."""
-        if entry.once is None or entry.member is None:
+        if entry.once is None:
             return
-        scope = (entry.member, entry.once["method"], entry.once["path"], entry.once["key"])
         answer, etag = '{"ok": true}', ""
         if entry.row is not None:
             row = await self._connection.fetchrow(
@@ -162,7 +187,20 @@ class Replay:
             )
             answer, etag = row["json"], row["etag"]
         fingerprint = bytes.fromhex(entry.once["fingerprint"])
-        await self._connection.execute(KEEP_ANSWER, *scope, fingerprint, answer, etag, entry.key)
+        await self._connection.execute(KEEP_ANSWER, *_scope(entry), fingerprint, answer, etag, entry.key)
+
+
+def _scope(entry: Entry) -> tuple[str, str, str, str]:
+    """Where an Idempotency-Key counts."""
+    once = entry.once or {}
+    return entry.member or "", once["method"], once["path"], once["key"]
+
+
+def _is_base(table: Table, entry: Entry, present: Row) -> bool:
+    """Whether the row is the one that the entry changed: as Postgres had it, or as the entry before left it."""
+    base = entry.base or {}
+    untouched = "sequence" in base or base.get("version") == present["version"]
+    return untouched and base.get("hash") == content_hash(table, present)
 
 
 async def locked_row(connection: Any, table: Table, key: str) -> Row | None:

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
-from retrobus.backups.files import read_capped, set_aside, write_atomically
+from retrobus.backups.files import Refused, read_capped, set_aside, write_atomically
 from retrobus.rows import Row, decode
 from retrobus.store.memory import Held, Memory
 from retrobus.store.mirror import Mirror
@@ -20,6 +21,9 @@ NAME = "runtime-state.json"
 FORMAT = "retrobus-runtime-state-1"
 LARGEST = 2 << 30
 BATCH = 20
+RETRY = 1.0
+"""Seconds that a disk which refused a snapshot is left in peace, besides the usual delay."""
+
 STATE = {"vehicle": "vehicles", "event": "events", "member": "members"}
 
 
@@ -31,6 +35,8 @@ class SnapshotWriter:
         self._mirror = mirror
         self._delay = min(delay, longest)
         self._due = asyncio.Event()
+        self._disk = threading.Lock()
+        self._failing = False
         self.failures = 0
         self.written_at: float | None = None
 
@@ -51,9 +57,15 @@ class SnapshotWriter:
             self._due.clear()
             if not await self.write():
                 self._due.set()
+                await asyncio.sleep(RETRY)
 
     async def write(self) -> bool:
-        """Writes now, in a worker thread and from a frozen copy; False if the disk did not take it."""
+        """Writes now, in a worker thread and from a frozen copy; False if the disk did not take it.
+
+        A mirror that never held anything writes nothing: the snapshot of better days stays.
+        """
+        if not self._mirror.filled:
+            return True
         frozen = [(table.name, list(self._mirror.store.memory.of(table))) for table in RESOURCES.values()]
         about = {
             "format": FORMAT,
@@ -63,13 +75,23 @@ class SnapshotWriter:
             "identity": self._mirror.identity,
         }
         try:
-            await asyncio.to_thread(write_atomically, self._folder, NAME, _chunks(about, frozen))
+            await asyncio.to_thread(self._to_disk, _chunks(about, frozen))
         except OSError as error:
-            self.failures += 1
-            logbook.snapshot_failed(type(error).__name__, self.failures)
+            self._failed(error)
             return False
-        self.written_at = time.time()
+        self._failing, self.written_at = False, time.time()
         return True
+
+    def _to_disk(self, chunks: Iterator[bytes]) -> None:
+        with self._disk:  # a write that was given up goes on in its thread: it must not end after a later one
+            write_atomically(self._folder, NAME, chunks)
+
+    def _failed(self, error: OSError) -> None:
+        """Counts every failure, and logs the first of a series."""
+        self.failures += 1
+        if not self._failing:
+            logbook.snapshot_failed(type(error).__name__, self.failures)
+        self._failing = True
 
 
 def _chunks(about: dict[str, Any], frozen: list[tuple[str, list[Held]]]) -> Iterator[bytes]:
@@ -85,20 +107,20 @@ def _chunks(about: dict[str, Any], frozen: list[tuple[str, list[Held]]]) -> Iter
     yield b"}}\n"
 
 
-def read_snapshot(folder: Path, fill: Callable[[Memory], None], mirror: Mirror) -> bool:
+def read_snapshot(folder: Path, mirror: Mirror) -> bool:
     """Fills the mirror from the snapshot, keeping its origin; a damaged one is set aside. False if there is none."""
-    if not (folder / NAME).exists():
-        return False
     try:
         value = json.loads(read_capped(folder, NAME, LARGEST))
         memory = _memory(value)
         as_of = None if value["asOf"] is None else datetime.fromisoformat(value["asOf"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        origin, identity = value["origin"], value["identity"]
+    except FileNotFoundError:
+        return False
+    except (OSError, Refused, ValueError, LookupError, TypeError, AttributeError):
         logbook.file_set_aside(NAME, set_aside(folder, NAME))
         return False
-    fill(memory)
-    origin = value["origin"]
-    mirror.describe("snapshot" if origin == "postgres" else origin, as_of, value["identity"])
+    mirror.hold(memory)
+    mirror.describe("snapshot" if origin == "postgres" else origin, as_of, identity)
     return True
 
 
