@@ -50,6 +50,7 @@ def heard(url: str, act: Callable[[Connection], Awaitable[Any]]) -> list[str]:
         said: list[str] = []
         listener, writer = await asyncpg.connect(url), await asyncpg.connect(url)
         await listener.add_listener("retrobus_change", lambda *told: said.append(told[3]))
+        await listener.execute("INSERT INTO listener VALUES (pg_backend_pid())")
         await act(writer)
         await writer.execute("NOTIFY retrobus_change, 'the end'")
         while "the end" not in said:
@@ -245,6 +246,12 @@ def test_a_few_changed_rows_are_announced_one_by_one_and_many_as_one_word(stocke
     assert len(fifty) == 50
     assert sorted(more) == ["Event depot", "Vehicle"]
     assert truncated == ["Member"]
+
+
+def test_nobody_is_told_while_nobody_is_registered(stocked: str) -> None:
+    said = heard(stocked, executed("DELETE FROM listener", "DELETE FROM vehicle"))
+
+    assert said == []
 
 
 def test_what_changes_nothing_or_is_rolled_back_is_not_announced(stocked: str) -> None:

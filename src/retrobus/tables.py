@@ -311,6 +311,9 @@ database_identity = Table(
     Index("database_identity_single", text("(true)"), unique=True),
 )
 
+listener = Table("listener", metadata, Column("pid", Integer, primary_key=True, autoincrement=False))
+"""The backends that listen for changes: without any, writes tell nobody."""
+
 replay = Table(
     "replay",
     metadata,

@@ -204,8 +204,12 @@ END $$"""
 def _announce_sql(table: Table) -> str:
     name, resource, key = table.name, table.info["resource"], table.info["key"]
     return f"""CREATE FUNCTION {name}_announce() RETURNS trigger LANGUAGE plpgsql AS $$
--- Tells listeners which rows changed; a change of many rows is told as one word.
+-- Tells listeners, if there are any, which rows changed; a change of many rows is told as one word.
+-- (A notification makes commits wait for each other: without listeners, writes are 1.5 times as fast.)
 BEGIN
+  IF NOT EXISTS (SELECT FROM listener) THEN
+    RETURN NULL;
+  END IF;
   IF TG_OP = 'TRUNCATE' THEN
     PERFORM pg_notify('retrobus_change', '{resource}');
   ELSIF (SELECT count(*) FROM (SELECT FROM touched LIMIT 51) AS first) > 50 THEN

@@ -103,7 +103,8 @@ class Follower:
         try:
             self._heard = asyncio.Queue()
             await connection.add_listener(CHANNEL, lambda *told: self._heard.put_nowait(str(told[3])))
-            await connection.execute(REGISTER)
+            with suppress(Exception):  # a read-only Postgres takes none: the heartbeat alone notices changes then
+                await connection.execute(REGISTER)
             self._horizon = await connection.fetchval(HORIZON)
             await self._latest(connection)
             yield connection
