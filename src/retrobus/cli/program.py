@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 import retrobus
 from retrobus.backups import BadBackup
-from retrobus.cli import backup, database, members, restore, serving
+from retrobus.cli import backup, database, members, restore, serving, verify
 from retrobus.cli.postgres import CONFIGURATION, sentence
 from retrobus.embedded import EmbeddedPostgresError
 from retrobus.settings import complaints
@@ -22,6 +22,7 @@ app.command("dev")(serving.dev)
 app.command("serve")(serving.serve)
 app.command("token")(members.token)
 app.command("restore")(restore.restore)
+app.command("verify")(verify.verify)
 app.add_typer(backup.app, name="backup")
 app.add_typer(database.app, name="db")
 app.add_typer(members.app, name="member")

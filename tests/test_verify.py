@@ -1,0 +1,112 @@
+"""Facts about `retrobus verify`: it sees what clients see, says what is wrong, and leaves nothing behind."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import Api, Person, Process, run_sql, served, settings_for, until
+from retrobus.cli import main
+
+LEFT = "SELECT id FROM event WHERE id LIKE 'verification-%'"
+NOWHERE = "http://127.0.0.1:1"
+Run = Callable[..., tuple[int, str, str]]
+
+
+def verify(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["retrobus", "verify", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capfd.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    return lambda *arguments: verify(capfd, monkeypatch, *arguments)
+
+
+def at(api: Api) -> str:
+    return str(api.base_url)
+
+
+def test_a_sound_service_passes_every_check_and_keeps_no_event(run: Run, api: Api, manager: Person) -> None:
+    code, said, _ = run("--base-url", at(api), "--token", manager.token)
+
+    assert code == 0, said
+    assert {line[0] for line in said.splitlines()} == {"✅"}
+    assert len(said.splitlines()) == 14
+    assert api.sql(LEFT) == []
+
+
+def test_the_token_may_come_from_the_environment_so_that_no_process_list_shows_it(
+    run: Run, api: Api, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", manager.token)
+
+    code, said, _ = run("--base-url", at(api), "--json")
+
+    assert code == 0
+    assert json.loads(said)["ok"] is True
+    assert {check["ok"] for check in json.loads(said)["checks"]} == {True}
+
+
+def test_a_member_who_may_not_write_fails_with_the_reason(run: Run, api: Api, member: Person) -> None:
+    code, said, _ = run("--base-url", at(api), "--token", member.token)
+
+    assert code == 1
+    assert "❌ un événement est créé : statut 403 au lieu de 201 : Réservé au bureau" in said
+    assert api.sql(LEFT) == []
+
+
+def test_a_service_that_is_not_there_fails_every_check(run: Run) -> None:
+    code, said, _ = run("--base-url", NOWHERE, "--token", "x", "--json")
+
+    found = json.loads(said)["checks"]
+    assert code == 1
+    assert {check["ok"] for check in found} == {False}
+    assert {check["found"] for check in found[:2]} == {"pas de réponse (ConnectionRefusedError)"}
+
+
+@pytest.mark.parametrize("address", ["localhost:3001", "ftp://localhost", "http://"])
+def test_an_address_that_is_none_is_one_sentence(run: Run, address: str) -> None:
+    ended = run("--base-url", address, "--token", "x")
+
+    assert ended == (1, "", "❌ --base-url : http(s)://hôte[:port] attendu\n")
+
+
+def test_answers_from_memory_fail_and_nothing_stays_in_the_journal_for_postgres(
+    run: Run, database: str, tmp_path: Path
+) -> None:
+    settings = settings_for(
+        "postgresql://127.0.0.1:1/x", app_env="development", enable_memory_fallback=True, backups_dir=tmp_path
+    )
+    with served(settings, database) as api:
+        manager = api.person("BUREAU")
+        code, said, _ = run("--base-url", at(api), "--token", manager.token)
+
+    assert code == 1
+    assert "❌ le service est prêt (/ready) : la base est absente : le service répond depuis la mémoire" in said
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_verification_that_is_interrupted_still_deletes_its_event(
+    database: str, tmp_path: Path, how: signal.Signals
+) -> None:
+    run_sql(
+        database,
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.5); RETURN OLD; END$$",
+        "CREATE TRIGGER a_slow BEFORE DELETE ON event FOR EACH ROW EXECUTE FUNCTION slow()",
+    )
+    with served(settings_for(database), database) as api:
+        token = api.person("BUREAU").token
+        running = Process(["verify", "--base-url", at(api)], tmp_path, {"TOKEN": token})
+        until(lambda: run_sql(database, LEFT))
+        running.popen.send_signal(how)
+        code = running.popen.wait(20)
+
+        assert code != 0
+        until(lambda: run_sql(database, LEFT) == [])
