@@ -26,6 +26,8 @@ class Ledger:
     """Answered 200."""
     denied: set[str] = field(default_factory=set)
     """Their creation was answered with 'not applied'."""
+    surprises: set[str] = field(default_factory=set)
+    """Answers that no outage explains."""
 
     @property
     def acknowledged(self) -> int:
@@ -39,6 +41,7 @@ class Ledger:
             "lost": self.created - self.deleting - kept,
             "resurrected": self.deleted & kept,
             "applied all the same": self.denied & kept,
+            "answered strangely": self.surprises,
         }
         return {name: keys for name, keys in found.items() if keys}
 
@@ -47,7 +50,7 @@ class Ledger:
         answer = api.post("/api/events", json=an_event(id=key))
         if answer.status_code == 201:
             self.created.add(key)
-        elif answer.json()["outcome"] == "not_applied":
+        elif self._outcome(answer) == "not_applied":
             self.denied.add(key)
         return answer.status_code == 201
 
@@ -57,8 +60,14 @@ class Ledger:
         answer = api.delete(f"/api/events/{key}")
         if answer.status_code == 200:
             self.deleted.add(key)
-        elif answer.json()["outcome"] == "not_applied":
+        elif self._outcome(answer) == "not_applied":
             self.deleting.discard(key)
+
+    def _outcome(self, answer: httpx.Response) -> str:
+        if answer.status_code != 503:
+            self.surprises.add(f"{answer.request.method} {answer.status_code} {answer.text}")
+            return "unknown"
+        return str(answer.json()["outcome"])
 
 
 @contextmanager

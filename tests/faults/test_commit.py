@@ -16,7 +16,7 @@ from builders import Body, an_event
 from faults.proxy import Proxy, Side
 from harness import Api, Person, run_sql, served, settings_for, until
 from retrobus.embedded import EmbeddedPostgres
-from retrobus.store import postgres as postgres_store
+from retrobus.store import commit
 
 pytestmark = pytest.mark.faults
 
@@ -100,7 +100,7 @@ def test_a_write_cut_after_its_commit_is_applied_and_the_answer_says_so(
 def test_a_commit_whose_answer_does_not_come_is_not_waited_for(
     api: Api, who: Person, line: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_store, "COMMIT_TIMEOUT", 0.2)
+    monkeypatch.setattr(commit, "COMMIT_TIMEOUT", 0.2)
     answered = threading.Event()
     line.cut_commit("after", lambda: answered.wait(10))
 

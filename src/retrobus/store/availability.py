@@ -77,9 +77,13 @@ class Availability:
         """Notes that the statement of this mark ended."""
         self._running.pop(mark, None)
 
-    async def verdict(self) -> bool:
-        """Whether a fresh connection and its SELECT 1 succeed now; asked once for all who wonder."""
-        if self._asking is None or self._asking.done():
+    async def verdict(self, recent: float = 0.0) -> bool:
+        """Whether a fresh connection and its SELECT 1 succeed now; asked once for all who wonder.
+
+        An answer that was asked for in the last `recent` seconds will do.
+        """
+        old = time.monotonic() - self._asked_at > recent
+        if self._asking is None or (self._asking.done() and old):
             self._asking = asyncio.create_task(self._ask())
         return await asyncio.shield(self._asking)
 

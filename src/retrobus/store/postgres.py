@@ -1,84 +1,37 @@
-"""The store that is the truth: every verb one transaction in Postgres, every driver error translated here."""
+"""The store that is the truth: every verb is one transaction in Postgres."""
 
-import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-import asyncpg
 from sqlalchemy import Table
 
 from retrobus.store import statements
-from retrobus.store.availability import Availability, is_unavailable
+from retrobus.store.attempts import Attempts
+from retrobus.store.availability import Availability
+from retrobus.store.commit import Commits, Written
 from retrobus.store.contract import (
-    Busy,
     Caller,
     Change,
     Check,
     Conflict,
     Document,
-    FieldError,
     Filter,
     InProgress,
-    Invalid,
     KeyReused,
     NotFound,
     Once,
-    Outcome,
     Page,
     Precondition,
     Query,
-    ReadOnly,
     Row,
-    SchemaOutdated,
     Stale,
-    StoreError,
     Unauthenticated,
-    Unavailable,
 )
-from retrobus.store.pool import Connection, Opener, PoolExhausted
+from retrobus.store.pool import Connection, Opener
 from retrobus.store.statements import Statement, shape_of
 from retrobus.tables import key_column, number_in, order_of, stored_columns
 from retrobus.wire import View, camel
-
-T = TypeVar("T")
-
-COMMIT_TIMEOUT = 5.0
-"""Seconds that a COMMIT may take on a server that lives; then its outcome is asked for."""
-
-OUTCOME_PAUSE = 0.05
-"""Seconds between two looks whether the server is back to say what became of a COMMIT."""
-
-RETRIES = 3
-READ_ONLY = "25006"
-RETRIED = frozenset({"40001", "40P01"})
-WAITED = frozenset({"55P03", "57014", "53300", "53400"})
-REFUSED = frozenset({READ_ONLY, "53100", "53200", "58030"})
-NO_ACCESS = "RB401"
-SCHEMA = frozenset({"42P01", "42703", "42883"})
-REFUSALS: tuple[tuple[frozenset[str], Callable[[], StoreError]], ...] = (
-    (WAITED | RETRIED, Busy),
-    (REFUSED, ReadOnly),
-    (SCHEMA, SchemaOutdated),
-)
-REPLICATION_CANCELLED = "01000"
-
-
-@dataclass(slots=True)
-class Written:
-    """What a write leaves behind, and by what it can be recognised if its COMMIT is cut off."""
-
-    document: Document
-    version: int
-    at: datetime
-    pid: int = 0
-    xid: str = "0"
-    row: Row | None = None
-    """The whole row, when somebody wants to hear of it; None after a delete."""
-
 
 Act = Callable[[Connection], Awaitable[Written]]
 Observer = Callable[[Table, str, Row | None, int], None]
@@ -89,9 +42,8 @@ class PostgresStore:
     """Five verbs, straight to Postgres; raises Unavailable when it cannot be asked."""
 
     def __init__(self, availability: Availability, opener: Opener, observer: Observer | None = None) -> None:
-        self._availability = availability
-        self._pool = availability.pool
-        self._open = opener
+        self._attempts = Attempts(availability)
+        self._commits = Commits(availability, opener)
         self._observer = observer
         self._whole = observer is not None
 
@@ -201,7 +153,7 @@ class PostgresStore:
         async def work(connection: Connection) -> None:
             await connection.execute(statements.ONCE_PRUNE)
 
-        await self._run(work)
+        await self._attempts.run(work)
 
     async def _read(self, statement: Statement, named: dict[str, Any], caller: Caller | None) -> list[Any]:
         values = statement.values(named)
@@ -216,7 +168,7 @@ class PostgresStore:
                     raise Unauthenticated
             return rows
 
-        return await self._run(work)
+        return await self._attempts.run(work)
 
     async def _write(self, table: Table, act: Act, caller: Caller | None, once: Once | None) -> Document:
         async def work(connection: Connection) -> Document:
@@ -227,108 +179,15 @@ class PostgresStore:
             written = await act(connection)
             if once is not None and caller is not None:
                 await _keep(connection, caller, once, written.document)
-            await self._commit(connection, table, written)
+            await self._commits.commit(connection, table, written)
             self._tell(table, written)
             return written.document
 
-        return await self._run(work)
+        return await self._attempts.run(work)
 
     def _tell(self, table: Table, written: Written) -> None:
         if self._observer is not None and written.xid != "0":
             self._observer(table, written.document.key, written.row, written.version)
-
-    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Runs work on a connection; repeats it where the first try cannot have been applied."""
-        fresh = demoted = False
-        for left in range(RETRIES, -1, -1):
-            try:
-                result = await self._attempt(work, fresh=fresh)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - translated, or raised again as it is
-                fresh = await self._again(error, left=left, fresh=fresh)
-                demoted = _state(error) == READ_ONLY
-            else:
-                if demoted:
-                    self._pool.drop_idle()  # they lead to the former primary
-                return result
-        raise AssertionError("the last try either answers or raises")
-
-    async def _attempt(self, work: Callable[[Connection], Awaitable[T]], *, fresh: bool) -> T:
-        mark = self._availability.enter()
-        try:
-            connection = await self._pool.acquire(fresh=fresh)
-            try:
-                return await work(connection)
-            finally:
-                try:
-                    await _leave(connection)
-                finally:
-                    self._pool.release(connection)
-        finally:
-            self._availability.leave(mark)
-
-    async def _again(self, error: Exception, *, left: int, fresh: bool) -> bool:
-        """Whether the next try needs a fresh connection; raises the translated error if there is no next try."""
-        state = _state(error)
-        if state in RETRIED and left > 0:
-            return False
-        outdated = isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError)
-        if (state == READ_ONLY or outdated) and not fresh:
-            return True
-        if isinstance(error, PoolExhausted) or is_unavailable(error):
-            if not self._availability.up:
-                raise Unavailable from error
-            waited = isinstance(error, TimeoutError | PoolExhausted)  # a second wait would cost a second deadline
-            if not fresh and not waited:
-                return True
-            raise (Busy if await self._availability.verdict() else Unavailable) from error
-        raise translate(error) from error
-
-    async def _commit(self, connection: Connection, table: Table, written: Written) -> None:
-        """Commits; if the answer does not come, finds out what became of the transaction."""
-        connection.warnings.clear()
-        until = time.monotonic() + self._availability.timeout
-        commit = asyncio.create_task(connection.execute("COMMIT"))
-        await asyncio.wait({commit}, timeout=COMMIT_TIMEOUT)
-        if not commit.done():
-            connection.terminate()  # which ends the task
-            await asyncio.wait({commit})
-        error = commit.exception()
-        if error is None:
-            if commit.result() != "COMMIT":
-                raise Busy
-            if REPLICATION_CANCELLED in connection.warnings:
-                raise Busy("unknown")
-        elif isinstance(error, asyncpg.PostgresError) and not is_unavailable(error):
-            raise error  # the server said no: deferred constraint, serialization
-        else:
-            connection.terminate()
-            committed = await self._outcome(table, written, until)
-            if not committed:
-                outcome: Outcome = "unknown" if committed is None else "not_applied"
-                raise (Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True))
-
-    async def _outcome(self, table: Table, written: Written, until: float) -> bool | None:
-        """Whether a transaction whose COMMIT was cut off is applied; None if nobody can say in time."""
-        while True:
-            if self._availability.up:
-                try:
-                    async with asyncio.timeout(self._availability.timeout):
-                        return await self._look_back(table, written)
-                except Exception:  # noqa: BLE001 - whatever it was, nobody could be asked
-                    await self._availability.verdict()
-            if time.monotonic() > until:
-                return None
-            await asyncio.sleep(OUTCOME_PAUSE)
-
-    async def _look_back(self, table: Table, written: Written) -> bool | None:
-        """Asks on a connection beside the pool: its slots may all be held by writes that ask the same."""
-        connection = await self._open()
-        try:
-            return await _ask_trace(connection, table, written)
-        finally:
-            connection.terminate()
 
 
 def _opening(caller: Caller | None) -> str:
@@ -337,33 +196,6 @@ def _opening(caller: Caller | None) -> str:
         return statements.OPEN.format(caller="NULL", epoch=0)
     name = f"convert_from('\\x{caller.id.encode().hex()}', 'UTF8')"
     return statements.OPEN.format(caller=name, epoch=int(caller.epoch))
-
-
-async def _leave(connection: Connection) -> None:
-    """Ends a transaction that its verb did not finish."""
-    if connection.is_closed() or not connection.is_in_transaction():
-        return
-    try:
-        await connection.execute("ROLLBACK")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        connection.terminate()
-
-
-async def _ask_trace(connection: Connection, table: Table, written: Written) -> bool | None:
-    """Makes sure that the writing transaction has ended, then recognises its row by a version that is drawn once.
-
-    Its transaction id would not do: after a crash, even of one backend only, the server gives the id to somebody else.
-    """
-    [state] = await connection.fetch(statements.SETTLE, written.pid, written.xid)
-    if not state["settled"]:
-        return None
-    trace = statements.trace(table)
-    last = await connection.fetchrow(trace.sql, *trace.values({"row_key": written.document.key}))
-    if last is None or last["version"] < written.version:
-        return False
-    if (last["version"], last["at"]) == (written.version, written.at) and not state["replicated"]:
-        return True
-    return None  # overwritten since, or perhaps on this server only
 
 
 async def _fetch(connection: Connection, statement: Statement, named: dict[str, Any]) -> list[Any]:
@@ -443,39 +275,3 @@ def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]
 def _sort_values(table: Table, document: str) -> tuple[Any, ...]:
     row = json.loads(document)
     return tuple(row[camel(column.name)] for column, _ in order_of(table))
-
-
-def _state(error: Exception) -> str:
-    return getattr(error, "sqlstate", None) or ""
-
-
-def translate(error: Exception) -> Exception:
-    """What a driver error means for the caller; an error that we do not know is a bug and stays itself."""
-    if not isinstance(error, asyncpg.PostgresError):
-        return _bad_argument(error)
-    state, column = _state(error), _column(error)
-    if state == NO_ACCESS:
-        return Unauthenticated()
-    if state == "23505":
-        return Conflict("Cette valeur est déjà prise.", column)
-    if state[:2] in {"22", "23"}:
-        missing = state == "23503"
-        return Invalid([FieldError(column, "désigne une ligne qui n'existe pas" if missing else "valeur refusée")])
-    return next((kind() for states, kind in REFUSALS if state in states), error)
-
-
-def _bad_argument(error: Exception) -> Exception:
-    if isinstance(error, asyncpg.DataError | OverflowError):
-        return Invalid([FieldError("", "valeur hors des limites")])
-    return error
-
-
-def _column(error: asyncpg.PostgresError) -> str:
-    """The column that an error is about, from the name of its constraint (`table_column[_kind]`)."""
-    if getattr(error, "column_name", None):
-        return str(error.column_name)
-    table, name = getattr(error, "table_name", None) or "", getattr(error, "constraint_name", None) or ""
-    name = name.removeprefix(f"{table}_")
-    for kind in ("_check", "_fkey", "_key"):
-        name = name.removesuffix(kind)
-    return "id" if name == "pkey" else name

@@ -1,0 +1,86 @@
+"""Runs work on a connection of the pool, and again where the first try cannot have done anything."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+from retrobus.store.availability import Availability, is_unavailable
+from retrobus.store.contract import Busy, StoreError, Unavailable
+from retrobus.store.pool import ACQUIRE_TIMEOUT, Connection, PoolExhausted
+from retrobus.store.refusals import READ_ONLY, RETRIED, state_of, translate
+
+T = TypeVar("T")
+Work = Callable[[Connection], Awaitable[T]]
+
+RETRIES = 3
+
+
+class Attempts:
+    """Promise: the work is done once, or it is not done and one of the contract's errors says why.
+
+    For that, work commits as the last thing that it does, and no error of the driver leaves it after that.
+    """
+
+    def __init__(self, availability: Availability) -> None:
+        self._availability = availability
+        self._pool = availability.pool
+
+    async def run(self, work: Work[T]) -> T:
+        """What the work gives back."""
+        fresh = demoted = False
+        for left in range(RETRIES, -1, -1):
+            try:
+                result = await self._try(work, fresh=fresh)
+            except StoreError:
+                raise
+            except Exception as error:
+                if left == 0 or not self._may_pass(error, fresh=fresh):
+                    raise await self._refusal(error) from error
+                fresh, demoted = state_of(error) not in RETRIED, state_of(error) == READ_ONLY
+            else:
+                if demoted:
+                    self._pool.drop_idle()  # they lead to the former primary
+                return result
+        raise AssertionError("the last try either answers or raises")
+
+    async def _try(self, work: Work[T], *, fresh: bool) -> T:
+        mark = self._availability.enter()
+        try:
+            connection = await self._pool.acquire(fresh=fresh)
+            try:
+                return await work(connection)
+            finally:
+                try:
+                    await _leave(connection)
+                finally:
+                    self._pool.release(connection)
+        finally:
+            self._availability.leave(mark)
+
+    def _may_pass(self, error: Exception, *, fresh: bool) -> bool:
+        """Whether another try may succeed: the same again, or once on a new connection."""
+        if state_of(error) in RETRIED:
+            return True
+        if fresh or not self._availability.up or isinstance(error, TimeoutError | PoolExhausted):
+            return False  # a second wait would cost a second deadline
+        stale = isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError)
+        return stale or state_of(error) == READ_ONLY or is_unavailable(error)
+
+    async def _refusal(self, error: Exception) -> Exception:
+        """What the caller is told."""
+        exhausted = isinstance(error, PoolExhausted)
+        if not exhausted and not is_unavailable(error):
+            return translate(error)
+        recent = ACQUIRE_TIMEOUT if exhausted else 0.0
+        return Busy() if self._availability.up and await self._availability.verdict(recent) else Unavailable()
+
+
+async def _leave(connection: Connection) -> None:
+    """Ends a transaction that its work did not finish."""
+    if connection.is_closed() or not connection.is_in_transaction():
+        return
+    try:
+        await connection.execute("ROLLBACK")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        connection.terminate()
