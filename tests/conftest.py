@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +12,7 @@ import pytest
 
 from harness import Api, Person, at, run_sql, served, settings_for
 from retrobus import migrate
+from retrobus.cli import main
 from retrobus.embedded import embedded_postgres
 
 T = TypeVar("T")
@@ -95,6 +98,27 @@ def member(api: Api) -> Person:
 def run() -> Callable[[Coroutine[Any, Any, T]], T]:
     """Runs a coroutine to its end."""
     return asyncio.run
+
+
+Ended = tuple[int, str, str]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs a command of `retrobus` in this process, its keywords being the environment: (exit code, output, errors)."""
+
+    def run(*arguments: str, url: str | None = None, given: str = "", **environment: object) -> Ended:
+        with monkeypatch.context() as patch:
+            for name, value in (environment | ({"DATABASE_URL": url} if url else {})).items():
+                patch.setenv(name, str(value))
+            patch.setattr(sys, "argv", ["retrobus", *arguments])
+            patch.setattr(sys, "stdin", StringIO(given))
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = capfd.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -2,31 +2,22 @@
 
 import json
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness import Api, Person, Process, run_sql, served, settings_for, until
-from retrobus.cli import main
 
 LEFT = "SELECT id FROM event WHERE id LIKE 'verification-%'"
 NOWHERE = "http://127.0.0.1:1"
 Run = Callable[..., tuple[int, str, str]]
 
 
-def verify(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["retrobus", "verify", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capfd.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
-
-
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    return lambda *arguments: verify(capfd, monkeypatch, *arguments)
+def run(terminal: Run) -> Run:
+    """Runs `retrobus verify`."""
+    return lambda *arguments: terminal("verify", *arguments)
 
 
 def at(api: Api) -> str:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 import retrobus
 from retrobus.backups import BadBackup
-from retrobus.cli import backup, database, members, restore, serving, verify
+from retrobus.cli import backup, cleaning, database, members, purge, restore, serving, show, verify
 from retrobus.cli.postgres import CONFIGURATION, sentence
 from retrobus.embedded import EmbeddedPostgresError
 from retrobus.settings import complaints
@@ -23,6 +23,10 @@ app.command("serve")(serving.serve)
 app.command("token")(members.token)
 app.command("restore")(restore.restore)
 app.command("verify")(verify.verify)
+app.command("purge")(purge.purge)
+database.app.command("reset")(cleaning.reset)
+database.app.command("clean")(cleaning.clean)
+database.app.command("show")(show.show)
 app.add_typer(backup.app, name="backup")
 app.add_typer(database.app, name="db")
 app.add_typer(members.app, name="member")

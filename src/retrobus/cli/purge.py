@@ -1,0 +1,118 @@
+"""`retrobus purge`: removes what an earlier service left on disk, and sets aside what it acknowledged."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrobus.cli.backup import AsJson, answer, backups_folder
+from retrobus.cli.postgres import stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Dit ce qui serait fait, et ne fait rien.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Sans demander de confirmation.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, as the operator reads it first."""
+
+    name: str
+    text: str
+    do: Callable[[], object]
+
+
+def purge(
+    *,
+    archive: Annotated[bool, typer.Option("--archive", help="Range aussi les backup_* dans archive/.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Retire l'instantané et la sélection, met de côté un journal non rejoué ; ne touche pas la base."""
+    folder = backups_folder()
+    with nobody_serving(folder):
+        steps = _leftovers(folder) + (_backups(folder) if archive else [])
+        for step in () if as_json else steps:
+            typer.echo(f"{step.name} : {step.text}")
+        if not steps and not as_json:
+            typer.echo(f"Rien à purger dans {folder}.")
+        elif not dry_run and steps:
+            if not yes and not typer.confirm("Continuer ?", err=as_json):
+                raise stop("rien n'a été changé")
+            for step in steps:
+                step.do()
+    done = bool(steps) and not dry_run
+    if as_json:
+        answer({"done": done, "steps": [{"name": step.name, "text": step.text} for step in steps]})
+    elif done:
+        typer.echo("✅ Purge faite")
+
+
+@contextmanager
+def nobody_serving(folder: Path) -> Iterator[None]:
+    """No service with a toggle uses the folder meanwhile; one that does ends the command."""
+    from retrobus.backups.files import Locked, locked
+    from retrobus.store import LOCK
+
+    if not folder.is_dir():
+        yield
+        return
+    try:
+        with locked(folder, LOCK):
+            yield
+    except Locked:
+        raise stop(f"un service utilise {folder} : arrêtez-le d'abord") from None
+
+
+def _leftovers(folder: Path) -> list[Step]:
+    from retrobus.backups import files
+    from retrobus.backups.catalog import SELECTION
+    from retrobus.store.snapshot import NAME as SNAPSHOT
+
+    texts = {SNAPSHOT: "instantané, supprimé", SELECTION: "sélection, supprimée"}
+    found = [name for name in texts if (folder / name).exists() or (folder / name).is_symlink()]
+    steps = [Step(name, texts[name], partial(files.discard, folder, name)) for name in found]
+    return steps + _journal(folder)
+
+
+def _journal(folder: Path) -> list[Step]:
+    """A journal without entries goes; one with entries, or with lines that nobody can read, is kept aside."""
+    from retrobus.backups import files
+    from retrobus.backups.catalog import ARCHIVE
+    from retrobus.store.journal import NAME, read_journal
+
+    if not (folder / NAME).exists():
+        return []
+    journal = read_journal(folder, max_age=float("inf"))
+    if not journal.entries and journal.refusal is None:
+        return [Step(NAME, "journal sans écriture, supprimé", partial(files.discard, folder, NAME))]
+    aside = f"{ARCHIVE}/journal-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl"
+    damaged = f" ({journal.refusal})" if journal.refusal else ""
+    text = f"{len(journal)} écritures acquittées{damaged}, mises de côté dans {aside}"
+    return [Step(NAME, text, partial(_set_aside, folder, NAME, aside))]
+
+
+def _set_aside(folder: Path, name: str, aside: str) -> None:
+    from retrobus.backups import files
+
+    target = folder / aside
+    files.private_folder(target.parent)
+    (folder / name).rename(target)
+    files.sync(target.parent)
+    files.sync(folder)
+
+
+def _backups(folder: Path) -> list[Step]:
+    from retrobus.backups import catalog
+
+    present = [entry.name for entry in catalog.entries(folder) if entry.present]
+    return [Step(name, "rangé dans archive/", partial(catalog.archive, folder, name)) for name in present]
