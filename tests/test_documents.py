@@ -20,9 +20,10 @@ from retrobus import logbook, migrate
 from retrobus.cli.program import app
 from retrobus.problems import KINDS, from_store
 from retrobus.settings import Settings
-from retrobus.store import postgres as store
+from retrobus.store import refusals as store
 from retrobus.store.availability import AWAY_CLASSES, AWAY_STATES
 from retrobus.store.contract import StoreError
+from retrobus.tables import metadata
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -230,6 +231,14 @@ def statements(block: str) -> list[str]:
 def as_role(url: str, role: str) -> str:
     parts = urlsplit(url)
     return parts._replace(netloc=f"{role}:invented@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def test_the_readme_decides_about_the_rights_on_every_table() -> None:
+    [_, grant] = fenced(README, "sql")
+
+    granted = ",".join(re.findall(r" ON (?!SEQUENCE)(.+?) TO ", grant)).replace(" ", "").split(",")
+
+    assert sorted(granted) == sorted([*metadata.tables, "alembic_version"])
 
 
 def test_the_service_does_all_its_work_with_the_rights_of_the_readme(roles: tuple[str, str]) -> None:
