@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,15 @@ def test_a_failing_migration_leaves_nothing_of_itself_nor_of_those_before_it(
 
     assert seen(url, EVERYTHING) == []
     assert migrate.current(url) is None
+
+
+def test_a_wheel_carries_the_migrations(tmp_path: Path) -> None:
+    wheel = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True)
+    [built] = tmp_path.glob("*.whl")
+
+    with zipfile.ZipFile(built) as archive:
+        packed = {name.removeprefix("retrobus/") for name in archive.namelist()}
+
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "migrations").rglob("*.py")}
+    assert packed >= files | {"sample.json", "py.typed"}

@@ -1,6 +1,7 @@
 """Everything that `retrobus dev` makes before it serves: database, schema, sample data, ADMIN, curl lines."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from retrobus import migrate, sample
 from retrobus.cli.members import add_admin, find_account, signed
 from retrobus.cli.postgres import url_or_exit, with_connection
 from retrobus.embedded import embedded_postgres
+from retrobus.postgres_programs import private_file
 from retrobus.settings import Settings
 
 DATABASE = "retrobus"
@@ -20,7 +22,9 @@ ADMIN_EMAIL = "admin@example.org"
 
 @contextmanager
 def prepared(data: Path, base_url: str) -> Iterator[None]:
-    """Leaves DATABASE_URL in the environment for the service; a DATABASE_URL that is set already is used as it is."""
+    """Leaves DATABASE_URL and JWT_SECRET in the environment for the service; what is set already stays as it is."""
+    if Settings().jwt_secret is None:
+        os.environ["JWT_SECRET"] = _kept_secret(data / "jwt-secret")
     if Settings().database_url is not None:
         _prepare(base_url, [], "Ctrl-C arrête le service.")
         yield
@@ -94,3 +98,14 @@ def _lines(base: str, token: str | None) -> list[str]:
         f'curl -H "Authorization: Bearer $TOKEN" {base}/api/vehicles',
         f"curl {base}/public/vehicles",
     ]
+
+
+def _kept_secret(path: Path) -> str:
+    """The development secret of this checkout: random, made once, readable by its owner alone."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+        fresh = path.with_suffix(".new")
+        with open(fresh, "w", opener=private_file) as file:
+            file.write(secrets.token_urlsafe(48))
+        fresh.rename(path)
+    return path.read_text().strip()

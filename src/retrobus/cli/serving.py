@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import socket
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from retrobus.cli.postgres import CONFIGURATION, stop
-from retrobus.postgres_programs import private_file
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,8 +48,6 @@ def dev(
     if settings.app_env == "production" and "app_env" in settings.model_fields_set:
         raise stop("APP_ENV=production : retrobus dev est pour le développement, voir retrobus serve.", CONFIGURATION)
     os.environ["APP_ENV"] = settings.app_env if "app_env" in settings.model_fields_set else "development"
-    if settings.jwt_secret is None:
-        os.environ["JWT_SECRET"] = _kept_secret(data / "jwt-secret")
     address = (settings.host, settings.port if port is None else port)
     with _listening(*address) as listener, prepared(data, f"http://localhost:{listener.getsockname()[1]}"):
         _check_start(Settings())
@@ -134,14 +130,3 @@ def _configured(settings: Settings) -> uvicorn.Config:
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=30,
     )
-
-
-def _kept_secret(path: Path) -> str:
-    """The development secret of this checkout: random, made once, readable by its owner alone."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-        fresh = path.with_suffix(".new")
-        with open(fresh, "w", opener=private_file) as file:
-            file.write(secrets.token_urlsafe(48))
-        fresh.rename(path)
-    return path.read_text().strip()
