@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 import retrobus
 from retrobus.backups import BadBackup
-from retrobus.cli import backup, cleaning, database, members, purge, restore, serving, show, verify
+from retrobus.cli import backup, cleaning, database, doctor, members, purge, restore, serving, show, verify
 from retrobus.cli.postgres import CONFIGURATION, sentence
 from retrobus.embedded import EmbeddedPostgresError
 from retrobus.settings import complaints
@@ -23,6 +23,7 @@ app.command("serve")(serving.serve)
 app.command("token")(members.token)
 app.command("restore")(restore.restore)
 app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.command("purge")(purge.purge)
 database.app.command("reset")(cleaning.reset)
 database.app.command("clean")(cleaning.clean)

@@ -1,0 +1,140 @@
+"""What `retrobus doctor` says of PostgreSQL: reachable, recent, up to date, durable, with the least rights."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from retrobus.cli.checklist import Item, bad, doubtful, good
+from retrobus.cli.postgres import sentence, with_connection
+from retrobus.settings import Settings
+from retrobus.tables import REVISION
+
+OLDEST = 140_000
+EXTRA = 3
+"""Connections beside the pool: the probe, the diagnosis and the listener."""
+
+SKEW = 2.0
+"""Seconds by which the clocks of service and server may differ: tokens allow 10."""
+
+FACTS = """SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS named,
+  current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
+  current_setting('synchronous_commit') AS synchronous_commit,
+  current_setting('synchronous_standby_names') AS standbys, current_setting('archive_mode') AS archive_mode,
+  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
+  extract(epoch FROM clock_timestamp())::float8 AS clock, current_user AS role, pg_is_in_recovery() AS standby,
+  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser"""
+TABLES = """SELECT to_regclass('alembic_version') IS NOT NULL AS migrated,
+  to_regclass('deletion') IS NOT NULL AND has_table_privilege('deletion', 'DELETE') AS forgets"""
+CONTENT = """SELECT (SELECT count(*) FROM member WHERE role = 'ADMIN' AND status = 'active') AS admins,
+  (SELECT count(*) FROM conflict WHERE resolution IS NULL) AS conflicts"""
+REVISION_HERE = "SELECT version_num FROM alembic_version"
+
+Facts = dict[str, Any]
+
+
+def database_items(settings: Settings) -> list[Item]:
+    """Everything that one connection can tell."""
+    if settings.database_url is None:
+        if settings.app_env == "development" and settings.enable_memory_fallback:
+            return [doubtful("DATABASE_URL", "absente : tout vit en mémoire", "indiquer une base")]
+        return [bad("DATABASE_URL", "absente", "indiquer la base (voir .env.example)")]
+    try:
+        facts = with_connection(_ask)
+    except Exception as error:
+        known = sentence(error)
+        if known is None:
+            raise
+        return [bad("DATABASE_URL", known, "vérifier l'adresse, le mot de passe et le serveur")]
+    return [good("DATABASE_URL", "valide, PostgreSQL répond"), *_judged(facts, settings)]
+
+
+async def _ask(connection: Any) -> Facts:
+    before = time.time()
+    facts = dict(await connection.fetchrow(FACTS))
+    facts["skew"] = facts["clock"] - (before + time.time()) / 2
+    facts |= dict(await connection.fetchrow(TABLES))
+    facts["revision"] = await connection.fetchval(REVISION_HERE) if facts["migrated"] else None
+    if facts["revision"] == REVISION:
+        facts |= dict(await connection.fetchrow(CONTENT))
+    return facts
+
+
+def _judged(facts: Facts, settings: Settings) -> Iterator[Item]:
+    yield _version(facts)
+    yield _schema(facts)
+    if facts["revision"] == REVISION:
+        yield _admin(facts)
+        yield _conflicts(facts)
+    judges: tuple[Callable[[Facts], Item], ...] = (_durability, _standbys, _archive, _clock, _role)
+    for judge in judges:
+        yield judge(facts)
+    yield _connections(facts, settings.database_pool_size)
+
+
+def _version(facts: Facts) -> Item:
+    if facts["version"] < OLDEST:
+        return bad("Version de PostgreSQL", facts["named"], "PostgreSQL 14 ou plus récent")
+    return good("Version de PostgreSQL", facts["named"])
+
+
+def _schema(facts: Facts) -> Item:
+    if facts["revision"] != REVISION:
+        return bad("Migrations", f"{facts['revision'] or 'aucune'} (attendue : {REVISION})", "retrobus db upgrade")
+    return good("Migrations", REVISION)
+
+
+def _admin(facts: Facts) -> Item:
+    if not facts["admins"]:
+        return bad("Administrateur actif", "aucun", "retrobus member create-admin --email …")
+    return good("Administrateur actif", str(facts["admins"]))
+
+
+def _conflicts(facts: Facts) -> Item:
+    if facts["conflicts"]:
+        return doubtful("Conflits à trancher", str(facts["conflicts"]), "retrobus resync --list")
+    return good("Conflits à trancher", "aucun")
+
+
+def _durability(facts: Facts) -> Item:
+    found = ", ".join(f"{name}={facts[name]}" for name in ("fsync", "full_page_writes", "synchronous_commit"))
+    if facts["fsync"] != "on" or facts["full_page_writes"] != "on":
+        return bad("Durabilité", f"{found} : une panne du serveur peut tout perdre", "fsync=on, full_page_writes=on")
+    if facts["synchronous_commit"] == "off":
+        return bad("Durabilité", f"{found} : une écriture acquittée peut se perdre", "synchronous_commit=on")
+    return good("Durabilité", found)
+
+
+def _standbys(facts: Facts) -> Item:
+    if facts["standby"]:
+        cure = "target_session_attrs=read-write dans DATABASE_URL"
+        return bad("Répliques", "ce serveur est une réplique : aucune écriture", cure)
+    return good("Répliques", facts["standbys"] or "aucune réplique synchrone")
+
+
+def _archive(facts: Facts) -> Item:
+    if facts["archive_mode"] == "off":
+        return doubtful("Archivage WAL", "off", "pour revenir à un instant donné : archive_mode=on (docs/backups.md)")
+    return good("Archivage WAL", facts["archive_mode"])
+
+
+def _clock(facts: Facts) -> Item:
+    text = f"{facts['skew']:+.1f} s par rapport à cette machine"
+    if abs(facts["skew"]) > SKEW:
+        return doubtful("Horloge du serveur", text, "synchroniser les deux par NTP")
+    return good("Horloge du serveur", text)
+
+
+def _role(facts: Facts) -> Item:
+    cure = "un rôle de service, voir README.md"
+    if facts["superuser"]:
+        return doubtful("Rôle de DATABASE_URL", f"{facts['role']} est superutilisateur", cure)
+    if facts["forgets"]:
+        return doubtful("Rôle de DATABASE_URL", f"{facts['role']} peut effacer la trace des suppressions", cure)
+    return good("Rôle de DATABASE_URL", f"{facts['role']}, moindres droits")
+
+
+def _connections(facts: Facts, pool: int) -> Item:
+    text = f"{facts['connections']} possibles, {pool + EXTRA} au plus par processus du service"
+    if facts["connections"] < pool + EXTRA:
+        return bad("Connexions", text, "réduire DATABASE_POOL_SIZE ou augmenter max_connections")
+    return good("Connexions", text)
