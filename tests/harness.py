@@ -20,6 +20,7 @@ import uvicorn
 
 from retrobus import logbook
 from retrobus.app import create_app
+from retrobus.heads import BoundedHttp
 from retrobus.security import TokenRules, Tokens
 from retrobus.settings import Settings
 
@@ -104,7 +105,10 @@ class Api(httpx.Client):
 def served(settings: Settings, database_url: str) -> Iterator[Api]:
     """The service in a thread of this process, on a free port."""
     logbook.configure("console", settings.log_level)
-    config = uvicorn.Config(create_app(settings), port=0, log_level="critical", access_log=False, lifespan="on")
+    application = create_app(settings)
+    config = uvicorn.Config(
+        application, http=BoundedHttp, port=0, log_level="critical", access_log=False, lifespan="on"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -26,7 +26,9 @@ class Answer:
 
 def connected(api: Api) -> socket.socket:
     """A connection to the service."""
-    return socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10)
+    link = socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return link
 
 
 def exchange(api: Api, *pieces: bytes | Iterable[bytes]) -> Answer:

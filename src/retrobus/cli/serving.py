@@ -124,6 +124,7 @@ def _configured(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         "retrobus.cli.worker:application",
         factory=True,
+        http="retrobus.heads:BoundedHttp",
         access_log=False,
         log_level="warning",
         server_header=False,
