@@ -21,7 +21,8 @@ def endless(line: bytes) -> Iterator[bytes]:
 FILLER = b"X-Filler: " + b"x" * 1000
 ENDLESS = {
     "headers": (START, FILLER + b"\r\n"), "a value": (START + b"X: ", b"x" * 1000),
-    "a name": (START + b"X", b"x" * 1000), "a path": (b"GET /", b"x" * 1000), "a query": (b"GET /api/health?", b"a=1&" * 250),
+    "a name": (START + b"X", b"x" * 1000), "a path": (b"GET /", b"x" * 1000),
+    "a query": (b"GET /api/health?", b"a=1&" * 250),
 }  # fmt: skip
 
 
