@@ -260,6 +260,20 @@ def test_the_service_answers_and_ends_quietly(number: signal.Signals, code: int,
     assert "Traceback" not in running.log
 
 
+def test_who_comes_through_the_proxy_of_this_machine_is_no_neighbour(database: str, tmp_path: Path) -> None:
+    token = "un-jeton-de-mesure"
+    visitor = {"X-Forwarded-For": "203.0.113.7"}
+
+    with process(database, tmp_path, METRICS_TOKEN=token) as (api, _):
+        seen = [
+            api.get("/metrics").status_code,
+            api.get("/metrics", headers=visitor).status_code,
+            api.get("/metrics", headers=visitor | {"Authorization": f"Bearer {token}"}).status_code,
+        ]
+
+    assert seen == [200, 403, 200]
+
+
 def test_the_service_starts_while_postgres_is_away_and_says_so(tmp_path: Path) -> None:
     with process(NOWHERE, tmp_path) as (api, running):
         answer = api.get("/public/vehicles")
@@ -276,7 +290,7 @@ def test_several_processes_serve_one_address_and_none_outlives_a_killed_supervis
     environment = {"DATABASE_URL": database, "JWT_SECRET": SECRET, "PORT": str(port)}
     running = Process(["serve", "--workers", "2"], tmp_path, environment)
     try:
-        until(lambda: running.log.count("RétroBus API démarrée") == 2, 30, "both processes")
+        until(lambda: running.log.count("RétroBus API démarrée") == 2, 60, "both processes")
         answer = httpx.get(f"http://127.0.0.1:{port}/public/vehicles")
     finally:
         running.popen.kill()
@@ -295,9 +309,9 @@ def test_several_processes_end_quietly_on_ctrl_c(database: str, tmp_path: Path) 
     environment = {"DATABASE_URL": database, "JWT_SECRET": SECRET, "PORT": str(free_port())}
     running = Process(["serve", "--workers", "2"], tmp_path, environment)
     try:
-        until(lambda: running.log.count("RétroBus API démarrée") == 2, 30, "both processes")
+        until(lambda: running.log.count("RétroBus API démarrée") == 2, 60, "both processes")
         running.popen.send_signal(signal.SIGINT)
-        code = running.popen.wait(20)
+        code = running.popen.wait(40)
     finally:
         running.popen.kill()
         running.popen.wait()
