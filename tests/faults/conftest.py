@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from faults.outage import Outage, outage
 from faults.proxy import Proxy, proxy
 from faults.service import Service
 from harness import free_port, process, run_sql, until
@@ -49,6 +51,20 @@ def line(postgres: EmbeddedPostgres) -> Iterator[Proxy]:
     """A proxy before the server."""
     assert postgres.port is not None
     with proxy(postgres.port) as found:
+        yield found
+
+
+@pytest.fixture
+def fallback(line: Proxy, postgres: EmbeddedPostgres, own_database: str, tmp_path: Path) -> Iterator[Outage]:
+    """The service with the memory fallback alone, whose Postgres can be cut off."""
+    with outage(line, postgres.url(own_database), tmp_path / "backups") as found:
+        yield found
+
+
+@pytest.fixture
+def saving(line: Proxy, postgres: EmbeddedPostgres, own_database: str, tmp_path: Path) -> Iterator[Outage]:
+    """The same, with its journal and snapshot on disk."""
+    with outage(line, postgres.url(own_database), tmp_path / "backups", enable_runtime_state_save=True) as found:
         yield found
 
 

@@ -50,6 +50,12 @@ class Attempts:
             connection = await self._pool.acquire(fresh=fresh)
             try:
                 return await work(connection)
+            except StoreError:
+                raise
+            except Exception as error:
+                if connection.is_closed():  # cut under the work: the driver says anything, even AttributeError
+                    raise ConnectionResetError from error
+                raise
             finally:
                 try:
                     await _leave(connection)

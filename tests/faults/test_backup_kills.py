@@ -1,0 +1,95 @@
+"""Facts about commands killed in mid-work: a backup is whole or absent, a restore did all or nothing."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from harness import Process, run_sql, until
+from retrobus.backups import catalog, create
+from retrobus.backups.formats import read_backup
+
+pytestmark = pytest.mark.faults
+
+EVENTS = """INSERT INTO event (id, title, date)
+SELECT 'e' || n, 'x', '2025-09-20' FROM generate_series(1, 6000) AS n"""
+STAGES = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'retrobus cli'",
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY staged_event%'",
+    "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND granted",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE staged_%'",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DELETE FROM %'",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE event d SET title%'",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO %' OR query LIKE '%pg_notify%'",
+)
+"""How far a restore got, asked of Postgres; a later stage may be missed, then the restore ended."""
+
+
+def cli(folder: Path, database: str, *arguments: str) -> Process:
+    return Process(list(arguments), folder, {"DATABASE_URL": database, "BACKUPS_DIR": "backups"})
+
+
+def make(url: str, folder: Path) -> str:
+    async def run() -> str:
+        connection = await asyncpg.connect(url)
+        made = await create.create(connection, folder)
+        await connection.close()
+        return made.name
+
+    return asyncio.run(run())
+
+
+def content(url: str) -> tuple[list[Any], list[Any]]:
+    return run_sql(url, "SELECT id, title, updated_at FROM event ORDER BY 1"), run_sql(url, "SELECT parc FROM vehicle")
+
+
+def written(folder: Path) -> int:
+    """Bytes of the backup that is being written."""
+    found = [data for path in folder.glob(".backup_*.tmp") for data in path.glob("data.json")]
+    return max((data.stat().st_size for data in found), default=-1)
+
+
+def killed(running: Process, condition: Any) -> None:
+    until(lambda: running.popen.poll() is not None or condition(), 60)
+    running.popen.kill()
+    running.popen.wait()
+
+
+def test_a_backup_killed_at_any_moment_is_whole_or_absent_and_the_next_one_cleans_up(
+    database: str, tmp_path: Path
+) -> None:
+    run_sql(database, EVENTS)
+    folder = tmp_path / "backups"
+    left: list[str] = []
+    for size in (0, 200_000, 1_500_000, 10**9):
+        killed(cli(tmp_path, database, "backup", "create"), lambda: written(folder) >= size)  # noqa: B023 - used at once
+        left = [entry.name for entry in catalog.entries(folder) if entry.present]
+
+    whole = make(database, folder)
+
+    assert left
+    assert {len(read_backup(folder / name).rows["Event"]) for name in left} == {6000}
+    assert {path.name for path in folder.iterdir()} == {".backup.lock", ".index.lock", "index.json", *left, whole}
+    assert {entry.listed for entry in catalog.entries(folder)} == {True}
+
+
+def test_a_restore_killed_at_any_moment_did_all_or_nothing(database: str, tmp_path: Path) -> None:
+    run_sql(database, EVENTS)
+    name, wanted = make(database, tmp_path / "backups"), content(database)
+    run_sql(database, "UPDATE event SET title = 'autre'", "INSERT INTO vehicle (parc) VALUES ('new')")
+    before = content(database)
+    found = []
+    for stage in STAGES:
+        running = cli(tmp_path, database, "restore", name, "--apply", "--replace", "--yes")
+        killed(running, lambda: run_sql(database, stage)[0][0])  # noqa: B023 - used at once
+        until(lambda: run_sql(database, f"{STAGES[0]} AND datname = current_database()")[0][0] == 0)
+        found.append(content(database))
+
+    last = cli(tmp_path, database, "restore", name, "--apply", "--replace", "--yes").popen.wait(60)
+
+    assert [state for state in found if state not in (before, wanted)] == []
+    assert before in found
+    assert (last, content(database)) == (0, wanted)

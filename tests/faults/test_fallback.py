@@ -1,0 +1,265 @@
+"""Postgres away with the fallback on: every answer says where it comes from, and what is known still holds."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from builders import Body, a_member, a_vehicle, an_event
+from faults.outage import Outage, outage, source
+from faults.proxy import Proxy
+from faults.psql import end_connections
+from harness import TOKENS, Person, until
+from locks import held
+from operations import ACCOUNT, OPERATIONS, PASSWORD, Operation, prepared, send
+from retrobus.embedded import EmbeddedPostgres
+
+pytestmark = pytest.mark.faults
+
+DATA = {
+    name: one
+    for name, one in OPERATIONS.items()
+    if name not in {"health", "ready", "metrics", "changePassword", "changeMemberPassword"}
+}  # fmt: skip
+"""Every operation that is answered from data, and leaves the caller's token as it is."""
+
+
+def effect(named: tuple[str, Operation]) -> int:
+    """Reads first, deletes last."""
+    return ("GET", "POST", "PUT", "PATCH", "DELETE").index(named[1].method)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_every_answer_from_memory_says_so_and_how_old_it_is(fallback: Outage) -> None:
+    headers = prepared(fallback.api)["ADMIN"]
+    fallback.wait_for_mirror()
+    before = datetime.now(UTC)
+    fallback.cut()
+
+    answers = {name: send(fallback.api, one, headers) for name, one in sorted(DATA.items(), key=effect)}
+
+    assert {answer.status_code for answer in answers.values()} == {200, 202, 404}
+    for name, answer in answers.items():
+        told = {key: answer.headers.get(f"X-Data-{key}") for key in ("Source", "Origin")}
+        assert told == {"Source": "memory", "Origin": "postgres"}, (name, answer.status_code, answer.text)
+        assert (before - moment(answer.headers["X-Data-As-Of"])).total_seconds() < 3, name
+
+
+def test_a_write_to_memory_is_accepted_with_the_body_of_a_finished_one(fallback: Outage) -> None:
+    before = fallback.done("POST", "vehicles", a_vehicle(parc="920")).json()
+    fallback.cut()
+
+    changed = fallback.send("PATCH", "vehicles/920", {"etat": "en panne"})
+    made = fallback.send("POST", "vehicles", a_vehicle(parc="921"))
+    gone = fallback.send("DELETE", "vehicles/920")
+
+    assert [answer.status_code for answer in (changed, made, gone)] == [202, 202, 202]
+    assert {answer.headers["X-Durability"] for answer in (changed, made, gone)} == {"memory"}
+    assert changed.json() | {"updatedAt": ""} == before | {"etat": "en panne", "updatedAt": ""}
+    assert re.fullmatch(rf'"[0-9a-f]{{8}}-{before["version"]}-j1"', changed.headers["ETag"])
+    assert (made.headers["Location"], made.json()["parc"]) == ("/api/vehicles/921", "921")
+    assert gone.json() == {"ok": True}
+
+
+def test_with_the_journal_on_disk_a_write_is_there_before_its_answer(saving: Outage) -> None:
+    saving.done("POST", "vehicles", a_vehicle(parc="920"))
+    saving.cut()
+
+    answer = saving.send("PATCH", "vehicles/920", {"etat": "en panne"})
+
+    journal = saving.folder / "journal.jsonl"
+    _, entry = (json.loads(line[9:]) for line in journal.read_text().splitlines())
+    assert (answer.status_code, answer.headers["X-Durability"]) == (202, "journal")
+    assert (entry["operation"], entry["key"], entry["row"]["etat"]) == ("update", "920", "en panne")
+    assert journal.stat().st_mode & 0o777 == 0o600
+
+
+REQUESTS: tuple[tuple[str, str, Body | None], ...] = (
+    ("POST", "vehicles", a_vehicle(parc="920")),
+    ("POST", "vehicles", a_vehicle(parc="a/b")),
+    ("POST", "vehicles", {"marque": "Saviem"}),
+    ("PUT", "vehicles/920", {"fuel": 101}),
+    ("PUT", "vehicles/920", {"inconnu": 1}),
+    ("PUT", "vehicles/404", {"etat": "en panne"}),
+    ("DELETE", "vehicles/404", None),
+    ("GET", "vehicles/99999999999999999999", None),
+    ("GET", "vehicles?limit=0", None),
+    ("GET", "vehicles?cursor=x", None),
+    ("POST", "events", an_event(vehicleId="404")),
+    ("POST", "events", an_event(id="sortie")),
+    ("POST", "events", an_event(date="2026-02-30")),
+    ("PATCH", "events/sortie", {"vehicleId": "404"}),
+    ("POST", "members", a_member(email="COMPTE@example.org")),
+    ("PATCH", "members/membre", {"role": "inconnu"}),
+)
+
+
+def test_bad_requests_get_the_same_verdict_from_memory(fallback: Outage) -> None:
+    prepared(fallback.api)
+    fallback.wait_for_mirror()
+
+    def verdicts() -> list[tuple[int, Body]]:
+        answers = [fallback.send(*request) for request in REQUESTS]
+        return [(one.status_code, one.json() | {"requestId": ""}) for one in answers]
+
+    usual = verdicts()
+    fallback.cut()
+
+    assert verdicts() == usual
+    assert {status for status, _ in usual} == {400, 404, 409, 422}
+
+
+def test_a_moved_row_and_a_missing_right_are_refused_from_memory_too(fallback: Outage) -> None:
+    member = Person("membre", TOKENS.issue({"id": "membre", "role": "MEMBER", "token_epoch": 0})[0])
+    prepared(fallback.api)
+    fallback.wait_for_mirror()
+    old = fallback.done("POST", "vehicles", a_vehicle(parc="921")).headers["ETag"]
+    fallback.cut()
+    new = fallback.done("PATCH", "vehicles/921", {"etat": "en panne"}).headers["ETag"]
+
+    stale = fallback.send("PATCH", "vehicles/921", {"etat": "réparé"}, **{"If-Match": old})
+    fresh = fallback.send("PATCH", "vehicles/921", {"etat": "réparé"}, **{"If-Match": new})
+    forbidden = fallback.api.delete("/api/vehicles/921", headers=member.headers)
+
+    assert [one.status_code for one in (stale, fresh, forbidden)] == [412, 202, 403]
+
+
+def test_who_is_unknown_is_not_let_in_and_not_sent_away(fallback: Outage) -> None:
+    stranger = Person("inconnu", TOKENS.issue({"id": "inconnu", "role": "ADMIN", "token_epoch": 0})[0])
+    fallback.cut()
+
+    answers = [fallback.api.get(path, headers=stranger.headers) for path in ("/api/events", "/api/me")]
+
+    assert (answers[0].status_code, answers[0].json()["code"]) == (503, "memory_unavailable")
+    assert (answers[1].status_code, source(answers[1])) == (200, "token")
+
+
+def test_who_lost_access_before_or_during_the_outage_stays_out(fallback: Outage) -> None:
+    people = {name: fallback.api.person() for name in ("disabled", "deleted", "deleted by psql", "terminated")}
+    fallback.done("PATCH", f"members/{people['disabled'].id}", {"status": "disabled"})
+    fallback.done("DELETE", f"members/{people['deleted'].id}")
+    fallback.api.sql(f"DELETE FROM member WHERE id = '{people['deleted by psql'].id}'")
+    known = fallback.api.person()
+    fallback.wait_for_mirror()
+    fallback.cut()
+    fallback.done("POST", f"members/{people['terminated'].id}/terminate")
+    fallback.done("DELETE", f"members/{known.id}")
+
+    answers = [fallback.api.get("/api/events", headers=one.headers) for one in [*people.values(), known]]
+
+    assert [answer.status_code for answer in answers] == [401] * 5
+
+
+def log_in(outage: Outage, name: str, password: str = PASSWORD) -> httpx.Response:
+    return outage.api.post("/api/auth/login", json={"email": name, "password": password})
+
+
+def test_a_known_account_logs_in_from_memory_and_an_unknown_one_is_told_to_wait(fallback: Outage) -> None:
+    prepared(fallback.api)
+    fallback.wait_for_mirror()
+    fallback.cut()
+
+    right, wrong, unknown = (
+        log_in(fallback, ACCOUNT),
+        log_in(fallback, ACCOUNT, "pas celui-là"),
+        log_in(fallback, "inconnu@example.org"),
+    )
+
+    assert (right.status_code, source(right)) == (200, "memory")
+    token = {"Authorization": f"Bearer {right.json()['token']}"}
+    assert fallback.api.get("/api/events", headers=token).status_code == 200
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "login_failed")
+    assert (unknown.status_code, unknown.json()["code"]) == (503, "memory_unavailable")
+
+
+def test_everybody_reads_what_memory_took(fallback: Outage) -> None:
+    fallback.done("POST", "vehicles", a_vehicle(parc="920"))
+    fallback.cut()
+
+    fallback.done("POST", "vehicles", a_vehicle(parc="910"))
+    fallback.done("PATCH", "vehicles/910", {"etat": "en panne"})
+    fallback.done("DELETE", "vehicles/920")
+
+    assert [row["parc"] for row in fallback.send("GET", "vehicles").json()["vehicles"]] == ["910"]
+    assert fallback.send("GET", "vehicles/910").json()["etat"] == "en panne"
+    assert fallback.send("GET", "vehicles/920").status_code == 404
+    assert [row["parc"] for row in fallback.api.get("/public/vehicles").json()] == ["910"]
+
+
+def test_what_memory_took_is_in_postgres_when_that_speaks_again(fallback: Outage) -> None:
+    fallback.done("POST", "vehicles", a_vehicle(parc="920"))
+    fallback.done("POST", "vehicles", a_vehicle(parc="930"))
+    fallback.cut()
+    fallback.done("POST", "vehicles", a_vehicle(parc="910"))
+    fallback.done("PATCH", "vehicles/910", {"etat": "en panne"})
+    fallback.done("PATCH", "vehicles/920", {"etat": "réparé"})
+    fallback.done("DELETE", "vehicles/930")
+
+    fallback.heal()
+
+    rows = fallback.api.sql("SELECT parc, etat FROM vehicle ORDER BY parc")
+    assert [tuple(row) for row in rows] == [("910", "en panne"), ("920", "réparé")]
+    assert [row["parc"] for row in fallback.send("GET", "vehicles").json()["vehicles"]] == ["910", "920"]
+    [tombstone] = fallback.api.sql("SELECT key, cause, actor FROM deletion WHERE resource = 'Vehicle'")
+    assert tuple(tombstone) == ("930", "api", fallback.who.id)
+    assert fallback.ready()["journal"] == {"entries": 0, "oldest": None}
+
+
+def test_until_the_journal_is_in_postgres_every_answer_is_memorys(fallback: Outage) -> None:
+    fallback.done("POST", "vehicles", a_vehicle(parc="920"))
+    fallback.cut()
+    fallback.done("PATCH", "vehicles/920", {"etat": "en panne"})
+    with held(fallback.api.database_url, "LOCK TABLE event") as lock:
+        fallback.line.become("pass")
+        until(lock.waiting, what="the replay to wait for the lock")
+
+        listed, read = fallback.send("GET", "events"), fallback.send("GET", "vehicles/920")
+        written = fallback.send("PATCH", "vehicles/920", {"etat": "réparé"})
+
+        assert {source(answer) for answer in (listed, read)} == {"memory"}
+        assert read.json()["etat"] == "en panne"
+        assert written.status_code == 503
+        assert (written.json()["code"], written.json()["outcome"]) == ("database_busy", "not_applied")
+        assert written.headers["Retry-After"]
+    until(fallback.is_over, what="the return to Postgres")
+    assert fallback.send("GET", "vehicles/920").json()["etat"] == "en panne"
+
+
+def test_one_lost_connection_changes_nothing(fallback: Outage) -> None:
+    fallback.done("POST", "vehicles", a_vehicle(parc="920"))
+    assert end_connections(fallback.api) > 0
+
+    answers = [fallback.send("GET", "vehicles/920"), fallback.send("PATCH", "vehicles/920", {"etat": "réparé"})]
+
+    assert [(one.status_code, source(one)) for one in answers] == [(200, "postgres")] * 2
+
+
+def test_the_log_tells_of_the_outage_in_the_words_of_the_runbook(
+    line: Proxy, postgres: EmbeddedPostgres, own_database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with outage(line, postgres.url(own_database), tmp_path, log_level="info") as found:
+        found.cut()
+        found.done("POST", "vehicles", a_vehicle(parc="920"))
+        found.done("PATCH", "vehicles/920", {"etat": "en panne"})
+        found.done("POST", "events", an_event(id="sortie"))
+        found.done("DELETE", "events/sortie")
+        found.heal()
+
+    log = capsys.readouterr().err
+    told = [
+        "✅ PostgreSQL initialisé - DATABASE_URL valide",
+        "🧠 PostgreSQL indisponible - réponses depuis la mémoire",
+        "🧠 Vehicle créé en mémoire: 920",
+        "🧠 Vehicle modifié en mémoire: 920",
+        "🧠 Event créé en mémoire: sortie",
+        "🧠 Event supprimé en mémoire: sortie",
+        "✅ Retour à PostgreSQL",
+    ]
+    places = [log.index(text) for text in told]
+    assert places == sorted(places)
