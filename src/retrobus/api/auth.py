@@ -76,7 +76,8 @@ async def who_am_i(request: Request) -> Response:
 async def _log_in(request: Request, identifier: str, password: str) -> Response:
     turn = _Turn(request, identifier)
     turn.admit()
-    row = await service(request).store.account(identifier=identifier)
+    store = service(request).store
+    row, origin = await store.account(identifier=identifier), store.origin
     right, better = await check_password(password, row["password_hash"] if row else None, turn.admit)
     service(request).metrics.logins.labels("ok" if right else "failed").inc()
     if row is None or not right or row["status"] != "active":
@@ -87,7 +88,7 @@ async def _log_in(request: Request, identifier: str, password: str) -> Response:
         await _keep_hash(request, row, better)
     token, life = service(request).tokens.issue(row)
     user = _user(json.loads(render(member, "one", row)))
-    return _answer({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user})
+    return _answer({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user}, origin_headers(origin))
 
 
 async def _prove(request: Request, account: str, password: str, row: Row) -> None:

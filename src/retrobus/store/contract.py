@@ -107,6 +107,10 @@ Check = Callable[[Row], None]
 class Store(Protocol):
     """The five verbs. With a `caller`, each proves in its own transaction that this member still has access."""
 
+    @property
+    def origin(self) -> Origin:
+        """Where an answer that is given now comes from."""
+
     async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
         """One page of the rows that match, in the table's order."""
 

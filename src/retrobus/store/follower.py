@@ -136,7 +136,7 @@ class Follower:
                 ended = False
             await self._take(connection, words)
             seen = max(seen, latest)
-            if not self._settling.pending:  # else what was told may have been left aside
+            if not self._settling.pending and self._horizon is None:  # else not all was told, or not all was taken
                 self._mirror.matched(asked)
 
     async def _next_word(self) -> None:

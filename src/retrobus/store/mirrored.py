@@ -12,6 +12,7 @@ from retrobus import logbook
 from retrobus.rows import Row
 from retrobus.store.availability import Availability
 from retrobus.store.contract import (
+    POSTGRES,
     Caller,
     Change,
     Check,
@@ -19,6 +20,7 @@ from retrobus.store.contract import (
     Filter,
     NoAnswer,
     Once,
+    Origin,
     Page,
     Precondition,
     Query,
@@ -96,6 +98,10 @@ class MirroredStore:
     def can_answer(self) -> bool:
         """Whether memory may answer if Postgres does not."""
         return self._serving.fallback and (self.mirror.filled or self._serving.when_empty)
+
+    @property
+    def origin(self) -> Origin:
+        return self.mirror.store.origin if self.from_memory else POSTGRES
 
     async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
         return await self._ask(lambda store: store.find(table, query, caller=caller))

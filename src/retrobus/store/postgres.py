@@ -11,6 +11,7 @@ from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
 from retrobus.store.commit import Commits, Written
 from retrobus.store.contract import (
+    POSTGRES,
     Caller,
     Change,
     Check,
@@ -46,6 +47,7 @@ class PostgresStore:
         self._commits = Commits(availability, opener)
         self._observer = observer
         self._whole = observer is not None
+        self.origin = POSTGRES
 
     async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
         """One page, with one row more asked for to know whether another page follows."""
