@@ -61,7 +61,9 @@ class BoundedHttp(HttpToolsProtocol):
         """Ends the connection with the one error body, unless an earlier answer is still being sent on it."""
         earlier = cast("RequestResponseCycle | None", self.cycle)
         if earlier is None or earlier.response_complete:
-            response = answer(Problem("headers_too_large"), request_id=secrets.token_hex(8), accept="", method="GET")
-            lines = [b"%b: %b" % header for header in (*response.raw_headers, (b"connection", b"close"))]
+            name = secrets.token_hex(8)
+            response = answer(Problem("headers_too_large"), request_id=name, accept="", method="GET")
+            ending = ((b"x-request-id", name.encode()), (b"connection", b"close"))
+            lines = [b"%b: %b" % header for header in (*response.raw_headers, *ending)]
             self.transport.write(b"\r\n".join([b"HTTP/1.1 431 Too Large", *lines, b"", bytes(response.body)]))
         self.transport.close()
