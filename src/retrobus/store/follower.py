@@ -136,7 +136,7 @@ class Follower:
                 ended = False
             await self._take(connection, words)
             seen = max(seen, latest)
-            if not self._settling.pending and self._horizon is None:  # else not all was told, or not all was taken
+            if self._horizon is None and not self._settling.pending:  # else not all was told, or not all was taken
                 self._mirror.matched(asked)
 
     async def _next_word(self) -> None:
