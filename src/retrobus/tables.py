@@ -42,7 +42,7 @@ MEMBER_STATUSES = ("active", "terminated", "disabled")
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
-REVISION = "0002"
+REVISION = "0003"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 row_version = "row_version"
@@ -320,6 +320,22 @@ replay = Table(
     Column("journal", UUID(as_uuid=False), primary_key=True),
     Column("sequence", BigInteger, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("fingerprint", LargeBinary, primary_key=True),
+    Column("erased_at", Moment(), nullable=False, server_default=func.now()),
+)
+"""By what erased members are known again, hashed with the key of this database."""
+
+erasure_key = Table(
+    "erasure_key",
+    metadata,
+    Column("inner_pad", LargeBinary, nullable=False),
+    Column("outer_pad", LargeBinary, nullable=False),
+    Index("erasure_key_single", text("(true)"), unique=True),
 )
 
 RESOURCES: dict[str, Table] = {table.info["resource"]: table for table in (vehicle, event, member)}

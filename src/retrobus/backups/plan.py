@@ -8,7 +8,7 @@ import asyncpg
 
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Reject
-from retrobus.backups.verdicts import Rules, compared, deleted_since, leaving
+from retrobus.backups.verdicts import Rules, compared, deleted_since, erased, leaving
 from retrobus.tables import RESOURCES, key_column
 from retrobus.wire import moment
 
@@ -32,13 +32,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Buried:
-    """A row of the backup that was deleted since; `option` brings it back, None if nothing may."""
+    """A row of the backup that was deleted since; `option` brings it back, None if nothing may (an erased member)."""
 
     resource: str
     key: str
     cause: str
     batch: int
-    deleted_at: str
+    deleted_at: str | None
     option: str | None
 
 
@@ -141,9 +141,10 @@ async def _buried(connection: "Connection", rules: Rules) -> list[Buried]:
         key = key_column(table).name
         since = deleted_since(resource, f"s.{key}")
         rows = await connection.fetch(
-            f"SELECT s.{key} AS key, last.*, EXISTS (SELECT {since} AND g.cause = 'erase') AS erased"
-            f" FROM staged_{table.name} s, LATERAL (SELECT g.cause, g.batch, g.deleted_at {since}"
-            f" ORDER BY g.version DESC LIMIT 1) AS last WHERE s.verdict = 'buried' ORDER BY 1 LIMIT {LISTED}",
+            f"SELECT s.{key} AS key, coalesce(last.cause, 'erase') AS cause, coalesce(last.batch, 0) AS batch,"
+            f" last.deleted_at, {erased(table)} OR EXISTS (SELECT {since} AND g.cause = 'erase') AS erased"
+            f" FROM staged_{table.name} s LEFT JOIN LATERAL (SELECT g.cause, g.batch, g.deleted_at {since}"
+            f" ORDER BY g.version DESC LIMIT 1) AS last ON true WHERE s.verdict = 'buried' ORDER BY 1 LIMIT {LISTED}",
             list(rules.keys),
             list(rules.batches),
         )
@@ -153,7 +154,7 @@ async def _buried(connection: "Connection", rules: Rules) -> list[Buried]:
                 row["key"],
                 row["cause"],
                 row["batch"],
-                moment(row["deleted_at"]),
+                moment(row["deleted_at"]) if row["deleted_at"] else None,
                 None if row["erased"] else f"--include-deleted {row['key']}",
             )
             for row in rows

@@ -64,6 +64,14 @@ def deleted_since(resource: str, key: str) -> str:
     )
 
 
+def erased(table: Table) -> str:
+    """SQL: whether the staged row is of a member who was erased, under whatever id; nothing brings them back."""
+    if table.info["resource"] != "Member":
+        return "false"
+    known = "s.id, s.email, s.matricule, s.member_number"
+    return f"(EXISTS (SELECT FROM erasure) AND retrobus_is_erased({known}))"
+
+
 async def judge(connection: "Connection", rules: Rules) -> int:
     """Gives every staged row its verdict; tells how many events lose a vehicle that will not be there."""
     released = 0
@@ -91,7 +99,8 @@ async def _compare(connection: "Connection", table: Table, rules: Rules) -> None
 async def _bury(connection: "Connection", table: Table, rules: Rules) -> None:
     buried = deleted_since(table.info["resource"], f"s.{key_column(table).name}")
     await connection.execute(
-        f"UPDATE staged_{table.name} s SET verdict = 'buried' WHERE verdict <> 'same' AND EXISTS (SELECT {buried})",
+        f"UPDATE staged_{table.name} s SET verdict = 'buried' WHERE verdict <> 'same'"
+        f" AND (EXISTS (SELECT {buried}) OR {erased(table)})",
         list(rules.keys),
         list(rules.batches),
     )

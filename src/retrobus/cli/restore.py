@@ -156,8 +156,8 @@ def _show(plan: Plan, *, done: bool) -> None:
 def _show_rows(plan: Plan) -> None:
     verb = "remplacé" if plan.replace else "différent, laissé"
     buried = [
-        f"⏭️  {b.resource} {b.key} supprimé depuis ({b.cause}, {b.deleted_at}) : "
-        + (b.option or "effacé, ne revient jamais")
+        f"⏭️  {b.resource} {b.key} "
+        + (f"supprimé depuis ({b.cause}, {b.deleted_at}) : {b.option}" if b.option else "effacé : ne revient jamais")
         for b in plan.buried
     ]
     batches = [f"⏭️  {count} lignes : --include-deleted batch:{batch}" for batch, count in plan.batches.items()]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
-from retrobus.backups.files import set_aside
+from retrobus.backups.files import set_aside, write_atomically
 
 NAME = "journal.jsonl"
 LARGEST = 1 << 30
@@ -97,6 +97,14 @@ class Journal:
         if self.path is not None and self.path.exists():
             self._retire(self.path)
         self.id, self.last, self.size, self.refusal = str(uuid.uuid4()), 0, 0, None
+
+    def rewrite(self, entries: list[Entry]) -> None:
+        """Makes the file hold these entries and no other; for when nobody serves from it."""
+        if self.path is None:
+            raise ValueError("this journal has no file")
+        lines = [_line(self._header()), *(_line(_told(entry)) for entry in entries)]
+        write_atomically(self.path.parent, self.path.name, lines)
+        self.entries, self.size = entries, sum(map(len, lines))
 
     def _retire(self, path: Path) -> None:
         """Removes the file; one with lines that nobody could read is kept for a person to look at."""

@@ -1,0 +1,115 @@
+"""`retrobus member list / export / erase`: what is held about members, and how one is forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrobus.cli.backup import AsJson, answer, backups_folder
+from retrobus.cli.postgres import stop, with_connection
+from retrobus.cli.purge import DryRun, Yes, nobody_serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from retrobus.privacy.database import Document
+    from retrobus.privacy.person import Person
+
+LIST = """SELECT id, email, first_name, last_name, role, status, membership_status AS membership FROM member
+ORDER BY last_name, first_name, id"""
+Key = Annotated[str, typer.Argument(help="id, adresse ou matricule du membre.")]
+
+
+def list_(*, as_json: AsJson = False) -> None:
+    """Liste les membres : id, adresse, nom, rôle, état."""
+
+    async def work(connection: Any) -> list[dict[str, Any]]:
+        return [dict(row) for row in await connection.fetch(LIST)]
+
+    members = with_connection(work)
+    if as_json:
+        answer(members)
+        return
+    for row in members:
+        name = f"{row['first_name']} {row['last_name']}".strip()
+        typer.echo(f"{row['id']}  {row['email']}  {name}  {row['role']}  {row['status']}  {row['membership']}")
+
+
+def export(key: Key) -> None:
+    """Donne en JSON tout ce qui est gardé d'un membre : base, journal, instantané, noms des backups."""
+    person, document = with_connection(lambda connection: _told(connection, key))
+    _check_known(document, key)
+    answer(document | _in_files(person, backups_folder()))
+
+
+async def _told(connection: Any, key: str) -> tuple[Person, Document]:
+    from retrobus.privacy import database
+
+    person, row = await database.find(connection, key)
+    return person, {"member": row, **await database.held(connection, person)}
+
+
+def _in_files(person: Person, folder: Path) -> Document:
+    from retrobus.privacy import files
+    from retrobus.store.journal import Entry
+
+    holding, unknown = files.backups_about(person, folder)
+    return {
+        "journal": [{name: getattr(e, name) for name in Entry.__slots__} for e in files.entries_about(person, folder)],
+        "snapshot": files.rows_about(person, folder),
+        "backups": holding,
+        "toLookAt": unknown,
+    }
+
+
+def _check_known(document: Document, key: str) -> None:
+    if not any(document.values()):
+        raise stop(f"rien sur {key}")
+
+
+def erase(key: Key, *, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Efface un membre et ses traces, pour toujours : aucune restauration ne le ramène."""
+    folder = backups_folder()
+    with nobody_serving(folder):
+        person, document = with_connection(lambda connection: _told(connection, key))
+        _check_known(document, key)
+        _say(person, document, folder)
+        if dry_run:
+            return
+        if not yes and typer.prompt(f"Pour confirmer, tapez l'id ({person.id})") != person.id:
+            raise stop("rien n'a été changé")
+        with_connection(lambda connection: _erased(connection, person, folder))
+        typer.echo(f"✅ {person.id} effacé de la base, du journal et de l'instantané")
+        _say_remains(person, folder)
+
+
+async def _erased(connection: Any, person: Person, folder: Path) -> None:
+    """One transaction, with the files inside: what fails leaves the member whole, and the command can be repeated."""
+    from retrobus.privacy import database, files
+
+    async with connection.transaction():
+        await database.erase(connection, person)
+        files.forget(person, folder)
+
+
+def _say(person: Person, document: Document, folder: Path) -> None:
+    found = _in_files(person, folder)
+    counts = (
+        ("ligne de la table member", 1 if document["member"] else 0),
+        ("réponses gardées (Idempotency-Key)", len(document["answers"])),
+        ("traces de suppression rendues anonymes", len(document["deletions"])),
+        ("conflits", len(document["conflicts"])),
+        ("entrées du journal", len(found["journal"])),
+        ("lignes de l'instantané", len(found["snapshot"])),
+    )
+    typer.echo(f"{person.id} : " + ", ".join(f"{count} {text}" for text, count in counts if count))
+
+
+def _say_remains(person: Person, folder: Path) -> None:
+    found = _in_files(person, folder)
+    for name in found["backups"]:
+        typer.echo(f"⚠️  {folder / name} contient encore cette personne ; une restauration ne la ramènera pas")
+    for name in found["toLookAt"]:
+        typer.echo(f"⚠️  {folder / name} n'a pas pu être lu comme un backup : à regarder à la main")
+    typer.echo("Hors d'ici : sauvegardes pg_dump et archives WAL, à laisser expirer.")

@@ -1,0 +1,1 @@
+"""What is held about one member, and how all of it goes: in the database, in the journal, in the snapshot."""

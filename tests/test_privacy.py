@@ -1,0 +1,243 @@
+"""Facts about `retrobus member list / export / erase`: all that is held is told, and what is erased stays away."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import a_member
+from harness import run_sql, served, settings_for, until
+from retrobus.backups import files
+from retrobus.rows import completed, encode
+from retrobus.store import LOCK
+from retrobus.store.journal import Entry, Journal, read_journal
+from retrobus.store.snapshot import FORMAT
+from retrobus.tables import member
+
+Terminal = Callable[..., tuple[int, str, str]]
+FOLDER = Path("backups")
+FILL = """
+INSERT INTO member (id, email, matricule, member_number, last_name, password_hash, created_by)
+  VALUES ('m1', 'Sacha@example.org', 'S12', 'N-0077', 'Exemple', 'secret-hash', 'm2');
+INSERT INTO member (id, email, role, created_by) VALUES ('m2', 'm2@example.org', 'ADMIN', 'm1');
+INSERT INTO vehicle (parc) VALUES ('920');
+INSERT INTO idempotency VALUES ('m1', 'POST', '/api/events', 'k', '', '{"id": "e1"}', '"x"', 'e1');
+INSERT INTO idempotency VALUES ('m2', 'PUT', '/api/members/m1', 'k', '', '{"id": "m1"}', '"x"', 'm1');
+SELECT set_config('retrobus.actor', 'm1', false);
+DELETE FROM vehicle;
+INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
+  (gen_random_uuid(), 1, 'Member', 'old-id', 'update',
+   '{"member": "m2", "row": {"id": "old-id", "email": "sacha@EXAMPLE.org"}}', 'x'),
+  (gen_random_uuid(), 2, 'Vehicle', '920', 'update', '{"member": "m1", "row": {"parc": "920"}}', 'x')
+"""
+NAMES = ("m1", "acha", "S12", "N-0077", "secret-hash")
+OLD = {
+    "members": [
+        {"id": "legacy-9", "email": "SACHA@example.org", "password": "azerty-2020"},
+        {"id": "legacy-8", "email": "other@example.org", "matricule": "s12"},
+        {"id": "legacy-7", "email": "claude@example.org", "matricule": "C1"},
+    ]
+}
+
+
+@pytest.fixture
+def filled(database: str) -> str:
+    """A database with traces of member m1 everywhere."""
+    run_sql(database, *FILL.split(";\n"))
+    return database
+
+
+@pytest.fixture
+def old() -> Path:
+    """A backup of the predecessor in which the same person has other ids."""
+    path = FOLDER / "backup_2020-01-01T00-00-00"
+    path.mkdir(parents=True)
+    (path / "data.json").write_text(json.dumps(OLD))
+    return path
+
+
+def a_row(key: str, **values: object) -> dict[str, Any]:
+    return encode(member, completed(member, {"id": key, "email": f"{key}@example.org", "version": 5} | values))
+
+
+def leave_files() -> None:
+    """A journal and a snapshot that name the member."""
+    FOLDER.mkdir(exist_ok=True)
+    at = "2026-01-31T14:00:00.000Z"
+    Journal(FOLDER / "journal.jsonl").append([
+        Entry(1, at, "Member", "m1", "update", a_row("m1"), None, "m2"),
+        Entry(2, at, "Vehicle", "920", "delete", None, None, "m1", {"key": "k"}),
+        Entry(3, at, "Member", "m2", "update", a_row("m2"), None, "m2"),
+    ])  # fmt: skip
+    state = {"vehicles": [], "events": [], "members": [a_row("m1"), a_row("m2")]}
+    about = {"format": FORMAT, "origin": "postgres", "asOf": None, "identity": None, "state": state}
+    (FOLDER / "runtime-state.json").write_text(json.dumps(about))
+
+
+def everything(url: str) -> str:
+    """All that the database holds, as text."""
+    tables = [row[0] for row in run_sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    return "\n".join(str(row) for table in tables for row in run_sql(url, f"SELECT t::text FROM {table} t"))
+
+
+def test_members_are_listed(terminal: Terminal, filled: str) -> None:
+    _, said, _ = terminal("member", "list", url=filled)
+    _, document, _ = terminal("member", "list", "--json", url=filled)
+
+    assert "m1  Sacha@example.org  Exemple  MEMBER  active  PENDING\n" in said
+    assert [row["id"] for row in json.loads(document)] == ["m2", "m1"]
+    assert "secret-hash" not in said + document
+
+
+@pytest.mark.parametrize("key", ["m1", "sacha@example.org", "s12"])
+def test_an_export_tells_every_trace_but_no_password(terminal: Terminal, filled: str, old: Path, key: str) -> None:
+    leave_files()
+
+    code, said, _ = terminal("member", "export", key, url=filled)
+
+    found = json.loads(said)
+    assert code == 0
+    assert found["member"]["email"] == "Sacha@example.org"
+    assert [answer["row_key"] for answer in found["answers"]] == ["e1", "m1"]
+    assert [(row["resource"], row["key"]) for row in found["deletions"]] == [("Vehicle", "920")]
+    assert [row["key"] for row in found["conflicts"]] == ["old-id", "920"]
+    assert [entry["sequence"] for entry in found["journal"]] == [1, 2]
+    assert [row["id"] for row in found["snapshot"]] == ["m1"]
+    assert (found["createdMembers"], found["backups"]) == (["m2"], [old.name])
+    assert "secret-hash" not in said
+
+
+def test_an_erased_member_leaves_no_name_in_the_database(terminal: Terminal, filled: str) -> None:
+    code, _, _ = terminal("member", "erase", "m1", "--yes", url=filled)
+
+    left = everything(filled)
+    assert code == 0
+    assert [name for name in NAMES if name in left] == []
+    assert run_sql(filled, "SELECT cause, actor FROM deletion WHERE resource = 'Member'") == [("erase", None)]
+    assert run_sql(filled, "SELECT key FROM deletion WHERE resource = 'Member'")[0][0].startswith("erased-")
+    assert run_sql(filled, "SELECT key FROM conflict") == [("920",)]
+
+
+def test_the_kept_hashes_are_hmac_sha256_with_the_key_of_this_database(terminal: Terminal, filled: str) -> None:
+    terminal("member", "erase", "m1", "--yes", url=filled)
+
+    pads = run_sql(filled, "SELECT inner_pad FROM erasure_key")
+    key = bytes(byte ^ 0x36 for byte in pads[0][0])
+    told = ("id:m1", "email:sacha@example.org", "matricule:s12", "number:N-0077")
+    wanted = {hmac.new(key, text.encode(), hashlib.sha256).digest() for text in told}
+    assert {row[0] for row in run_sql(filled, "SELECT fingerprint FROM erasure")} == wanted
+
+
+def test_no_restore_brings_an_erased_member_back_under_any_id(terminal: Terminal, filled: str, old: Path) -> None:
+    terminal("backup", "create", url=filled)
+    terminal("member", "erase", "m1", "--yes", url=filled)
+    ours = max(path.name for path in FOLDER.glob("backup_*"))
+
+    _, said, _ = terminal("restore", old.name, "--apply", "--yes", url=filled)
+    after_old = run_sql(filled, "SELECT id FROM member ORDER BY id")
+    _, document, _ = terminal("restore", ours, "--apply", "--replace", "--yes", "--json", url=filled)
+
+    assert "Member legacy-9 effacé : ne revient jamais" in said
+    assert [row[0] for row in after_old] == ["legacy-7", "m2"]
+    assert run_sql(filled, "SELECT id FROM member") == [("m2",)]
+    assert [(row["key"], row["option"]) for row in json.loads(document)["buried"]] == [("m1", None)]
+
+
+def test_a_number_that_was_given_anew_does_not_make_its_owner_an_erased_one(
+    terminal: Terminal, filled: str, old: Path
+) -> None:
+    terminal("member", "erase", "m1", "--yes", url=filled)
+    run_sql(filled, "INSERT INTO member (id, email, matricule) VALUES ('legacy-8', 'new@example.org', 'S12')")
+
+    terminal("restore", old.name, "--apply", "--replace", "--yes", url=filled)
+
+    found = run_sql(filled, "SELECT id, email FROM member WHERE id LIKE 'legacy%' ORDER BY id")
+    assert found == [("legacy-7", "claude@example.org"), ("legacy-8", "other@example.org")]
+
+
+def test_journal_and_snapshot_forget_the_member_and_keep_the_rest(terminal: Terminal, filled: str) -> None:
+    leave_files()
+
+    terminal("member", "erase", "m1", "--yes", url=filled)
+
+    kept = read_journal(FOLDER, max_age=1e9)
+    assert kept.refusal is None
+    assert [(entry.sequence, entry.member, entry.once) for entry in kept.entries] == [(2, None, None), (3, "m2", None)]
+    assert "m1@" not in (FOLDER / "journal.jsonl").read_text() + (FOLDER / "runtime-state.json").read_text()
+    assert "m2@" in (FOLDER / "runtime-state.json").read_text()
+
+
+def test_what_remains_in_old_backups_is_said(terminal: Terminal, filled: str, old: Path) -> None:
+    (FOLDER / "backup_2021").mkdir()
+    (FOLDER / "backup_2021" / "data.json").write_text("{")
+
+    _, said, _ = terminal("member", "erase", "m1", "--yes", url=filled)
+
+    assert f"{old} contient encore cette personne" in said
+    assert "backup_2021 n'a pas pu être lu" in said
+
+
+@pytest.mark.parametrize(("options", "given", "code"), [(["--dry-run"], "", 0), ([], "non\n", 1)])
+def test_nothing_is_erased_before_the_id_was_typed(
+    terminal: Terminal, filled: str, options: list[str], given: str, code: int
+) -> None:
+    ended, said, _ = terminal("member", "erase", "sacha@example.org", *options, given=given, url=filled)
+
+    assert ended == code
+    assert "m1 : 1 ligne de la table member, 2 réponses gardées" in said
+    assert run_sql(filled, "SELECT count(*) FROM member") == [(2,)]
+
+
+def test_the_last_administrator_is_not_erased(terminal: Terminal, filled: str) -> None:
+    code, _, said = terminal("member", "erase", "m2", "--yes", url=filled)
+
+    assert (code, "dernier administrateur" in said) == (1, True)
+    assert run_sql(filled, "SELECT count(*) FROM member") == [(2,)]
+
+
+def test_a_folder_in_use_or_a_damaged_journal_refuses_and_leaves_the_member_whole(
+    terminal: Terminal, filled: str
+) -> None:
+    FOLDER.mkdir()
+    (FOLDER / "journal.jsonl").write_text("x\n")
+    damaged = terminal("member", "erase", "m1", "--yes", url=filled)
+    with files.locked(FOLDER, LOCK):
+        served_ = terminal("member", "erase", "m1", "--yes", url=filled)
+
+    assert (damaged[0], "retrobus purge d'abord" in damaged[2]) == (1, True)
+    assert (served_[0], "arrêtez-le d'abord" in served_[2]) == (1, True)
+    assert run_sql(filled, "SELECT count(*) FROM member WHERE id = 'm1'") == [(1,)]
+
+
+def test_nobody_of_that_name_is_one_sentence(terminal: Terminal, filled: str) -> None:
+    for command in (["export", "nobody"], ["erase", "nobody", "--yes"]):
+        assert terminal("member", *command, url=filled) == (1, "", "❌ rien sur nobody\n")
+
+
+def test_a_member_who_was_deleted_before_can_still_be_erased(terminal: Terminal, filled: str) -> None:
+    run_sql(filled, "DELETE FROM member WHERE id = 'm1'")
+
+    code, _, _ = terminal("member", "erase", "m1", "--yes", url=filled)
+
+    assert code == 0
+    assert run_sql(filled, "SELECT count(*) FROM deletion WHERE key = 'm1'") == [(0,)]
+
+
+def test_a_mirror_elsewhere_forgets_an_erased_member_within_a_second(
+    terminal: Terminal, database: str, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    settings = settings_for(database, enable_runtime_state_save=True, backups_dir=elsewhere, runtime_state_debounce=0)
+    picture = elsewhere / "runtime-state.json"
+    with served(settings, database) as api:
+        manager = api.person("BUREAU")
+        made = api.post("/api/members", json=a_member(), headers=manager.headers).json()
+        until(lambda: picture.exists() and made["email"] in picture.read_text())
+        terminal("member", "erase", made["id"], "--yes", url=database)
+
+        until(lambda: made["email"] not in picture.read_text(), 5)
+        assert manager.id in picture.read_text()
