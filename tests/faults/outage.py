@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from faults.proxy import Proxy
-from harness import Api, Person, served, settings_for, until
+from harness import Api, Person, Process, process, served, settings_for, until
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,26 @@ def a_person(url: str, role: str = "ADMIN", **columns: Any) -> Person:
 
 
 @contextmanager
-def outage(line: Proxy, url: str, folder: Path, **overrides: Any) -> Iterator[Outage]:
-    """The service in this process with the fallback on; Postgres is there, and `cut` takes it away."""
-    who = a_person(url)
+def outage(line: Proxy, url: str, folder: Path, who: Person | None = None, **overrides: Any) -> Iterator[Outage]:
+    """The service in this process with the fallback on, as `who` uses it; `cut` takes Postgres away."""
+    who = who or a_person(url)
     wanted = {"enable_memory_fallback": True, "backups_dir": folder, "app_env": "production"} | overrides
-    settings = settings_for(line.url(url.partition("?")[0].rpartition("/")[2]), **wanted)
-    with served(settings, url) as api:
+    with served(settings_for(line.url(name_of(url)), **wanted), url) as api:
         yield Outage(api, line, who, folder)
+
+
+@contextmanager
+def outage_of_a_process(
+    line: Proxy, url: str, folder: Path, who: Person, **environment: str
+) -> Iterator[tuple[Outage, Process]]:
+    """The same as a process that can be killed; its files are in `folder`."""
+    folder.mkdir(exist_ok=True)
+    wanted = {"ENABLE_MEMORY_FALLBACK": "true", "APP_ENV": "production"} | environment
+    with process(line.url(name_of(url)), folder, **wanted) as (api, running):
+        api.database_url = url
+        yield Outage(api, line, who, folder / "backups"), running
+
+
+def name_of(url: str) -> str:
+    """The database in a URL."""
+    return url.partition("?")[0].rpartition("/")[2]

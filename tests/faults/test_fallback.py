@@ -12,6 +12,7 @@ from builders import Body, a_member, a_vehicle, an_event
 from faults.outage import Outage, outage, source
 from faults.proxy import Proxy
 from faults.psql import end_connections
+from faults.replay_hold import LAST_PASS_WAITS
 from harness import TOKENS, Person, until
 from locks import held
 from operations import ACCOUNT, OPERATIONS, PASSWORD, Operation, prepared, send
@@ -249,14 +250,6 @@ def test_while_the_last_entries_go_to_postgres_a_write_waits_a_second_at_most(fa
     assert refused.elapsed.total_seconds() < 2
     until(fallback.is_over, what="the return to Postgres")
     assert fallback.send("GET", "vehicles/920").json()["etat"] == "en panne"
-
-
-LAST_PASS_WAITS = (
-    """CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END $$""",
-    "CREATE TRIGGER wait BEFORE UPDATE ON replay FOR EACH ROW EXECUTE FUNCTION wait()",
-)
-"""A replay notes its progress in every pass: the second one finds the note of the first."""
 
 
 def test_one_lost_connection_changes_nothing(fallback: Outage) -> None:
