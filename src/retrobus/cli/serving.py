@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,19 +57,12 @@ def dev(
 
 def _check_start(settings: Settings, workers: int = 1) -> None:
     """Ends the program with one sentence where the service would have to refuse its start."""
-    from retrobus.backups.files import Locked, locked
-    from retrobus.store import LOCK, CannotStart, check_start, needs_mirror
+    from retrobus.store import CannotStart, check_start, needs_mirror
 
     try:
         check_start(settings)
-        with locked(settings.backups_dir, LOCK) if needs_mirror(settings) else nullcontext():
-            pass
     except CannotStart as error:
         raise stop(f"{error}.", CONFIGURATION) from None
-    except Locked:
-        raise stop(
-            f"Un autre service utilise déjà {settings.backups_dir} : un seul à la fois.", CONFIGURATION
-        ) from None
     if workers > 1 and needs_mirror(settings):
         raise stop("Avec une des trois bascules, un seul processus : --workers 1.", CONFIGURATION)
 

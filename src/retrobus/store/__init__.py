@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,12 @@ def needs_mirror(settings: Settings) -> bool:
 
 
 def check_start(settings: Settings) -> None:
-    """CannotStart if these settings promise what cannot be kept here; no file is touched."""
+    """CannotStart if these settings promise what cannot be kept here."""
     if settings.database_url is None and not _without_postgres(settings):
         raise CannotStart("DATABASE_URL manque : indiquez la base (voir .env.example)")
+    if needs_mirror(settings):
+        with _sole_use(settings.backups_dir):
+            pass
     if settings.enable_runtime_state_save:
         return
     journal = _read_journal(settings)
@@ -155,11 +158,14 @@ async def _mirrored(
 @contextmanager
 def _sole_use(folder: Path) -> Iterator[None]:
     """Holds the folder for this process."""
-    try:
-        with locked(folder, LOCK):
-            yield
-    except Locked:
-        raise CannotStart(f"un autre service utilise déjà {folder} : un seul à la fois") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder, LOCK))
+        except Locked:
+            raise CannotStart(f"Un autre service utilise déjà {folder} : un seul à la fois") from None
+        except OSError as error:
+            raise CannotStart(f"{folder} ne peut pas servir : {error.strerror}") from None
+        yield
 
 
 def _mode(settings: Settings) -> str:

@@ -1,0 +1,138 @@
+"""Starts that would promise what cannot be kept end with one sentence; the others say what they are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builders import a_vehicle
+from faults.backup_folder import NAME, as_member, put_backup
+from faults.outage import a_person, outage, outage_of_a_process
+from faults.proxy import Proxy
+from harness import SECRET, Person, Process, free_port, process
+from retrobus.embedded import EmbeddedPostgres
+
+pytestmark = pytest.mark.faults
+
+NOWHERE = "postgresql://postgres@127.0.0.1:1/retrobus"
+
+
+def ended(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """The exit code and the words of a service that must not start."""
+    wanted = {"JWT_SECRET": SECRET, "DATABASE_URL": NOWHERE, "PORT": str(free_port()), "LOG_FORMAT": "json"}
+    running = Process(["serve", *arguments], folder, wanted | environment)
+    try:
+        return running.popen.wait(20), running.log
+    finally:
+        running.popen.kill()
+
+
+@pytest.fixture
+def url(postgres: EmbeddedPostgres, own_database: str) -> str:
+    return postgres.url(own_database)
+
+
+@pytest.fixture
+def who(url: str) -> Person:
+    return a_person(url)
+
+
+@pytest.fixture
+def journal(line: Proxy, url: str, who: Person, tmp_path: Path) -> Path:
+    """A journal with one entry in backups/, which a service left."""
+    with outage(line, url, tmp_path / "backups", who, enable_runtime_state_save=True) as found:
+        found.cut()
+        found.done("POST", "vehicles", a_vehicle(parc="920"))
+    return tmp_path / "backups" / "journal.jsonl"
+
+
+@pytest.mark.parametrize("toggle", ["LOG_LEVEL", "ENABLE_MEMORY_FALLBACK", "LOAD_BACKUP_AT_BOOT"])
+def test_a_journal_with_entries_is_never_ignored(journal: Path, tmp_path: Path, toggle: str) -> None:
+    before = journal.read_bytes()
+
+    code, words = ended(tmp_path, **{toggle: "info" if toggle == "LOG_LEVEL" else "true"})
+
+    assert code == 78
+    assert words == (
+        "❌ backups/journal.jsonl contient 1 écriture(s) acquittée(s) : réglez-les avec « retrobus resync », "
+        "ou mettez le journal de côté avec « retrobus purge ».\n"
+    )
+    assert journal.read_bytes() == before
+
+
+def test_a_journal_is_replayed_before_anything_is_served_though_the_fallback_is_off_now(
+    journal: Path, line: Proxy, url: str, who: Person, tmp_path: Path
+) -> None:
+    toggles = {"ENABLE_MEMORY_FALLBACK": "false", "ENABLE_RUNTIME_STATE_SAVE": "true"}
+    with outage_of_a_process(line, url, tmp_path, who, **toggles) as (found, _):
+        away = found.send("GET", "vehicles")
+        found.heal()
+
+        assert (away.status_code, away.json()["code"]) == (503, "database_unavailable")
+        assert [row["parc"] for row in found.send("GET", "vehicles").json()["vehicles"]] == ["920"]
+    assert not journal.exists()
+
+
+def test_one_folder_serves_one_process(line: Proxy, url: str, who: Person, tmp_path: Path) -> None:
+    with outage(line, url, tmp_path / "backups", who):
+        code, words = ended(tmp_path, ENABLE_RUNTIME_STATE_SAVE="true")
+
+    assert (code, words) == (78, "❌ Un autre service utilise déjà backups : un seul à la fois.\n")
+
+
+@pytest.mark.parametrize("toggle", ["ENABLE_MEMORY_FALLBACK", "LOAD_BACKUP_AT_BOOT", "ENABLE_RUNTIME_STATE_SAVE"])
+def test_a_toggle_allows_one_worker_only(tmp_path: Path, toggle: str) -> None:
+    code, words = ended(tmp_path, "--workers", "2", **{toggle: "true"})
+
+    assert (code, words) == (78, "❌ Avec une des trois bascules, un seul processus : --workers 1.\n")
+
+
+def test_a_folder_that_cannot_be_locked_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "backups" / "service.lock").mkdir(parents=True)
+
+    code, words = ended(tmp_path, ENABLE_MEMORY_FALLBACK="true")
+
+    assert code == 78
+    assert words.startswith("❌ backups ne peut pas servir : ")
+    assert words.count("\n") == 1
+
+
+def test_production_is_warned_of_each_toggle(line: Proxy, url: str, who: Person, tmp_path: Path) -> None:
+    toggles = {"LOAD_BACKUP_AT_BOOT": "true", "ENABLE_RUNTIME_STATE_SAVE": "true"}
+    with outage_of_a_process(line, url, tmp_path, who, **toggles) as (found, running):
+        ready = found.ready()
+
+    lines = [json.loads(line) for line in running.log.splitlines()]
+    warned = [line["event"] for line in lines if line["level"] == "warning"]
+    names = ["LOAD_BACKUP_AT_BOOT", "ENABLE_MEMORY_FALLBACK", "ENABLE_RUNTIME_STATE_SAVE"]
+    assert warned == [f"⚠️  {name}=true en production" for name in names]
+    assert ready["toggles"] == dict.fromkeys(names, True)
+    assert "📦 LOAD_BACKUP_AT_BOOT=true - PostgreSQL répond, aucun backup chargé" in running.log
+
+
+def test_a_backup_that_could_be_loaded_for_nobody_is_warned_of(
+    line: Proxy, url: str, who: Person, tmp_path: Path
+) -> None:
+    put_backup(tmp_path / "backups", Vehicle=[{"parc": "920"}], Event=[], members=[as_member(who.id)])
+    line.become("refuse")
+    toggles = {"LOAD_BACKUP_AT_BOOT": "true", "ENABLE_MEMORY_FALLBACK": "false"}
+    with outage_of_a_process(line, url, tmp_path, who, **toggles) as (found, running):
+        answer = found.send("GET", "vehicles")
+
+    assert "LOAD_BACKUP_AT_BOOT=true sans ENABLE_MEMORY_FALLBACK" in running.log
+    assert f"📦 Chargement du backup: {NAME}" in running.log
+    assert (answer.status_code, answer.json()["error"]) == (
+        503,
+        "PostgreSQL indisponible et fallback mémoire désactivé",
+    )
+
+
+def test_a_developer_without_postgres_works_on_the_sample(tmp_path: Path) -> None:
+    with process(None, tmp_path, APP_ENV="development", ENABLE_MEMORY_FALLBACK="true") as (api, running):
+        vehicles = api.get("/public/vehicles")
+        ready = api.get("/ready")
+
+    assert (vehicles.status_code, vehicles.headers["X-Data-Origin"]) == (200, "sample")
+    assert len(vehicles.json()) > 3
+    assert (ready.status_code, ready.json()["mode"], ready.json()["database"]) == (200, "memory", "down")
+    assert "Traceback" not in running.log
