@@ -55,6 +55,7 @@ class Follower:
         self._heard: asyncio.Queue[str] = asyncio.Queue()
         self._interrupted = asyncio.Event()
         self._caught_up = asyncio.Event()
+        self._tried = asyncio.Event()
         self._horizon: int | None = None
 
     @property
@@ -63,10 +64,10 @@ class Follower:
         return self._caught_up.is_set()
 
     async def caught_up(self, seconds: float) -> None:
-        """Waits until the mirror is at Postgres's side, or for so long."""
+        """Waits until the mirror is at Postgres's side, could not get there, or for so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._caught_up.wait()
+                await self._tried.wait()
 
     def interrupt(self) -> None:
         """The journal has entries now: what Postgres says no longer goes straight into the mirror."""
@@ -84,6 +85,7 @@ class Follower:
                     logbook.listener_lost(type(error).__name__)
             finally:
                 self._caught_up.clear()
+                self._tried.set()
             await asyncio.sleep(RETRY)
 
     async def _follow(self) -> None:
@@ -95,6 +97,7 @@ class Follower:
                 return
             self._interrupted.clear()
             self._caught_up.set()
+            self._tried.set()
             await self._hear(connection)
 
     @asynccontextmanager
