@@ -57,6 +57,8 @@ BAD_VALUES = [
     ("ACCESS_TOKEN_TTL", "86401", "au plus 86400"),
     ("MAX_BODY_BYTES", "77", "au moins 1024"),
     ("MAX_IMAGE_BODY_BYTES", "1e9", "nombre entier attendu"),
+    ("BACKUP_SCHEDULE", "03:30,24:00", "heures séparées par des virgules attendues, comme 03:30,15:30"),
+    ("BACKUP_KEEP", "0", "au moins 1"),
     ("CORS_ORIGINS", "*", "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé"),
     ("CORS_ORIGINS", "bus.example.org", "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé"),
     (

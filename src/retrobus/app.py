@@ -18,11 +18,12 @@ from retrobus import logbook
 from retrobus.api import auth, events, health, members, public, vehicles
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
+from retrobus.backups.schedule import Schedule
 from retrobus.dispatch import Dispatch
 from retrobus.edge import Edge, Gate, problem_headers
 from retrobus.metrics import Metrics
 from retrobus.problems import Problem, answer, from_store
-from retrobus.readiness import measure, status
+from retrobus.readiness import measure, measure_backups, status
 from retrobus.security import TokenRules, Tokens
 from retrobus.settings import Settings
 from retrobus.shutdown import notice
@@ -129,9 +130,12 @@ class _Watch:
 def _lifespan(settings: Settings, metrics: Metrics) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_store(settings, _Watch(metrics, fallback=settings.enable_memory_fallback)) as opened:
+        async with (
+            open_store(settings, _Watch(metrics, fallback=settings.enable_memory_fallback)) as opened,
+            _backing_up(settings) as schedule,
+        ):
             app.state.service = _service(settings, opened, metrics)
-            app.state.measure = lambda: measure(opened, metrics)
+            app.state.measure = lambda: _measure(opened, schedule, metrics)
             app.state.status = lambda: status(opened, settings.toggles, REVISION)
             await _report_start(settings, opened)
             gc.collect()
@@ -140,6 +144,28 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Any:
                 yield
 
     return lifespan
+
+
+@asynccontextmanager
+async def _backing_up(settings: Settings) -> AsyncIterator[Schedule | None]:
+    """Automatic backups beside the requests, if they are wanted."""
+    if not settings.backup_schedule or settings.database_url is None:
+        yield None
+        return
+    url = settings.database_url.get_secret_value()
+    schedule = Schedule(settings.backup_schedule, settings.backup_keep, settings.backups_dir, url)
+    task = asyncio.create_task(schedule.run())
+    try:
+        yield schedule
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _measure(opened: OpenStore, schedule: Schedule | None, metrics: Metrics) -> None:
+    measure(opened, metrics)
+    if schedule is not None:
+        measure_backups(schedule, metrics)
 
 
 def _stop(app: FastAPI) -> None:

@@ -121,6 +121,16 @@ def conflict(resource: str, key: str, operation: str, reason: str) -> None:
     )
 
 
+def backup_made(name: str) -> None:
+    """BACKUP_SCHEDULE: it was time, and the backup is on the disk."""
+    _log.info("💾 Backup automatique fait", backup=name)
+
+
+def backup_failed(reason: str) -> None:
+    """BACKUP_SCHEDULE: the backup could not be made, or cannot be read back."""
+    _log.error("💾 Backup automatique manqué", reason=reason)
+
+
 def backup_loaded(name: str) -> None:
     """Postgres does not answer: the mirror holds a backup."""
     _log.info(f"📦 Chargement du backup: {name}", backup=name)

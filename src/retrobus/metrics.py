@@ -1,5 +1,7 @@
 """What the service counts, for Prometheus."""
 
+from math import nan
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -45,6 +47,19 @@ class Metrics:
         self.from_memory = Gauge("retrobus_from_memory", "1 while memory answers.", registry=self.registry)
         self.snapshot_errors = Gauge("retrobus_snapshot_errors", "Snapshots not written.", registry=self.registry)
         self.snapshot_age = Gauge("retrobus_snapshot_age_seconds", "Age of the snapshot.", registry=self.registry)
+        self.backup_age = Gauge(
+            "retrobus_last_backup_age_seconds", "Age of the newest backup (BACKUP_SCHEDULE).", registry=self.registry
+        )
+        self.verified_backup_age = Gauge(
+            "retrobus_last_verified_backup_age_seconds",
+            "Age of the newest backup that was read back whole (BACKUP_SCHEDULE).",
+            registry=self.registry,
+        )
+        self.backup_failures = Gauge(
+            "retrobus_backup_failures", "Automatic backups that did not go well.", registry=self.registry
+        )
+        for age in (self.backup_age, self.verified_backup_age):
+            age.set(nan)  # unknown without a schedule, not zero
         self.logins = Counter("retrobus_logins_total", "Logins tried.", ["result"], registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from retrobus.backups.schedule import Schedule
 from retrobus.metrics import Metrics
 from retrobus.store import OpenStore
 
@@ -34,6 +35,13 @@ def _mirror(opened: OpenStore) -> dict[str, Any] | None:
         return None
     told = opened.mirrored.mirror.store.origin
     return {"answers": opened.mirrored.from_memory, "origin": told.origin, "asOf": told.as_of}
+
+
+def measure_backups(schedule: Schedule, metrics: Metrics) -> None:
+    """Reads how old the backups are."""
+    metrics.backup_age.set(schedule.age)
+    metrics.verified_backup_age.set(schedule.verified_age)
+    metrics.backup_failures.set(schedule.failures)
 
 
 def measure(opened: OpenStore, metrics: Metrics) -> None:

@@ -1,5 +1,6 @@
 """Every environment variable of the service, read once and checked at start."""
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from retrobus.database_url import normalized
 
 DEV_ORIGINS = "http://localhost:5173,http://localhost:3000,http://127.0.0.1:5173,http://127.0.0.1:3000"
 Words = Annotated[tuple[str, ...], NoDecode]
+TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 SHORTEST_SECRET, SHORTEST_TOKEN = 32, 16
 
 
@@ -69,6 +71,14 @@ class Settings(BaseSettings):
         43_200, ge=60, le=86_400, description="Seconds that a token lives (12 h; at most 24 h)."
     )
     backups_dir: Path = Field(Path("backups"), description="Folder of backups, snapshot and journal.")
+    backup_schedule: Words = Field(
+        (),
+        description="Times of day of automatic backups, local, comma-separated; none without a value.",
+        examples=["03:30"],
+    )
+    backup_keep: int = Field(
+        14, ge=1, le=10_000, description="Ordinary backups that an automatic one leaves in the folder, itself included."
+    )
     runtime_state_debounce: float = Field(
         0.75, ge=0, le=60, description="Seconds between the first change and the writing of runtime-state.json."
     )
@@ -109,7 +119,7 @@ class Settings(BaseSettings):
     def _without_blanks(cls, value: object) -> object:
         return value.strip() if isinstance(value, str) else value
 
-    @field_validator("cors_origins", "jwt_previous_secrets", mode="before")
+    @field_validator("cors_origins", "jwt_previous_secrets", "backup_schedule", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _words(value) if isinstance(value, str) else value
@@ -127,6 +137,13 @@ class Settings(BaseSettings):
             if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
                 raise ValueError("chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé")
         return origins
+
+    @field_validator("backup_schedule")
+    @classmethod
+    def _only_times(cls, times: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(TIME_OF_DAY.fullmatch(text) for text in times):
+            raise ValueError("heures séparées par des virgules attendues, comme 03:30,15:30")
+        return times
 
     @field_validator("forwarded_allow_ips")
     @classmethod

@@ -113,7 +113,7 @@ def _standbys(facts: Facts) -> Item:
 
 def _archive(facts: Facts) -> Item:
     if facts["archive_mode"] == "off":
-        return doubtful("Archivage WAL", "off", "pour revenir à un instant donné : archive_mode=on (docs/operations.md)")
+        return doubtful("Archivage WAL", "off", "archive_mode=on, pour revenir à un instant donné (docs/operations.md)")
     return good("Archivage WAL", facts["archive_mode"])
 
 

@@ -1,0 +1,146 @@
+"""Backups by the clock: each made, verified and thinned out by one service at a time, in a process of its own."""
+
+import asyncio
+import json
+import math
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from retrobus import logbook
+from retrobus.backups import BadBackup, catalog, create
+from retrobus.schemas import moment_of
+
+TURN = "SELECT pg_advisory_lock(hashtextextended('retrobus:backup', 0))"
+"""Who comes second waits for the first, then finds its backup."""
+
+PROGRAM = (sys.executable, "-c", "from retrobus.cli import main; main()")
+NOTE = "automatique"
+NAP = 30.0
+"""Seconds after which the clock is looked at again: it may be set, the machine may have slept."""
+
+
+class Failed(Exception):
+    """A step that did not go well; the text is its last line."""
+
+
+def local_now() -> datetime:
+    """The present instant on the clock of this machine."""
+    return datetime.now().astimezone()
+
+
+def next_time(times: tuple[str, ...], after: datetime) -> datetime:
+    """The first of these local times of day that comes after an instant."""
+    days = [after.astimezone().date() + timedelta(days=days) for days in range(3)]
+    found = [datetime.combine(day, time.fromisoformat(text)).astimezone() for day in days for text in times]
+    return min(moment for moment in found if moment > after)
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The times of day, how many backups stay, and what came of it so far."""
+
+    times: tuple[str, ...]
+    keep: int
+    folder: Path
+    url: str
+    clock: Callable[[], datetime] = local_now
+    failures: int = 0
+    made: datetime | None = None
+    verified: datetime | None = None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the newest ordinary backup; infinite without one."""
+        return _age(self.made)
+
+    @property
+    def verified_age(self) -> float:
+        """Seconds since the newest backup that was read back whole."""
+        return _age(self.verified)
+
+    async def run(self) -> None:
+        """Runs for as long as the service does."""
+        await self._guarded(self.look_back())
+        while True:
+            due = next_time(self.times, self.clock())
+            while (left := (due - self.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - a wall clock tells nobody
+                await asyncio.sleep(min(left, NAP))
+            await self._guarded(self.turn(due))
+
+    async def _guarded(self, work: Any) -> None:
+        """A failure is told and counted; the next time comes all the same."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it was, the schedule goes on
+            self.failures += 1
+            logbook.backup_failed(str(error) if isinstance(error, Failed | BadBackup) else type(error).__name__)
+
+    async def look_back(self) -> None:
+        """Verifies the newest backup, whoever made it, so that its age is known from the start."""
+        newest = self._newest()
+        if newest is None:
+            return
+        name, self.made = newest
+        await self._program("backup", "verify", name)
+        self.verified = self.made
+
+    async def turn(self, due: datetime) -> None:
+        """The backup of this time, unless another service made it; verified before older ones go."""
+        async with self._alone():
+            newest = self._newest()
+            if newest is None or newest[1] < due:
+                said = await self._program("backup", "create", "--note", NOTE, "--json")
+                logbook.backup_made(json.loads(said)["name"])
+            await self.look_back()
+            await asyncio.to_thread(self._thin)
+
+    def _newest(self) -> tuple[str, datetime] | None:
+        for entry in catalog.entries(self.folder):
+            if entry.present and entry.kind == "normal":
+                return entry.name, moment_of(entry.timestamp)
+        return None
+
+    def _thin(self) -> None:
+        with create.alone(self.folder):
+            catalog.keep(self.folder, self.keep)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        connection = await asyncpg.connect(
+            self.url, timeout=10, server_settings={"application_name": "retrobus backup"}
+        )
+        try:
+            await connection.execute(TURN)
+            yield
+        finally:
+            connection.terminate()
+
+    async def _program(self, *arguments: str) -> str:
+        """Runs one command apart from the service, whose requests do not wait for it; what it printed."""
+        settings = {"DATABASE_URL": self.url, "BACKUPS_DIR": str(self.folder.absolute())}
+        pipe = asyncio.subprocess.PIPE
+        running = await asyncio.create_subprocess_exec(
+            *PROGRAM, *arguments, env=os.environ | settings, stdout=pipe, stderr=pipe
+        )
+        try:
+            said, complaints = await running.communicate()
+        except BaseException:
+            running.kill()
+            await running.wait()
+            raise
+        if running.returncode:
+            lines = (complaints or said).decode(errors="replace").strip().splitlines() or ["?"]
+            raise Failed(lines[-1].removeprefix("❌ "))
+        return said.decode()
+
+
+def _age(at: datetime | None) -> float:
+    return math.inf if at is None else round((datetime.now(UTC) - at).total_seconds(), 1)

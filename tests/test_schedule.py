@@ -1,0 +1,139 @@
+"""Facts about automatic backups: made at their times by one service, verified, thinned out, and told in /metrics."""
+
+import asyncio
+import re
+import signal
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Api, process, run_sql, served, settings_for, until
+from retrobus.backups import catalog
+from retrobus.backups.schedule import Schedule, local_now, next_time
+
+PAST, SOON = datetime(2020, 1, 1, tzinfo=UTC), timedelta(seconds=0.2)
+
+
+def kept(folder: Path) -> list[str]:
+    return [entry.name for entry in catalog.entries(folder) if entry.present]
+
+
+def a_schedule(database: str, folder: Path, **more: Any) -> Schedule:
+    return Schedule(more.pop("times", ("03:30",)), more.pop("keep", 2), folder, database, **more)
+
+
+def both(*work: Coroutine[Any, Any, None]) -> None:
+    async def run() -> None:
+        await asyncio.gather(*work)
+
+    asyncio.run(run())
+
+
+def figure(api: Api, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", api.get("/metrics").text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+def test_the_next_time_is_the_first_one_still_to_come() -> None:
+    noon = local_now().replace(hour=12, minute=0, second=0, microsecond=0)
+
+    assert next_time(("03:30", "15:30"), noon) == noon.replace(hour=15, minute=30)
+    assert next_time(("03:30",), noon).date() == noon.date() + timedelta(days=1)
+    assert next_time(("12:00",), noon) > noon
+
+
+def test_a_turn_makes_a_backup_verifies_it_and_leaves_the_newest(database: str, tmp_path: Path) -> None:
+    schedule = a_schedule(database, tmp_path, keep=1)
+
+    asyncio.run(schedule.turn(datetime.now(UTC)))
+    [first] = kept(tmp_path)
+    asyncio.run(schedule.turn(datetime.now(UTC)))
+
+    assert kept(tmp_path) != [first]
+    assert len(kept(tmp_path)) == 1
+    assert schedule.age == schedule.verified_age < 60
+    assert catalog.entries(tmp_path)[0].note == "automatique"
+
+
+def test_of_two_services_one_makes_the_backup_and_both_know_of_it(database: str, tmp_path: Path) -> None:
+    two = [a_schedule(database, tmp_path) for _ in range(2)]
+    due = datetime.now(UTC)
+
+    both(*(schedule.turn(due) for schedule in two))
+
+    assert len(kept(tmp_path)) == 1
+    assert {schedule.verified for schedule in two} == {two[0].made}
+
+
+def test_a_failure_is_counted_and_the_next_time_comes_all_the_same(
+    database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    started = local_now()
+    due = started.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    shift = due - SOON - started
+    schedule = a_schedule(
+        "postgresql://127.0.0.1:1/x", tmp_path, times=(f"{due:%H:%M}",), clock=lambda: local_now() + shift
+    )
+
+    async def run() -> None:
+        task = asyncio.create_task(schedule.run())
+        await asyncio.to_thread(until, lambda: schedule.failures)
+        schedule.url, schedule.times = database, (f"{due + timedelta(minutes=1):%H:%M}",)
+        failed_at = local_now()
+        schedule.clock = lambda: due + timedelta(minutes=1) - SOON + (local_now() - failed_at)
+        task.cancel()
+        again = asyncio.create_task(schedule.run())
+        await asyncio.to_thread(until, lambda: schedule.verified, 30)
+        again.cancel()
+
+    asyncio.run(run())
+
+    assert schedule.failures == 1
+    assert "Backup automatique manqué" in "".join(capfd.readouterr())
+    assert len(kept(tmp_path)) == 1
+
+
+def test_a_service_tells_the_age_of_its_backups(database: str, tmp_path: Path) -> None:
+    asyncio.run(a_schedule(database, tmp_path).turn(PAST))
+
+    with served(settings_for(database, backup_schedule=("03:30",), backups_dir=tmp_path), database) as api:
+        until(lambda: figure(api, "retrobus_last_verified_backup_age_seconds") < 60, 20)
+
+        assert figure(api, "retrobus_last_backup_age_seconds") < 60
+        assert figure(api, "retrobus_backup_failures") == 0
+
+
+def test_without_a_schedule_no_age_is_told_and_no_folder_is_made(api: Api) -> None:
+    assert str(figure(api, "retrobus_last_backup_age_seconds")) == "nan"
+    assert not Path("backups").exists()
+
+
+def test_a_damaged_backup_is_told_and_older_ones_stay(
+    database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(a_schedule(database, tmp_path).turn(datetime.now(UTC)))
+    [name] = kept(tmp_path)
+    (tmp_path / name / "data.json").write_text("{}")
+
+    with served(settings_for(database, backup_schedule=("03:30",), backups_dir=tmp_path), database) as api:
+        until(lambda: figure(api, "retrobus_backup_failures") == 1, 20)
+
+        assert str(figure(api, "retrobus_last_verified_backup_age_seconds")) == "inf"
+        assert "est endommagé" in capfd.readouterr().err
+    assert kept(tmp_path) == [name]
+
+
+@pytest.mark.faults
+def test_the_variable_is_all_it_takes(database: str, tmp_path: Path) -> None:
+    run_sql(database, "INSERT INTO vehicle (parc) VALUES ('920')")
+    asyncio.run(a_schedule(database, tmp_path / "backups").turn(PAST))
+
+    with process(database, tmp_path, BACKUP_SCHEDULE="03:30, 15:30") as (api, running):
+        until(lambda: figure(api, "retrobus_last_verified_backup_age_seconds") < 60, 20)
+        running.popen.terminate()
+
+        assert running.popen.wait(20) == -signal.SIGTERM
