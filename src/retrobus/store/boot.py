@@ -11,7 +11,7 @@ from retrobus import logbook, sample
 from retrobus.backups.catalog import choose
 from retrobus.backups.files import Refused
 from retrobus.backups.formats import read_backup
-from retrobus.rows import completed, decode
+from retrobus.rows import completed, decode, unique_columns
 from retrobus.store.contract import Caller, Document, Once
 from retrobus.store.journal import Entry, Journal
 from retrobus.store.lane import journaled_tag
@@ -30,10 +30,17 @@ def fill_from_files(mirror: Mirror, folder: Path, journal: Journal, *, save: boo
     for entry in journal.entries:
         with suppress(LookupError, ValueError, TypeError):  # a row of another schema: the replay makes it a conflict
             _apply_pending(mirror, entry)
+    _date(mirror, journal)
+
+
+def _date(mirror: Mirror, journal: Journal) -> None:
+    """No later than the journal, which may be an old copy over a newer picture: what it shows may have gone since."""
+    if mirror.as_of is not None and journal.oldest is not None:
+        as_of = min(mirror.as_of, datetime.fromisoformat(journal.oldest))
+        mirror.describe(mirror.origin, as_of, mirror.identity)
 
 
 def _load_backup(mirror: Mirror, folder: Path) -> None:
-
     name = None
     try:
         name = choose(folder)
@@ -71,7 +78,8 @@ def _apply_pending(mirror: Mirror, entry: Entry) -> None:
         row = decode(table, entry.row)
         held = Held(row, journaled_tag(row["version"], entry.sequence))
         answer = mirror.ahead.document(table, held)
-    effects = [Effect(table, entry.key, held), *(_orphans(mirror, table, entry) if held is None else ())]
+    changed = _orphans(mirror, table, entry) if held is None else _displaced(mirror, table, entry.key, held)
+    effects = [*changed, Effect(table, entry.key, held)]
     mirror.ahead.memory.apply(effects)
     mirror.journaled(effects)
     if entry.once is not None:
@@ -79,6 +87,13 @@ def _apply_pending(mirror: Mirror, entry: Entry) -> None:
         once = Once(said["key"], said["method"], said["path"], bytes.fromhex(said["fingerprint"]))
         caller = Caller(entry.member or "", 0, "")
         mirror.store.answers.keep(caller, once, replace(answer, durability="journal"))
+
+
+def _displaced(mirror: Mirror, table: Table, key: str, held: Held) -> list[Effect]:
+    """Rows of a picture of another day that hold what this write gave to its row: no table has both."""
+    rows, values = mirror.ahead.memory.of(table), held.row
+    owners = {rows.owner(name, values[name]) for name, _ in unique_columns(table) if values[name] is not None}
+    return [Effect(table, owner, None) for owner in owners if owner not in {None, key}]
 
 
 def _orphans(mirror: Mirror, table: Table, entry: Entry) -> list[Effect]:

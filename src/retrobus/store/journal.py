@@ -1,6 +1,5 @@
 """The ordered list of writes acknowledged from memory and not yet in Postgres; on disk when it must outlive us."""
 
-import hashlib
 import json
 import os
 import uuid
@@ -36,6 +35,8 @@ class Entry:
 
     member: str | None
     once: dict[str, str] | None = None
+    journal: str = ""
+    """The id of the journal that numbered it."""
 
 
 @dataclass(slots=True)
@@ -46,6 +47,8 @@ class Journal:
     identity: str | None = None
     origin: str = "postgres"
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """Names what is added from now on: a file that is read again, perhaps an old copy, goes on under another id."""
+
     entries: list[Entry] = field(default_factory=list)
     refusal: str | None = None
     """Why these entries may not be replayed by themselves; they become conflicts to decide."""
@@ -87,7 +90,7 @@ class Journal:
         self.size += len(added)
 
     def _header(self) -> dict[str, Any]:
-        return {"journal": self.id, "identity": self.identity, "origin": self.origin}
+        return {"identity": self.identity, "origin": self.origin}
 
     def settle(self, sequence: int) -> None:
         """Forgets entries up to this one: Postgres has them, as rows or as conflicts."""
@@ -185,11 +188,9 @@ def _fill(journal: Journal, lines: list[bytes]) -> None:
             if position:
                 journal.entries.append(Entry(**value))
             else:
-                journal.id, journal.identity, journal.origin = value["journal"], value["identity"], value["origin"]
+                journal.identity, journal.origin = value["identity"], value["origin"]
         except (ValueError, KeyError, TypeError):
             journal.refusal = DAMAGED
-            if not position:  # the same id at each reading: what the database has of it must not come twice
-                journal.id = str(uuid.UUID(bytes=hashlib.sha256(line).digest()[:16], version=4))
     journal.last = journal.entries[-1].sequence if journal.entries else 0
 
 

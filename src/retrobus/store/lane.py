@@ -134,7 +134,7 @@ class Lane:
         self._sequence = sequence
         self._mirror.store.answers.keep(write.terms.caller, write.terms.once, None)
         self._mirror.ahead.memory.apply(prepared.effects)
-        return _Decided(write, prepared, _entry(sequence, write.terms, prepared))
+        return _Decided(write, prepared, _entry(self._journal.id, sequence, write.terms, prepared))
 
     def _tag(self, before: Held | None, sequence: int) -> tuple[int, str]:
         """The version that the row had in Postgres stays, so that the replay knows what the first change met."""
@@ -159,7 +159,7 @@ def journaled_tag(version: int, sequence: int) -> str:
     return f"{version}-j{sequence}"
 
 
-def _entry(sequence: int, terms: Terms, prepared: Prepared) -> Entry:
+def _entry(journal: str, sequence: int, terms: Terms, prepared: Prepared) -> Entry:
     after, once = prepared.after, terms.once
     said = {} if once is None else {"key": once.key, "method": once.method, "path": once.path}
     return Entry(
@@ -172,6 +172,7 @@ def _entry(sequence: int, terms: Terms, prepared: Prepared) -> Entry:
         base=_base(prepared),
         member=None if terms.caller is None else terms.caller.id,
         once=None if once is None else said | {"fingerprint": once.fingerprint.hex()},
+        journal=journal,
     )
 
 

@@ -13,9 +13,9 @@ from retrobus.store.journal import Entry, Journal
 from retrobus.tables import RESOURCES, key_column, number_column, stored_columns
 from retrobus.wire import view_sql
 
-PROGRESS = "SELECT sequence FROM replay WHERE journal = $1"
+PROGRESS = "SELECT journal::text, sequence FROM replay WHERE journal = ANY($1::uuid[])"
 NOTE_PROGRESS = """INSERT INTO replay (journal, sequence) VALUES ($1, $2)
-ON CONFLICT (journal) DO UPDATE SET sequence = excluded.sequence, at = now()"""
+ON CONFLICT (journal) DO UPDATE SET sequence = greatest(replay.sequence, excluded.sequence), at = now()"""
 KEEP_ANSWER = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"""
 ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
@@ -60,6 +60,8 @@ class Replay:
     def __init__(self, connection: Any, journal: Journal) -> None:
         self._connection = connection
         self._journal = journal
+        self._entries = list(journal.entries)
+        self._journals = sorted({entry.journal for entry in self._entries})
         self._refused: dict[tuple[str, str], bool] = {}
         """Rows with an entry in conflict, and whether that means that the journal's row never came to Postgres."""
 
@@ -67,17 +69,18 @@ class Replay:
 
     async def run(self) -> int:
         """Replays what Postgres does not have yet and commits; the last sequence that it has now."""
-        last = self._journal.last
         async with self._connection.transaction():
             await self._prepare()
             refusal = await self._refusal()
-            done = await self._connection.fetchval(PROGRESS, self._journal.id) or 0
-            for entry in [entry for entry in self._journal.entries if done < entry.sequence <= last]:
-                await self._one(entry, refusal)
-            await self._connection.execute(NOTE_PROGRESS, self._journal.id, last)
+            done = {row["journal"]: row["sequence"] for row in await self._connection.fetch(PROGRESS, self._journals)}
+            for entry in self._entries:
+                if entry.sequence > done.get(entry.journal, 0):
+                    await self._one(entry, refusal)
+            reached = {entry.journal: entry.sequence for entry in self._entries}
+            await self._connection.executemany(NOTE_PROGRESS, reached.items())
         for entry, reason in self.report.conflicts:
             logbook.conflict(entry.resource, entry.key, entry.operation, reason)
-        return last
+        return max((entry.sequence for entry in self._entries), default=0)
 
     async def _prepare(self) -> None:
         """Keeps every other writer out, and recalls what earlier transactions of this journal refused."""
@@ -85,7 +88,7 @@ class Replay:
         await self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:replay'))")
         await self._connection.execute("SELECT set_config('retrobus.cause', 'api', true)")
         await self._connection.execute("LOCK TABLE vehicle, event, member IN SHARE ROW EXCLUSIVE MODE")
-        self._refused = await conflicts.refused(self._connection, self._journal.id)
+        self._refused = await conflicts.refused(self._connection, self._journals)
 
     async def _refusal(self) -> str | None:
         if self._journal.refusal is not None:
@@ -111,7 +114,7 @@ class Replay:
             never_came = self._refused.get((entry.resource, entry.key), False) or entry.operation == "insert"
             self._refused[entry.resource, entry.key] = never_came
             self.report.conflicts.append((entry, reason))
-            await conflicts.note(self._connection, self._journal.id, entry, reason)
+            await conflicts.note(self._connection, entry, reason)
 
     async def _apply(self, entry: Entry) -> None:
         table = RESOURCES[entry.resource]
@@ -149,14 +152,14 @@ class Replay:
             if not _is_base(table, entry, present):
                 image = encode(table, present)
                 reason = "supprimée bien que modifiée entre-temps"
-                await conflicts.note(self._connection, self._journal.id, entry, reason, "applied", image=image)
+                await conflicts.note(self._connection, entry, reason, "applied", image=image)
             await self._connection.execute(
                 f"DELETE FROM {table.name} WHERE {key_column(table).name} = $1",  # noqa: S608 - names of our own tables
                 entry.key,
             )
             self.report.applied += 1
         if self._refused.pop((entry.resource, entry.key), None) is not None:
-            await conflicts.overtake(self._connection, self._journal.id, entry)
+            await conflicts.overtake(self._connection, self._journals, entry)
 
     async def _is_meant(self, table: Table, entry: Entry, present: Row) -> bool:
         if self._refused.get((entry.resource, entry.key)):
