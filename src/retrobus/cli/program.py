@@ -7,7 +7,20 @@ from pydantic import ValidationError
 
 import retrobus
 from retrobus.backups import BadBackup
-from retrobus.cli import backup, cleaning, database, doctor, members, privacy, purge, restore, serving, show, verify
+from retrobus.cli import (
+    backup,
+    cleaning,
+    database,
+    doctor,
+    members,
+    privacy,
+    purge,
+    restore,
+    resync,
+    serving,
+    show,
+    verify,
+)
 from retrobus.cli.postgres import CONFIGURATION, sentence
 from retrobus.embedded import EmbeddedPostgresError
 from retrobus.settings import complaints
@@ -25,6 +38,7 @@ app.command("restore")(restore.restore)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.command("purge")(purge.purge)
+app.command("resync")(resync.resync)
 members.app.command("list")(privacy.list_)
 members.app.command("export")(privacy.export)
 members.app.command("erase")(privacy.erase)

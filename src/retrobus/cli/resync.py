@@ -1,0 +1,170 @@
+"""`retrobus resync`: the writes that memory took in an outage and Postgres could not simply take over."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrobus.cli.backup import AsJson, answer
+from retrobus.cli.postgres import sentence, stop, with_connection
+from retrobus.cli.purge import Yes
+from retrobus.settings import Settings
+
+if TYPE_CHECKING:
+    from retrobus.store.journal import Journal
+    from retrobus.store.replay import Report
+    from retrobus.store.resync import Conflict
+
+DAY = 86_400.0
+SHOWN = 60
+"""Characters of a value that are printed; --json gives it whole."""
+
+OPERATIONS = {"insert": "création", "update": "modification", "delete": "suppression"}
+Numbers = Annotated[list[int] | None, typer.Option(min=1, help="Numéro d'un conflit de la liste. Répétable.")]
+
+
+def resync(  # noqa: PLR0913 - one parameter for each option
+    *,
+    list_: Annotated[bool, typer.Option("--list", help="Montre seulement ; ne change rien.")] = False,
+    apply: Numbers = None,
+    discard: Numbers = None,
+    apply_all: Annotated[bool, typer.Option("--apply-all", help="Applique tous les conflits, dans l'ordre.")] = False,
+    discard_all: Annotated[bool, typer.Option("--discard-all", help="Écarte tous les conflits.")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reprend un journal laissé sur le disque, puis montre ou règle les conflits ; sans option, montre."""
+    if sum(map(bool, (list_, apply, discard, apply_all, discard_all))) > 1:
+        raise stop("une seule option à la fois : --list, --apply, --discard, --apply-all ou --discard-all")
+    report = _bring_in(only_look=list_)
+    found = with_connection(_open)
+    wanted = _chosen(found, apply or discard or [])
+    if not (apply or discard or apply_all or discard_all):
+        _show(found, report, as_json=as_json)
+        return
+    applies = bool(apply or apply_all)
+    if wanted and not yes:
+        words = "Appliquer" if applies else "Écarter"
+        if not typer.confirm(f"{words} {len(wanted)} écriture(s) ? PostgreSQL garde la trace.", err=as_json):
+            raise stop("rien n'a été changé")
+    results = {one.number: _decided(one, applies=applies, named=bool(apply)) for one in wanted}
+    _tell(wanted, results, "appliqué" if applies else "écarté", as_json=as_json)
+
+
+def _bring_in(*, only_look: bool) -> Report | None:
+    """Replays a journal file that no service holds; a service that runs does it itself."""
+    from retrobus import logbook
+    from retrobus.backups.files import Locked, locked
+    from retrobus.store import LOCK
+    from retrobus.store.journal import NAME, read_journal
+    from retrobus.store.resync import bring_in
+
+    settings = Settings()
+    logbook.configure("console", "error")
+    folder = settings.backups_dir
+    with ExitStack() as stack:
+        if not (folder / NAME).exists():
+            return None
+        try:
+            stack.enter_context(locked(folder, LOCK))
+        except Locked:
+            typer.echo(f"Un service utilise {folder} : il reprend lui-même son journal.", err=True)
+            return None
+        journal = read_journal(folder, max_age=settings.journal_max_age * DAY)
+        if only_look:
+            typer.echo(_pending(journal), err=True)
+            return None
+        return with_connection(lambda connection: bring_in(connection, journal))
+
+
+def _pending(journal: Journal) -> str:
+    damaged = "" if journal.refusal is None else f" ({journal.refusal})"
+    return f"📓 Sur le disque : {len(journal)} écriture(s) à reprendre{damaged} : retrobus resync"
+
+
+async def _open(connection: Any) -> list[tuple[Conflict, dict[str, tuple[Any, Any]]]]:
+    from retrobus.store.resync import differences, open_conflicts
+
+    return [(one, await differences(connection, one)) for one in await open_conflicts(connection)]
+
+
+def _chosen(found: list[tuple[Conflict, Any]], numbers: list[int]) -> list[Conflict]:
+    by_number = {one.number: one for one, _ in found}
+    unknown = [str(number) for number in numbers if number not in by_number]
+    if unknown:
+        raise stop(f"aucun conflit ouvert ne porte ce numéro : {', '.join(unknown)}")
+    return [by_number[number] for number in dict.fromkeys(numbers)] or list(by_number.values())
+
+
+def _show(found: list[tuple[Conflict, dict[str, tuple[Any, Any]]]], report: Report | None, *, as_json: bool) -> None:
+    if as_json:
+        answer({"conflicts": [_document(one, changes) for one, changes in found], "replayed": _counts(report)})
+        return
+    if report is not None:
+        words = "{replayed} reprise(s), {already} déjà là, {conflicts} en conflit"
+        typer.echo(f"📓 Journal du disque : {words.format(**_counts(report) or {})}")
+    for one, changes in found:
+        typer.echo(f"{one.number:>4}  {OPERATIONS[one.operation]} de {one.resource} {one.key} : {one.reason}")
+        for name, (present, wanted) in changes.items():
+            typer.echo(f"        {name} : {_short(present)} → {_short(wanted)}")
+    typer.echo(f"{len(found)} conflit(s) à trancher" if found else "✅ Aucun conflit à trancher")
+
+
+def _counts(report: Report | None) -> dict[str, int] | None:
+    if report is None:
+        return None
+    return {"replayed": report.applied, "already": report.already, "conflicts": len(report.conflicts)}
+
+
+def _document(one: Conflict, changes: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    said = {"number": one.number, "resource": one.resource, "key": one.key, "operation": one.operation}
+    changed = {name: {"postgres": present, "journal": wanted} for name, (present, wanted) in changes.items()}
+    return said | {"reason": one.reason, "at": one.entry["at"], "member": one.entry["member"], "changes": changed}
+
+
+def _short(value: Any) -> str:
+    text = "rien" if value is None else str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _decided(one: Conflict, *, applies: bool, named: bool) -> str | None:
+    """None if it is done; else why not, and then nothing of it is."""
+    import asyncpg
+
+    from retrobus.store.resync import Decided, Deleted, discard
+    from retrobus.store.resync import apply as apply_conflict
+
+    decide = partial(discard, number=one.number)
+    if applies:
+        decide = partial(apply_conflict, conflict=one, named=named)
+    try:
+        with_connection(decide)
+    except Decided:
+        return "déjà réglé"
+    except Deleted:
+        return f"la ligne a été supprimée depuis ; pour la rétablir : --apply {one.number}"
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+        return sentence(error)
+    return None
+
+
+def _tell(wanted: list[Conflict], results: dict[int, str | None], done: str, *, as_json: bool) -> None:
+    failed = [number for number, reason in results.items() if reason is not None]
+    if as_json:
+        answer(
+            {
+                "done": [one.number for one in wanted if one.number not in failed],
+                "left": {n: results[n] for n in failed},
+            }
+        )
+    for one in () if as_json else wanted:
+        reason = results[one.number]
+        sign, words = ("✅", done) if reason is None else ("⚠️ ", f"laissé : {reason}")
+        typer.echo(f"{sign} {one.number} {OPERATIONS[one.operation]} de {one.resource} {one.key} : {words}")
+    if not wanted and not as_json:
+        typer.echo("✅ Aucun conflit à trancher")
+    if failed:
+        raise typer.Exit(1)
