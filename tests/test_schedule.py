@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import Api, process, run_sql, served, settings_for, until
+from retrobus import logbook
 from retrobus.backups import catalog
 from retrobus.backups.schedule import Schedule, local_now, next_time
 
@@ -72,6 +73,7 @@ def test_of_two_services_one_makes_the_backup_and_both_know_of_it(database: str,
 def test_a_failure_is_counted_and_the_next_time_comes_all_the_same(
     database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    logbook.configure("console", "info")
     started = local_now()
     due = started.replace(second=0, microsecond=0) + timedelta(minutes=1)
     shift = due - SOON - started
@@ -93,7 +95,7 @@ def test_a_failure_is_counted_and_the_next_time_comes_all_the_same(
     asyncio.run(run())
 
     assert schedule.failures == 1
-    assert "Backup automatique manqué" in "".join(capfd.readouterr())
+    assert "Backup automatique manqué" in capfd.readouterr().err
     assert len(kept(tmp_path)) == 1
 
 

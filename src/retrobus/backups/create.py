@@ -3,18 +3,20 @@
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import asyncpg
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from retrobus.backups import BadBackup, catalog, files
-from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Kind, Manifest
+from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Manifest
+from retrobus.backups.manifest import Kind as BackupKind
 from retrobus.tables import deletion, event, key_column, member, stored_columns, vehicle
-from retrobus.wire import JSON_AS_STRING, camel, kind_of, moment
+from retrobus.wire import JSON_AS_STRING, Kind, camel, kind_of, moment
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -32,6 +34,27 @@ FACTS = """SELECT (SELECT id::text FROM database_identity) AS identity,
   (SELECT version_num FROM alembic_version) AS revision,
   (SELECT last_value FROM row_version) AS row_version,
   CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS lsn"""
+
+
+class Source(Protocol):
+    """Where the rows of a backup come from."""
+
+    async def count(self, table: Table) -> int:
+        """How many rows it will give."""
+
+    def rows(self, name: str, table: Table) -> AsyncIterator[str]:
+        """Each row as JSON, in the order of its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the manifest says beside counts and sums."""
+
+    kind: BackupKind
+    note: str | None
+    revision: str | None
+    identity: str | None
+    position: dict[str, Any]
 
 
 def silent(_table: str, _done: int, _total: int) -> None:
@@ -62,24 +85,29 @@ async def write(
     connection: "Connection",
     folder: Path,
     *,
-    kind: Kind = "normal",
+    kind: BackupKind = "normal",
     note: str | None = None,
     progress: Progress = silent,
 ) -> Manifest:
     """A backup of what the open transaction sees; call it `alone`, on tables that stand still."""
-    at = datetime.now(UTC)
     [facts] = await connection.fetch(FACTS)
+    position = {"rowVersion": facts["row_version"], "walLsn": facts["lsn"]}
+    about = About(kind, note, facts["revision"], facts["identity"], position)
+    return await put(_Live(connection), folder, about, progress)
+
+
+async def put(source: Source, folder: Path, about: About, progress: Progress = silent) -> Manifest:
+    """A backup of what a source gives; call it `alone`."""
+    at = datetime.now(UTC)
     name = catalog.new_name(at)
     try:
         with files.new_folder(folder, name) as inside:
             with files.new_file(inside, DATA) as file:
                 written = _Sum(file)
-                counts = await _write_data(connection, written, moment(at), progress)
+                counts = await _write_data(source, written, moment(at), progress)
             sums = (written.size, written.sum.hexdigest(), counts)
-            position = {"rowVersion": facts["row_version"], "walLsn": facts["lsn"]}
-            manifest = Manifest(
-                name, moment(at), FORMAT, kind, note, *sums, facts["revision"], facts["identity"], position
-            )
+            place = (about.revision, about.identity, about.position)
+            manifest = Manifest(name, moment(at), FORMAT, about.kind, about.note, *sums, *place)
             files.write_atomically(inside, MANIFEST, [manifest.written()])
         catalog.add(folder, manifest)
     except OSError as error:
@@ -104,24 +132,24 @@ class _Sum:
         self.size += len(content)
 
 
-async def _write_data(connection: "Connection", file: _Sum, at: str, progress: Progress) -> dict[str, int]:
+async def _write_data(source: Source, file: _Sum, at: str, progress: Progress) -> dict[str, int]:
     """data.json: one row a line, so that people can read and compare it too."""
     counts = {}
     file.write(f'{{"format": "{FORMAT}", "timestamp": "{at}", "tables": {{')
     for position, (name, table) in enumerate(TABLES.items()):
         file.write(("," if position else "") + f'\n"{name}": ')
-        counts[name] = await _write_table(connection, file, name, table, progress)
+        counts[name] = await _write_table(source, file, name, table, progress)
     file.write('},\n"tombstones": ')
-    counts["tombstones"] = await _write_table(connection, file, "tombstones", deletion, progress)
+    counts["tombstones"] = await _write_table(source, file, "tombstones", deletion, progress)
     file.write("}\n")
     return counts
 
 
-async def _write_table(connection: "Connection", file: _Sum, name: str, table: Table, progress: Progress) -> int:
-    total: int = await connection.fetchval(f"SELECT count(*) FROM {table.name}")
+async def _write_table(source: Source, file: _Sum, name: str, table: Table, progress: Progress) -> int:
+    total = await source.count(table)
     file.write(f'{{"count": {total}, "data": [')
     done = 0
-    async for row in _rows(connection, name, table):
+    async for row in source.rows(name, table):
         file.write(("," if done else "") + "\n" + row)
         done += 1
         progress(name, done, total)
@@ -131,16 +159,29 @@ async def _write_table(connection: "Connection", file: _Sum, name: str, table: T
     return total
 
 
-async def _rows(connection: "Connection", name: str, table: Table) -> AsyncIterator[str]:
-    key = deletion.c.version if table is deletion else key_column(table)
-    members = " || ',' || ".join(_member(column) for column in stored_columns(table))
-    sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key.name}"
-    async for row in connection.cursor(sql, prefetch=PREFETCH.get(name, MANY)):
-        yield row[0]
+class _Live:
+    """What the open transaction sees."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+
+    async def count(self, table: Table) -> int:
+        found: int = await self._connection.fetchval(f"SELECT count(*) FROM {table.name}")
+        return found
+
+    async def rows(self, name: str, table: Table) -> AsyncIterator[str]:
+        key = deletion.c.version if table is deletion else key_column(table)
+        members = " || ',' || ".join(_member(column) for column in stored_columns(table))
+        sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key.name}"
+        async for row in self._connection.cursor(sql, prefetch=PREFETCH.get(name, MANY)):
+            yield row[0]
+
+
+def written_as(column: Column[Any]) -> Kind:
+    """As the API writes it, but jsonb as its text in a string: no number in it loses a digit."""
+    return JSON_AS_STRING if isinstance(column.type, JSONB) else kind_of(column)
 
 
 def _member(column: Column[Any]) -> str:
-    """As the API writes it, but jsonb as its text in a string: no number in it loses a digit."""
-    kind = JSON_AS_STRING if isinstance(column.type, JSONB) else kind_of(column)
-    value = kind.sql.format(column.name)
+    value = written_as(column).sql.format(column.name)
     return f"""'"{camel(column.name)}":' || {f"coalesce({value}, 'null')" if column.nullable else value}"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from contextlib import contextmanager
@@ -72,6 +73,9 @@ def create(
         None, "--keep", min=1, help="Ne garder que les N backups ordinaires les plus récents."
     ),
     *,
+    from_snapshot: Annotated[
+        bool, typer.Option("--from-snapshot", help="Sans PostgreSQL : de runtime-state.json et du journal.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Sauvegarde un instant de la base : vehicle, event, member et les suppressions."""
@@ -84,7 +88,7 @@ def create(
         with progress_bar() as progress:
             return await creation.create(connection, folder, note=note, progress=progress)
 
-    made = with_connection(work)
+    made = _from_snapshot(folder, note) if from_snapshot else with_connection(work)
     with creation.alone(folder):
         gone = catalog.keep(folder, keep) if keep else []
     if as_json:
@@ -93,6 +97,15 @@ def create(
     typer.echo(f"✅ {folder / made.name} : {_counts(made.counts)}, {_size(made.size)}")
     for name in gone:
         typer.echo(f"🗑️  {name} supprimé (--keep {keep})")
+
+
+def _from_snapshot(folder: Path, note: str | None) -> Manifest:
+    from retrobus import logbook
+    from retrobus.backups.picture import create_from_snapshot
+
+    settings = Settings()
+    logbook.configure(settings.log_format, settings.log_level)  # a damaged snapshot is set aside, and that is logged
+    return asyncio.run(create_from_snapshot(folder, note))
 
 
 def _counts(counts: dict[str, int]) -> str:
