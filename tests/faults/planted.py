@@ -1,0 +1,140 @@
+"""The predecessor's bugs, planted into our own classes: what the checkers of the ghosts must be able to catch."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Table
+
+from retrobus import sample, store
+from retrobus.backups.catalog import choose
+from retrobus.backups.formats import read_backup
+from retrobus.store import mirrored, snapshot
+from retrobus.store.boot import fill_from_files, hold_rows
+from retrobus.store.contract import Page, Query, StoreError
+from retrobus.store.follower import Follower
+from retrobus.store.journal import Entry, Journal
+from retrobus.store.lane import Lane
+from retrobus.store.memory import Memory
+from retrobus.store.mirror import Mirror
+from retrobus.store.mirrored import MirroredStore
+from retrobus.store.snapshot import SnapshotWriter, read_snapshot
+from retrobus.tables import RESOURCES, key_column, vehicle
+
+Plant = Callable[[pytest.MonkeyPatch, Path], None]
+
+
+def forgotten(operation: str) -> Plant:
+    """Writes of this kind are acknowledged from memory and never journaled."""
+
+    class Forgetful(Lane):
+        async def _append(self, entries: list[Entry]) -> None:
+            kept = [entry for entry in entries if entry.operation != operation]
+            if kept:
+                await super()._append(kept)
+
+    return lambda patch, _: patch.setattr(mirrored, "Lane", Forgetful)
+
+
+def error_taken_for_empty(patch: pytest.MonkeyPatch, _: Path) -> None:
+    """Whatever goes wrong in reading a list, the list is empty."""
+
+    class Careless(MirroredStore):
+        async def find(self, table: Table, query: Query, **who: Any) -> Page:
+            try:
+                return await super().find(table, query, **who)
+            except StoreError:
+                return Page([], None)
+
+    patch.setattr(store, "MirroredStore", Careless)
+
+
+def snapshot_preferred(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """What was saved when the service ended is served when it starts, whatever Postgres says."""
+
+    class Nostalgic(MirroredStore):
+        def __init__(self, *parts: Any) -> None:
+            super().__init__(*parts)
+            read_snapshot(folder, self.mirror)
+
+        @property
+        def from_memory(self) -> bool:
+            return self.mirror.origin == "snapshot"
+
+    class Content(Follower):
+        async def run(self) -> None:
+            self._tried.set()
+            if not self._mirror.filled:
+                await super().run()
+
+    patch.setattr(store, "MirroredStore", Nostalgic)
+    patch.setattr(store, "Follower", Content)
+
+
+def backup_merged(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Rows of the newest backup that Postgres does not have are added to the mirror."""
+
+    class Merging(Mirror):
+        def hold(self, memory: Memory) -> None:
+            name = choose(folder)
+            assert name is not None
+            for resource, rows in read_backup(folder / name).rows.items():
+                add_missing(memory, resource, rows)
+            super().hold(memory)
+
+    patch.setattr(store, "Mirror", Merging)
+
+
+def add_missing(memory: Memory, resource: str, rows: Iterable[dict[str, Any]]) -> None:
+    """Merges rows whose keys are not there."""
+    table = RESOURCES[resource]
+    missing = [row for row in rows if memory.of(table).get(row[key_column(table).name]) is None]
+    hold_rows(memory, resource, missing)
+
+
+def half_written(patch: pytest.MonkeyPatch, _: Path) -> None:
+    """The file is overwritten in place."""
+
+    def overwrite(folder: Path, name: str, chunks: Iterable[bytes]) -> None:
+        with (folder / name).open("wb") as file:
+            file.writelines(chunks)
+
+    patch.setattr(snapshot, "write_atomically", overwrite)
+
+
+def starving(patch: pytest.MonkeyPatch, _: Path) -> None:
+    """Each change starts the debounce anew."""
+
+    class Starving(SnapshotWriter):
+        async def run(self) -> None:
+            while True:
+                await self._due.wait()
+                while self._due.is_set():
+                    self._due.clear()
+                    await asyncio.wait([asyncio.ensure_future(self._due.wait())], timeout=self._delay)
+                await self.write()
+
+    patch.setattr(store, "SnapshotWriter", Starving)
+
+
+def defaults_merged(patch: pytest.MonkeyPatch, _: Path) -> None:
+    """The sample collection is added at each start to whatever is there."""
+
+    def fill(mirror: Mirror, folder: Path, journal: Journal, **allowed: bool) -> None:
+        fill_from_files(mirror, folder, journal, **allowed)
+        if mirror.filled:
+            add_missing(mirror.store.memory, vehicle.info["resource"], sample.vehicles())
+
+    patch.setattr(store, "fill_from_files", fill)
+
+
+def whole(path: Path) -> bool:
+    """Whether a file holds a whole JSON document."""
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
