@@ -21,7 +21,10 @@ Ended = tuple[int, str, str]
 
 COMMANDS = [
     [], ["dev"], ["serve"], ["token"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
-    ["member"], ["member", "create-admin"],
+    ["member"], ["member", "create-admin"], ["member", "list"], ["member", "export"], ["member", "erase"],
+    ["db", "show"], ["db", "clean"], ["db", "reset"], ["purge"], ["verify"], ["doctor"], ["resync"], ["restore"],
+    ["backup"], ["backup", "create"], ["backup", "list"], ["backup", "show"], ["backup", "verify"],
+    ["backup", "select"], ["backup", "deselect"], ["backup", "archive"],
 ]  # fmt: skip
 PASSWORD = "un-mot-de-passe-exemple"
 CREATE = ["member", "create-admin", "--email", "alix@example.org", "--password-stdin"]

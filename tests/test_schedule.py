@@ -23,6 +23,7 @@ def kept(folder: Path) -> list[str]:
 
 
 def a_schedule(database: str, folder: Path, **more: Any) -> Schedule:
+    logbook.configure("console", "info")
     return Schedule(more.pop("times", ("03:30",)), more.pop("keep", 2), folder, database, **more)
 
 
@@ -73,7 +74,6 @@ def test_of_two_services_one_makes_the_backup_and_both_know_of_it(database: str,
 def test_a_failure_is_counted_and_the_next_time_comes_all_the_same(
     database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    logbook.configure("console", "info")
     started = local_now()
     due = started.replace(second=0, microsecond=0) + timedelta(minutes=1)
     shift = due - SOON - started
