@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Integer, Numeric, Table
+from sqlalchemy import Boolean, Column, Float, Integer, Numeric, Table
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from retrobus.tables import number_column, stored_columns
@@ -79,9 +79,11 @@ def encoded(column: Column[Any], value: Any) -> Any:
     """A column's value as JSON can hold it, without loss."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds")
-    if isinstance(column.type, Numeric) and value is not None and not isinstance(value, float):
+    if value is None:
+        return None
+    if isinstance(column.type, Numeric):
         return f"{Decimal(value):.2f}"
-    return value
+    return float(value) if isinstance(column.type, Float) else value
 
 
 def decoded(column: Column[Any], value: Any) -> Any:
@@ -98,7 +100,7 @@ def decoded(column: Column[Any], value: Any) -> Any:
 @lru_cache
 def _plain(table: Table) -> frozenset[str]:
     """Columns whose values JSON holds as they are."""
-    return frozenset(c.name for c in stored_columns(table) if not isinstance(c.type, TIMESTAMP | Numeric))
+    return frozenset(c.name for c in stored_columns(table) if not isinstance(c.type, TIMESTAMP | Numeric | Float))
 
 
 def encode(table: Table, row: Mapping[str, Any]) -> Row:

@@ -137,7 +137,11 @@ def view_sql(table: Table, view: View) -> str:
 
 
 def _has_data_url(gallery: str) -> bool:
-    return '"data:' in gallery and any(entry.startswith("data:") for entry in json.loads(gallery))
+    if '"data:' not in gallery:
+        return False
+    entries = json.loads(gallery)  # SQL may have put anything into the list; the path looks into lists in it
+    texts = [text for entry in entries for text in (entry if isinstance(entry, list) else [entry])]
+    return any(isinstance(text, str) and text.startswith("data:") for text in texts)
 
 
 def render(table: Table, view: View, row: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The store that is a copy: the same five verbs over rows held in memory, with the verdicts that Postgres gives."""
 
 import json
+import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +39,10 @@ from retrobus.wire import View, kind_of, render
 REMEMBERED = 10_000
 """Idempotency-Keys whose answers are kept; the oldest goes first."""
 
+REMEMBERED_SIZE = 1 << 26
+"""Characters of kept answers: a vehicle's holds its images."""
+
+DAY = 86_400.0
 LAST_ADMIN = "Le dernier administrateur actif ne peut être ni supprimé ni rétrogradé."
 
 
@@ -78,12 +83,17 @@ class Effect:
 class Rows:
     """The rows of one table by key, by unique value and in order."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(
+        self, table: Table, rows: dict[str, Held] | None = None, owners: dict[str, dict[str, str]] | None = None
+    ) -> None:
         self._table = table
-        self._key = key_column(table).name
-        self._rows: dict[str, Held] = {}
-        self._unique: dict[str, dict[str, str]] = {name: {} for name, _ in unique_columns(table)}
-        self._ordered: list[Held] | None = []
+        self._rows = rows or {}
+        self._owners = owners or {name: {} for name, _ in unique_columns(table)}
+        self._ordered: list[Held] | None = None
+
+    def fork(self) -> "Rows":
+        """The same rows, which diverge from here."""
+        return Rows(self._table, dict(self._rows), {name: dict(keys) for name, keys in self._owners.items()})
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -97,24 +107,28 @@ class Rows:
 
     def put(self, key: str, held: Held | None) -> None:
         """Replaces the row of a key; None removes it."""
-        before = self._rows.pop(key, None)
-        if before is not None:
-            for name, ignored in unique_columns(self._table):
-                value = before.row[name]
-                if value is not None:
-                    self._unique[name].pop(fold(value) if ignored else value, None)
+        for name, value in self._claims(self._rows.pop(key, None)):
+            if self._owners[name].get(value) == key:  # else another row took it: states may come in any order
+                del self._owners[name][value]
+        for name, value in self._claims(held):
+            self._owners[name][value] = key
         if held is not None:
             self._rows[key] = held
-            for name, ignored in unique_columns(self._table):
-                value = held.row[name]
-                if value is not None:
-                    self._unique[name][fold(value) if ignored else value] = key
         self._ordered = None
+
+    def _claims(self, held: Held | None) -> Iterator[tuple[str, str]]:
+        """The unique values of a row."""
+        if held is None:
+            return
+        for name, ignored in unique_columns(self._table):
+            value = held.row[name]
+            if value is not None:
+                yield name, fold(value) if ignored else value
 
     def owner(self, name: str, value: str) -> str | None:
         """The key of the row that holds this unique value."""
         ignored = dict(unique_columns(self._table))[name]
-        return self._unique[name].get(fold(value) if ignored else value)
+        return self._owners[name].get(fold(value) if ignored else value)
 
     def ordered(self) -> list[Held]:
         """Every row in the table's order."""
@@ -131,8 +145,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.tables = {table.name: Rows(table) for table in RESOURCES.values()}
-        self.forgotten: set[tuple[str, str]] = set()
-        """Keys deleted while the mirror alone answers: these members are known to be gone, not unknown."""
+        self.forgotten: set[str] = set()
+        """Ids of members whose deletion was seen: they are known to be gone, not unknown."""
 
     def of(self, table: Table) -> Rows:
         """The rows of one table."""
@@ -142,22 +156,13 @@ class Memory:
         """Carries out what a write decided."""
         for effect in effects:
             self.of(effect.table).put(effect.key, effect.held)
-            place = (effect.table.name, effect.key)
-            (self.forgotten.add if effect.held is None else self.forgotten.discard)(place)
-
-    def replace(self, table: Table, rows: Iterable[Row]) -> None:
-        """Fills one table anew."""
-        fresh, name = Rows(table), key_column(table).name
-        for row in rows:
-            fresh.put(row[name], Held(row))
-        self.tables[table.name] = fresh
+            if effect.table is member:
+                (self.forgotten.add if effect.held is None else self.forgotten.discard)(effect.key)
 
     def fork(self) -> "Memory":
         """A copy with its own tables, over the same rows."""
         copy = Memory()
-        for table in RESOURCES.values():
-            for held in self.of(table):
-                copy.of(table).put(held.row[key_column(table).name], held)
+        copy.tables = {name: rows.fork() for name, rows in self.tables.items()}
         copy.forgotten = set(self.forgotten)
         return copy
 
@@ -179,35 +184,56 @@ class Prepared:
         return next((e.held for e in self.effects if e.table is self.table and e.key == self.key), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer that is kept; no document while its write is under way."""
+
+    fingerprint: bytes
+    document: Document | None
+    at: float
+
+    @property
+    def size(self) -> int:
+        """Characters that it holds."""
+        return 0 if self.document is None else len(self.document.json)
+
+
 class Answers:
-    """What was answered to each Idempotency-Key; bounded, the oldest goes first."""
+    """What was answered to each Idempotency-Key, for a day; bounded, the oldest goes first."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, ...], tuple[bytes, Document | None]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], _Answer] = OrderedDict()
+        self._size = 0
 
     def replay(self, caller: Caller | None, once: Once | None) -> Document | None:
         """The answer to the same request; None if this is the first time."""
         kept = self._kept.get(_scope(caller, once) or ())
-        if kept is None or once is None:
+        if kept is None or once is None or kept.at < time.monotonic() - DAY:
             return None
-        if kept[0] != once.fingerprint:
-            raise KeyReused
-        if kept[1] is None:
+        if kept.document is None:
             raise InProgress
-        return kept[1]
+        if kept.fingerprint != once.fingerprint:
+            raise KeyReused
+        return kept.document
 
     def keep(self, caller: Caller | None, once: Once | None, document: Document | None) -> None:
         """Keeps the answer of a write for whoever repeats it; None while the write is under way."""
         scope = _scope(caller, once)
         if scope is None or once is None:
             return
-        self._kept[scope] = (once.fingerprint, document)
-        if len(self._kept) > REMEMBERED:
-            self._kept.popitem(last=False)
+        self._drop(scope)
+        self._kept[scope] = _Answer(once.fingerprint, document, time.monotonic())
+        self._size += self._kept[scope].size
+        while len(self._kept) > REMEMBERED or self._size > REMEMBERED_SIZE:
+            self._drop(next(iter(self._kept)))
 
     def forget(self, caller: Caller | None, once: Once | None) -> None:
         """The write did not happen: its key is free again."""
-        self._kept.pop(_scope(caller, once) or (), None)
+        self._drop(_scope(caller, once) or ())
+
+    def _drop(self, scope: tuple[str, ...]) -> None:
+        dropped = self._kept.pop(scope, None)
+        self._size -= 0 if dropped is None else dropped.size
 
 
 def _scope(caller: Caller | None, once: Once | None) -> tuple[str, ...] | None:
@@ -284,7 +310,7 @@ class MemoryStore:
         if caller is None:
             return
         held = self.memory.of(member).get(caller.id)
-        if held is None and (member.name, caller.id) not in self.memory.forgotten:
+        if held is None and caller.id not in self.memory.forgotten:
             raise NoAnswer
         if held is None or held.row["token_epoch"] != caller.epoch or held.row["status"] != "active":
             raise Unauthenticated
@@ -336,9 +362,9 @@ class MemoryStore:
         if not changes:
             return Prepared("update", table, address, before, ())
         after = before.row | changes
+        self._keep_one(table, before.row, after)
         self._check_unique(table, changes, address)
         self._check_references(table, changes)
-        self._keep_one(table, before.row, after)
         if table is member and "token_epoch" not in changes and {"role", "status"} & changes.keys():
             after["token_epoch"] = before.row["token_epoch"] + 1
         version, text = tag(before)
@@ -449,7 +475,6 @@ def _passes(row: Row, item: Filter) -> bool:
 
 
 def _visible(extras: str) -> bool:
-
     return json.loads(extras).get("isVisible") is not False
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from retrobus.rows import Row
+from retrobus.rows import Row, unique_columns
 from retrobus.store.contract import Origin
 from retrobus.store.memory import Answers, Effect, Held, Memory, MemoryStore
 from retrobus.tables import RESOURCES, key_column, stored_columns
@@ -60,7 +60,7 @@ class Mirror:
         if self._during_refresh is not None:
             self._during_refresh.append((table, key, row, version))
         place = (table.name, key)
-        if place in self._journaled or version <= self._known(table, key):
+        if place in self._journaled or version <= self._known(table, key) or not self._takes(table, key, row, version):
             return
         self.version = max(self.version, version)
         if row is None:
@@ -74,6 +74,19 @@ class Mirror:
         held = self.store.memory.of(table).get(key)
         buried = self._buried.get((table.name, key), 0)
         return max(buried, 0 if held is None else held.row["version"])
+
+    def _takes(self, table: Table, key: str, row: Row | None, version: int) -> bool:
+        """Whether a row may have its unique values: of two that hold the same the later has it, the other let go."""
+        rows, claimed = self.store.memory.of(table), row or {}
+        claims = [(name, claimed.get(name)) for name, _ in unique_columns(table)]
+        owners = {rows.owner(name, value) for name, value in claims if value is not None}
+        rivals = [owner for owner in owners if owner not in {None, key}]
+        if any((table.name, rival) in self._journaled or self._known(table, rival) > version for rival in rivals):
+            return False
+        for rival in rivals:
+            self.store.memory.of(table).put(rival, None)
+            self.ahead.memory.of(table).put(rival, None)
+        return True
 
     def _put(self, effect: Effect) -> None:
         self.store.memory.apply([effect])

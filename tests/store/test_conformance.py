@@ -1,0 +1,265 @@
+"""What every store promises, on each of them: lists and single rows."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from retrobus.store.contract import Filter, NotFound, Page
+from retrobus.tables import event, member, vehicle
+from retrobus.wire import View
+from store.stores import FOUNDER, Subject, a_member, a_vehicle, an_event, day, setting
+
+PRIVATE = {"id", "fuel", "mileage", "isPublic", "version"}
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
+
+
+def names(page: Page, column: str = "id") -> list[str]:
+    return [json.loads(document)[column] for document in page.documents]
+
+
+def test_events_come_newest_first_and_by_id_within_an_instant(subject: Subject) -> None:
+    moments = {"b": day(2), "a": day(1), "z": day(2), "Z": day(2), "late": day(2) + timedelta(milliseconds=1)}
+    subject.given(event, *(an_event(key, date=date) for key, date in moments.items()))
+
+    assert names(subject.find(event)) == ["late", "Z", "b", "z", "a"]
+
+
+def test_vehicles_come_by_the_bytes_of_their_parc(subject: Subject) -> None:
+    subject.given(vehicle, *map(a_vehicle, ("é", "a", "10", "B", "9", "A-1", "A 1", "ﬀ", "𝄞")))
+
+    assert names(subject.find(vehicle), "parc") == ["10", "9", "A 1", "A-1", "B", "a", "é", "ﬀ", "𝄞"]
+
+
+def test_members_come_by_last_name_then_first_name_then_id(subject: Subject) -> None:
+    people = {"a": ("Zoé", "Exemple"), "b": ("Ali", "Exemple"), "c": ("Ali", "Autre"), "0": ("Ali", "Exemple")}
+    subject.given(member, *(a_member(key, first_name=f, last_name=n) for key, (f, n) in people.items()))
+
+    assert names(subject.find(member)) == [FOUNDER.id, "c", "0", "b", "a"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_pages_of_any_size_hold_every_row_once(subject: Subject, limit: int) -> None:
+    subject.given(event, *(an_event(key, date=day(1 + index // 2)) for index, key in enumerate("cbadf")))
+    found, after = [], None
+    for _ in range(9):
+        page = subject.find(event, limit=limit, after=after)
+        found += names(page)
+        if page.next is None:
+            break
+        assert len(page.documents) == limit
+        after = (day(int(page.next[0][8:10])), page.next[1])
+
+    assert found == ["f", "a", "d", "b", "c"]
+
+
+def test_a_page_that_holds_the_last_row_names_no_other(subject: Subject) -> None:
+    subject.given(vehicle, *map(a_vehicle, ("1", "2")))
+
+    assert subject.find(vehicle, limit=1).next == ("1",)
+    assert subject.find(vehicle, limit=2).next is None
+    assert subject.find(vehicle, limit=3).next is None
+
+
+def test_the_cursor_says_the_sort_values_as_the_wire_does(subject: Subject) -> None:
+    subject.given(event, an_event("a"), an_event("b"))
+    subject.given(member, a_member("m", last_name="É", first_name="Ï"), a_member("n", last_name="É", first_name="Ï"))
+
+    assert subject.find(event, limit=1).next == ("2026-05-01T00:00:00.000Z", "a")
+    assert subject.find(member, limit=2).next == ("É", "Ï", "m")
+
+
+def test_a_cursor_leads_on_when_its_row_is_gone(subject: Subject) -> None:
+    subject.given(vehicle, *map(a_vehicle, ("1", "2", "3")))
+    cursor = subject.find(vehicle, limit=2).next
+    subject.delete(vehicle, "2")
+
+    assert names(subject.find(vehicle, after=cursor), "parc") == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ([Filter("status", "=", "DRAFT")], ["c", "a"]),
+        ([Filter("location", "=", "Dépôt")], ["b"]),
+        ([Filter("location", "=", "DÉPÔT")], []),
+        ([Filter("date", ">=", day(2))], ["c", "b"]),
+        ([Filter("date", "<", day(2))], ["a"]),
+        ([Filter("date", ">=", day(2)), Filter("date", "<", day(3))], ["b"]),
+        ([Filter("date", ">=", day(2)), Filter("status", "=", "DRAFT")], ["c"]),
+        ([Filter("status", "=", "ARCHIVED")], []),
+    ],
+)
+def test_a_list_holds_the_rows_that_pass_every_filter(
+    subject: Subject, filters: list[Filter], expected: list[str]
+) -> None:
+    subject.given(
+        event,
+        an_event("a", date=day(1)),
+        an_event("b", date=day(2), status="PUBLISHED", location="Dépôt"),
+        an_event("c", date=day(3)),
+    )
+
+    assert names(subject.find(event, *filters)) == expected
+
+
+def test_filters_and_cursors_go_together(subject: Subject) -> None:
+    subject.given(vehicle, *(a_vehicle(parc, is_public=parc != "3") for parc in "12345"))
+    public = Filter("is_public", "=", True)
+    first = subject.find(vehicle, public, limit=2)
+
+    assert names(first, "parc") == ["1", "2"]
+    assert names(subject.find(vehicle, public, limit=2, after=first.next), "parc") == ["4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("sought", "expected"),
+    [
+        ("anna@example.org", ["m"]),
+        ("ANNA@Example.ORG", ["m"]),
+        ("élodie@example.org", ["n"]),
+        ("Élodie@example.org", []),
+    ],
+)
+def test_a_folding_filter_ignores_the_case_of_ascii_alone(subject: Subject, sought: str, expected: list[str]) -> None:
+    subject.given(member, a_member("m", email="Anna@Example.org"), a_member("n", email="élodie@example.ORG"))
+
+    assert names(subject.find(member, Filter("email", "=", sought, fold=True))) == expected
+
+
+def test_only_an_explicit_false_at_the_top_of_extras_hides_an_event(subject: Subject) -> None:
+    hidden = {"h": '{"isVisible": false}', "i": '{"a": [], "isVisible": false}'}
+    shown = {
+        "a": None,
+        "b": "{}",
+        "c": '{"isVisible": true}',
+        "d": '{"isVisible": null}',
+        "e": '{"isVisible": "false"}',
+        "f": '{"a": {"isVisible": false}}',
+        "g": '{"a": "\\"isVisible\\": false"}',
+    }
+    subject.given(event, *(an_event(key, extras=extras) for key, extras in (hidden | shown).items()))
+
+    assert names(subject.find(event, Filter("extras", "json", None))) == sorted(shown)
+
+
+@pytest.mark.parametrize(
+    ("view", "private", "images"),
+    [("list", True, False), ("one", True, True), ("public_list", False, False), ("public_one", False, True)],
+)
+def test_a_view_of_a_vehicle_shows_its_fields(subject: Subject, view: View, *, private: bool, images: bool) -> None:
+    subject.given(vehicle, a_vehicle("920", background_image=IMAGE, gallery=json.dumps([IMAGE])))
+
+    in_list = json.loads(subject.find(vehicle, view=view).documents[0])
+    alone = json.loads(subject.get(vehicle, "920", view=view).json)
+
+    assert in_list == alone
+    assert (in_list.keys() & PRIVATE) == (PRIVATE if private else set())
+    assert ("gallery" in in_list, in_list.get("hasGallery")) == ((True, None) if images else (False, True))
+    assert ("backgroundImage" in in_list, in_list.get("hasBackgroundImage")) == (
+        (True, None) if images else (False, True)
+    )
+
+
+def test_a_row_says_every_field_in_the_order_of_the_wire(subject: Subject) -> None:
+    [given] = subject.given(
+        event,
+        an_event(
+            "a",
+            time="09:30",
+            location='"\\\n\x07é🚌',
+            adult_price=None,
+            max_participants=0,
+            extras='{"b": 1, "aa": 2.50}',
+        ),
+    )
+
+    found = json.loads(subject.get(event, "a").json)
+    stamps = {name: found.pop(name) for name in ("createdAt", "updatedAt", "version")}
+
+    assert stamps == {name: json.loads(given.json)[name] for name in stamps}
+    assert list(found.items()) == [
+        ("id", "a"), ("title", "Sortie"), ("date", "2026-05-01T00:00:00.000Z"), ("time", "09:30"),
+        ("location", '"\\\n\x07é🚌'), ("description", None), ("helloAssoUrl", None), ("layout", None),
+        ("adultPrice", None), ("childPrice", None), ("vehicleId", None), ("status", "DRAFT"),
+        ("extras", '{"b": 1, "aa": 2.50}'), ("maxParticipants", 0), ("currentParticipants", 0),
+    ]  # fmt: skip
+
+
+def test_no_view_shows_a_members_secrets(subject: Subject) -> None:
+    subject.given(member, a_member("m", password_hash="a-hash", token_epoch=7))
+
+    assert "a-hash" not in subject.get(member, "m").json + "".join(subject.find(member).documents)
+    assert not {"passwordHash", "tokenEpoch"} & json.loads(subject.get(member, "m").json).keys()
+
+
+def number_of(subject: Subject, parc: str) -> str:
+    return str(json.loads(subject.get(vehicle, parc).json)["id"])
+
+
+def test_a_vehicle_is_found_by_its_number_too(subject: Subject) -> None:
+    subject.given(vehicle, a_vehicle("A"), a_vehicle("B"))
+    number = number_of(subject, "B")
+
+    assert subject.get(vehicle, number).key == "B"
+    assert subject.get(vehicle, f"00{number}").key == "B"
+
+
+def test_a_parc_goes_before_a_number(subject: Subject) -> None:
+    subject.given(vehicle, a_vehicle("A"))
+    number = number_of(subject, "A")
+    subject.insert(vehicle, a_vehicle(number))
+
+    assert subject.get(vehicle, number).key == number
+
+
+def test_what_names_no_row_is_not_found(subject: Subject) -> None:
+    subject.given(vehicle, a_vehicle("A"))
+    for key in ("", "B", "0", "-1", "1.0", "²", "٣", "2147483648", "00000000001", "9" * 5000):
+        with pytest.raises(NotFound):
+            subject.get(vehicle, key)
+        with pytest.raises(NotFound):
+            subject.update(vehicle, key, setting(marque="Saviem"))
+        with pytest.raises(NotFound):
+            subject.delete(vehicle, key)
+
+
+def test_only_vehicles_have_numbers(subject: Subject) -> None:
+    subject.given(event, an_event("a"))
+
+    with pytest.raises(NotFound):
+        subject.get(event, "1")
+
+
+def test_a_filter_hides_a_single_row(subject: Subject) -> None:
+    subject.given(vehicle, a_vehicle("A"), a_vehicle("B", is_public=True))
+    public = Filter("is_public", "=", True)
+
+    assert subject.get(vehicle, "B", public).key == "B"
+    with pytest.raises(NotFound):
+        subject.get(vehicle, "A", public)
+
+
+def test_a_hidden_parc_does_not_make_way_for_a_number(subject: Subject) -> None:
+    subject.given(vehicle, a_vehicle("B", is_public=True))
+    number = number_of(subject, "B")
+    subject.insert(vehicle, a_vehicle(number, is_public=False))
+
+    with pytest.raises(NotFound):
+        subject.get(vehicle, number, Filter("is_public", "=", True))
+
+
+def test_an_answer_says_where_it_comes_from(subject: Subject) -> None:
+    subject.given(event, an_event("a"))
+
+    origins = [subject.get(event, "a").origin, subject.find(event).origin]
+
+    assert {origin.source for origin in origins} == {"memory" if subject.from_memory else "postgres"}
+
+
+def test_a_document_names_its_key_and_a_quoted_etag(subject: Subject) -> None:
+    [given] = subject.given(event, an_event("a"))
+    found = subject.get(event, "a")
+
+    assert (found.key, found.etag) == ("a", given.etag)
+    assert found.etag[0] == found.etag[-1] == '"'
