@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from harness import Process, run_sql, until
+from harness import run_sql, until
 from retrobus.backups import BadBackup, catalog, create, files
 from retrobus.backups.formats import read_backup
 from retrobus.backups.manifest import Manifest, read_manifest
@@ -169,45 +169,6 @@ def test_a_lost_connection_leaves_nothing_half(database: str, tmp_path: Path) ->
         asyncio.run(cut())
 
     assert names(tmp_path) == []
-
-
-def cli(folder: Path, database: str, *arguments: str) -> Process:
-    return Process(list(arguments), folder, {"DATABASE_URL": database, "BACKUPS_DIR": "backups"})
-
-
-def test_a_backup_killed_at_any_moment_is_whole_or_absent_and_the_next_one_cleans_up(
-    database: str, tmp_path: Path
-) -> None:
-    run_sql(
-        database,
-        "INSERT INTO event (id, title, date) SELECT 'e' || n, 'x', '2025-09-20' FROM generate_series(1, 6000) AS n",
-    )
-    folder = tmp_path / "backups"
-    left = []
-    for size in (0, 200_000, 1_500_000, 10**9):
-        running = cli(tmp_path, database, "backup", "create")
-        until(lambda: running.popen.poll() is not None or written(folder) >= size)  # noqa: B023 - used at once
-        running.popen.kill()
-        running.popen.wait()
-        left.append([entry.name for entry in catalog.entries(folder) if entry.present])
-
-    whole = make(database, folder)
-
-    assert left[-1]
-    assert [len(read_backup(folder / name).rows["Event"]) for name in left[-1]] == [6000] * len(left[-1])
-    assert names(folder) == sorted([*left[-1], whole.name, "index.json"])
-    assert {entry.listed for entry in catalog.entries(folder)} == {True}
-
-
-def written(folder: Path) -> int:
-    """Bytes of the backup that is being written; endless once one is there."""
-    found = list(folder.glob(".backup_*.tmp"))
-    return max((data.stat().st_size for path in found for data in path.glob("data.json")), default=-1)
-
-
-def run(folder: Path, database: str, *arguments: str) -> tuple[int, str]:
-    running = cli(folder, database, *arguments)
-    return running.popen.wait(30), running.log
 
 
 def test_the_newest_n_ordinary_backups_are_kept_and_safety_and_old_ones_stay(database: str, tmp_path: Path) -> None:

@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import Column, Float, Numeric
+from sqlalchemy import Column, Float, Numeric, Table
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from retrobus.backups import BadBackup
@@ -179,27 +180,35 @@ class Reading:
 
 def _exact(resource: str, raw: Any) -> Taken:
     """A row of our own file: value for value what Postgres held."""
-    if not isinstance(raw, dict):
-        raise Damaged("une ligne n'est pas un objet")
     table = RESOURCES[resource]
-    columns = stored_columns(table)
+    columns = _columns(table)
     try:
-        values = {c.name: _value(c, raw[camel(c.name)]) for c in columns if camel(c.name) in raw}
-        taken = Taken(resource, completed(table, values), frozenset(c.name for c in columns) - values.keys())
+        values = {name: convert(raw[said]) for name, said, convert in columns if said in raw}
+        missing = frozenset(name for name, _, _ in columns if name not in values)
+        taken = Taken(resource, completed(table, values) if missing else values, missing)
         taken.key.encode()
     except (ValueError, TypeError, ArithmeticError, KeyError, AttributeError):
         raise Damaged(f"une ligne de {resource} est illisible") from None
     return taken
 
 
-def _value(column: Column[Any], raw: Any) -> Any:
-    if raw is None:
-        return None
-    if isinstance(column.type, TIMESTAMP):
-        return datetime.fromisoformat(raw).astimezone(UTC)
-    if isinstance(column.type, Float):
-        return float(raw)
-    return Decimal(str(raw)) if isinstance(column.type, Numeric) else raw
+@lru_cache
+def _columns(table: Table) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
+    """Each column's name here, its name in the file, and how its value is read."""
+    return tuple((column.name, camel(column.name), _reader(column)) for column in stored_columns(table))
+
+
+def _reader(column: Column[Any]) -> Callable[[Any], Any]:
+    kinds: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+        (TIMESTAMP, _instant),
+        (Float, lambda raw: None if raw is None else float(raw)),
+        (Numeric, lambda raw: None if raw is None else Decimal(str(raw))),
+    )
+    return next((read for kind, read in kinds if isinstance(column.type, kind)), lambda raw: raw)
+
+
+def _instant(raw: Any) -> datetime | None:
+    return None if raw is None else datetime.fromisoformat(raw).astimezone(UTC)
 
 
 def _tombstone(raw: Any) -> Tombstone:

@@ -38,6 +38,8 @@ async def write_rows(connection: "Connection", rules: Rules, *, epoch: int) -> N
         await _insert(connection, table, epoch)
     if rules.replace:
         await connection.execute("UPDATE database_identity SET id = gen_random_uuid(), created_at = now()")
+    # Who mirrors the tables reads them anew, identity included.
+    await connection.execute("SELECT pg_notify('retrobus_change', 'Vehicle')")
 
 
 async def _update(connection: "Connection", table: Table, epoch: int) -> None:
