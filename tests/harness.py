@@ -107,7 +107,13 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
     logbook.configure("console", settings.log_level)
     application = create_app(settings)
     config = uvicorn.Config(
-        application, http=BoundedHttp, port=0, log_level="critical", access_log=False, lifespan="on"
+        application,
+        http=BoundedHttp,
+        port=0,
+        log_level="critical",
+        access_log=False,
+        lifespan="on",
+        timeout_keep_alive=3600,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

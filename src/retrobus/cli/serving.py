@@ -123,4 +123,5 @@ def _configured(settings: Settings) -> uvicorn.Config:
         server_header=False,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=30,
+        timeout_keep_alive=75,  # longer than proxies keep idle connections: else one meets a closing one now and then
     )
