@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
@@ -13,6 +14,18 @@ UNAVAILABLE_FALLBACK = "PostgreSQL indisponible - fallback mémoire"
 UNAVAILABLE = "PostgreSQL indisponible et fallback mémoire désactivé"
 
 _log: Any = structlog.get_logger()
+
+
+class _ErrorOutput:
+    """Standard error as it is now; a line that it does not take (closed, its reader gone) must not cost a request."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
@@ -33,7 +46,7 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
     structlog.configure(
         processors=shared + ending,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _ErrorOutput())),
         cache_logger_on_first_use=False,
     )
 
