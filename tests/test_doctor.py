@@ -62,6 +62,7 @@ def test_people_read_one_line_an_item_with_its_cure(terminal: Terminal, database
     assert code == 1
     assert "❌ Administrateur actif : aucun → retrobus member create-admin --email …\n" in said
     assert "✅ LOAD_BACKUP_AT_BOOT : false\n" in said
+    assert "✅ BACKUP_SCHEDULE : aucun backup automatique\n" in said
     assert "⚠️  Dossier des backups : backups n'existe pas encore → retrobus backup create\n" in said
 
 

@@ -45,6 +45,7 @@ def settings_items(settings: Settings) -> Iterator[Item]:
     yield _secret(settings)
     for name, on in settings.toggles.items():
         yield _toggle(name, on=on, production=settings.app_env == "production")
+    yield good("BACKUP_SCHEDULE", ", ".join(settings.backup_schedule) or "aucun backup automatique")
     if settings.load_backup_at_boot and not settings.enable_memory_fallback:
         found = "actif sans ENABLE_MEMORY_FALLBACK : un backup chargé ne sera jamais servi"
         yield doubtful("LOAD_BACKUP_AT_BOOT", found, "activer les deux, ou aucun")
