@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench clean
+.PHONY: help run test check fmt lock bench toggles clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
@@ -31,6 +31,9 @@ fmt: $(VENV)/.ready ## format the code and repair what the linter can
 
 bench: $(VENV)/.ready ## measure the service (ARGS="…" goes to bench/run.py)
 	$(BIN)/python bench/run.py $(ARGS)
+
+toggles: $(VENV)/.ready ## every combination of the three toggles through outages, restarts and kills: the table (a minute)
+	@$(BIN)/python bench/toggles.py
 
 # Both locks come from one resolution: production runs the versions that were tested.
 COMPILE = $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,34 @@
+"""Prints what each combination of the three toggles answered, against what the design says; 1 if anything differs.
+
+Starts sixteen services and a Postgres that is killed under them; `make toggles` runs it.
+"""
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from faults.toggles.story import Story, services, tell
+from faults.toggles.table import printed
+from harness import free_port
+from retrobus.embedded import embedded_postgres
+
+
+def main() -> int:
+    """The table, then one paragraph for each cell that differs."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        place = Path(folder)
+        postgres = stack.enter_context(embedded_postgres(place / "postgres", port=free_port()))
+        lines = tell(Story(postgres, stack.enter_context(services(postgres, place))))
+    cells, agreed = sum(len(line.cells) for line in lines), sum(line.agreed for line in lines)
+    print(printed(lines))
+    print(f"\n{'✅' if agreed == cells else '❌'} {agreed} of {cells} cells as the design says")
+    for complaint in (complaint for line in lines for complaint in line.complaints()):
+        print(complaint)
+    return 0 if agreed == cells else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
