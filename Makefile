@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench toggles clean
+.PHONY: help run test check fmt lock bench toggles soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ fmt: $(VENV)/.ready ## format the code and repair what the linter can
 
 bench: $(VENV)/.ready ## measure the service (ARGS="…" goes to bench/run.py)
 	$(BIN)/python bench/run.py $(ARGS)
+
+soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged by a model (ARGS="--seed 7 --steps 10000")
+	@$(BIN)/python bench/soak.py $(ARGS)
 
 toggles: $(VENV)/.ready ## every combination of the three toggles through outages, restarts and kills: the table (a minute)
 	@$(BIN)/python bench/toggles.py

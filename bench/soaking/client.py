@@ -1,0 +1,108 @@
+"""HTTP on connections that stay open, and what came back, with its moments."""
+
+import json
+import select
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from soaking.kinds import Slot, State
+
+PATIENCE = 20.0
+NOTHING = 0
+"""The status of a request to which no answer came."""
+
+UNSENT = -1
+"""The status of a request that nobody was there to take."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, and what it does to which row if it is carried out."""
+
+    step: str
+    method: str
+    path: str
+    slot: Slot | None = None
+    state: State = None
+    body: dict[str, Any] | None = None
+    once: str | None = None
+    fate: str = ""
+    """What became of it: postgres, journal, memory, refused or unknown; empty as long as it was not sent."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything."""
+        return self.method != "GET"
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back, and when; the status is NOTHING or UNSENT if nothing did."""
+
+    status: int
+    sent: float
+    received: float
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        """The body's value; None if there is none."""
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def source(self) -> str:
+        """Who answered; an answer that does not say so claims to be Postgres's."""
+        return self.headers.get("x-data-source", "postgres")
+
+    @property
+    def as_of(self) -> float | None:
+        """When memory last was what its origin was, if it says so."""
+        said = self.headers.get("x-data-as-of")
+        return None if said is None else datetime.fromisoformat(said).timestamp()
+
+
+class Client:
+    """One connection to the service, opened again whenever it is lost."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._port = port
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._connection: HTTPConnection | None = None
+
+    def send(self, request: Request) -> Answer:
+        """Sends a request and waits for its answer."""
+        sent = time.time()
+        try:
+            connection = self._open()
+        except OSError:
+            return Answer(UNSENT, sent, time.time())
+        headers = self._headers | ({"Idempotency-Key": request.once} if request.once else {})
+        body = None if request.body is None else json.dumps(request.body).encode()
+        try:
+            connection.request(request.method, request.path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, HTTPException):
+            self.close()
+            return Answer(NOTHING, sent, time.time())
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, sent, time.time(), found, content)
+
+    def _open(self) -> HTTPConnection:
+        if self._connection is not None and select.select([self._connection.sock], [], [], 0)[0]:
+            self.close()  # the service ended it: what is sent now would be lost without anybody knowing
+        if self._connection is None:
+            connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+            connection.connect()
+            self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        """Ends the connection; the next request opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,106 @@
+"""What somebody does with psql while the service works on the same rows."""
+
+import time
+from itertools import count
+from random import Random
+
+import asyncpg
+from soaking.author import Author
+from soaking.kinds import EVENTS, Slot, State
+from soaking.model import Model
+from soaking.surroundings import Database
+
+INSERTS = {
+    "Event": "INSERT INTO event (id, title, date) VALUES ($1, $2, '2026-05-01') RETURNING id",
+    "Vehicle": "INSERT INTO vehicle (parc, modele) VALUES ($1, $2) RETURNING parc",
+    "Member": "INSERT INTO member (id, email, city) VALUES ($3, $1, $2) RETURNING id",
+}
+UPDATES = {
+    "Event": "UPDATE event SET title = $2 WHERE id = $1 RETURNING id",
+    "Vehicle": "UPDATE vehicle SET modele = $2 WHERE parc = $1 RETURNING parc",
+    "Member": "UPDATE member SET city = $2 WHERE email = $1 RETURNING id",
+}
+DELETES = {
+    "Event": "DELETE FROM event WHERE id = $1 RETURNING id",
+    "Vehicle": "DELETE FROM vehicle WHERE parc = $1 RETURNING parc",
+    "Member": "DELETE FROM member WHERE email = $1 RETURNING id",
+}
+LOOKS = {
+    "Event": "SELECT title AS mark, id AS key FROM event WHERE id = $1",
+    "Vehicle": "SELECT modele AS mark, parc AS key FROM vehicle WHERE parc = $1",
+    "Member": "SELECT city AS mark, id AS key FROM member WHERE email = $1",
+}
+
+
+class Hands:
+    """Looks first, then writes; what was seen is judged, what was written is remembered."""
+
+    def __init__(self, random: Random, database: Database, model: Model, author: Author) -> None:
+        self._random = random
+        self._database = database
+        self._model = model
+        self._author = author
+        self._ids = (f"psql-{number}" for number in count(1))
+
+    def any(self) -> None:
+        """One change of one row, or now and then of many."""
+        steps = (self.insert, self.update, self.delete, self.empty_events)
+        self._random.choices(steps, (30, 40, 30, 2))[0]()
+
+    def look(self, slot: Slot) -> State:
+        """The mark of a row in Postgres, judged."""
+        rows = self._database.psql.run(LOOKS[slot[0]], slot[1])
+        shown = rows[0]["mark"] if rows else None
+        if rows:
+            self._model.knows(slot, shown, rows[0]["key"])
+        track = self._model.track(slot)
+        allowed = set(track.possible)
+        fault = track.shown_by_postgres(shown, time.time())
+        self._model.fault(fault, slot, f"psql found {shown}, possible was {allowed}")
+        return shown
+
+    def insert(self) -> None:
+        """A row that the service knows nothing of, if there is none."""
+        slot, mark = self._author.slot(), self._author.mark()
+        if self.look(slot) is None:
+            key = next(self._ids) if slot[0] == "Member" else slot[1]
+            self._model.knows(slot, mark, key)
+            values = (slot[1], mark, *([key] if slot[0] == "Member" else []))
+            self._write("insert", slot, mark, INSERTS[slot[0]], *values)
+
+    def update(self) -> None:
+        """A row changed behind the service's back."""
+        slot, mark = self._author.slot(), self._author.mark()
+        if self.look(slot) is not None:
+            self._write("update", slot, mark, UPDATES[slot[0]], slot[1], mark)
+
+    def delete(self) -> None:
+        """A row deleted behind the service's back."""
+        slot = self._author.slot()
+        if self.look(slot) is not None:
+            self._write("delete", slot, None, DELETES[slot[0]], slot[1])
+
+    def empty_events(self) -> None:
+        """Every event of a certain name, in one statement."""
+        sent = time.time()
+        rows = self._database.psql.run("DELETE FROM event WHERE id = ANY($1::text[]) RETURNING id", list(EVENTS))
+        for row in rows:
+            self._note("empty", ("Event", row["id"]), None, sent)
+
+    def _write(self, step: str, slot: Slot, mark: State, statement: str, *values: str) -> None:
+        sent = time.time()
+        try:
+            rows = self._database.psql.run(statement, *values)
+        except asyncpg.UniqueViolationError:
+            return  # a replay was quicker
+        if rows:
+            self._model.knows(slot, mark or "", rows[0][0])
+            self._note(step, slot, mark, sent)
+        if slot[0] == "Vehicle" and mark is None:
+            self._model.touch_all("Event", time.time())  # the foreign key changed those that named it
+
+    def _note(self, step: str, slot: Slot, mark: State, sent: float) -> None:
+        at = time.time()
+        self._model.steps[f"psql {step}"] += 1
+        self._model.tell(f"{sent:.3f} {at:.3f} psql {step} -> {mark}", slot)
+        self._model.track(slot).by_hand(mark, sent, at)

@@ -1,0 +1,41 @@
+"""The three resources as the soak sees them: which field names a row, and which one it marks at each write."""
+
+from dataclasses import dataclass
+
+State = str | None
+"""The mark that the last write left in a row; None: there is no such row."""
+
+Slot = tuple[str, str]
+"""A row's resource and name, whatever rows come and go under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One resource; its columns and its wire fields have the same names here."""
+
+    resource: str
+    table: str
+    path: str
+    listed: str
+    name: str
+    mark: str
+    key: str
+    """The column by which the API addresses a row; a member's is the server's to choose."""
+
+
+EVENT = Kind("Event", "event", "/api/events", "events", "id", "title", "id")
+VEHICLE = Kind("Vehicle", "vehicle", "/api/vehicles", "vehicles", "parc", "modele", "parc")
+MEMBER = Kind("Member", "member", "/api/members", "members", "email", "city", "id")
+KINDS = {kind.resource: kind for kind in (EVENT, VEHICLE, MEMBER)}
+
+ADMIN = "soak-admin"
+"""The member who sends every request; no step touches it."""
+
+EVENTS = tuple(f"sortie-{number}" for number in range(10))
+VEHICLES = tuple(f"9{number:02d}" for number in range(8))
+MEMBERS = tuple(f"membre-{number}@example.org" for number in range(8))
+SLOTS: tuple[Slot, ...] = (
+    *(("Event", name) for name in EVENTS),
+    *(("Vehicle", name) for name in VEHICLES),
+    *(("Member", name) for name in MEMBERS),
+)

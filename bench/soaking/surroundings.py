@@ -1,0 +1,199 @@
+"""What the service lives in: Postgres and who uses psql on it, the service's processes, its files."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import asyncpg
+from soaking.kinds import ADMIN
+
+from retrobus.cli import main
+from retrobus.embedded import EmbeddedPostgres
+from retrobus.security import TokenRules, Tokens
+
+SECRET = "a-secret-for-the-soak-and-nothing-else"
+DEADLINE = 30.0
+TOGGLES = ("LOAD_BACKUP_AT_BOOT", "ENABLE_MEMORY_FALLBACK", "ENABLE_RUNTIME_STATE_SAVE")
+Combination = tuple[str, ...]
+COMBINATIONS: tuple[Combination, ...] = tuple(
+    tuple(name for bit, name in enumerate(TOGGLES) if number & 1 << bit) for number in range(1 << len(TOGGLES))
+)
+SETTINGS = {
+    "JWT_SECRET": SECRET,
+    "APP_ENV": "test",
+    "DATABASE_TIMEOUT": "0.5",
+    "RUNTIME_STATE_DEBOUNCE": "0.2",
+    "LOG_FORMAT": "json",
+}
+
+
+def token() -> str:
+    """A token of the member who sends every request."""
+    rules = TokenRules((SECRET,), "retrobus", "retrobus-api", 80_000)
+    return Tokens(rules).issue({"id": ADMIN, "role": "ADMIN", "token_epoch": 0})[0]
+
+
+class Psql:
+    """Somebody with psql on the database; connects again after each crash."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._loop = asyncio.new_event_loop()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    def run(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """The rows that a statement gives; its errors are the caller's."""
+        return self._loop.run_until_complete(self._run(statement, values))
+
+    async def _run(self, statement: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._url, timeout=DEADLINE)
+        return await self._connection.fetch(statement, *values)
+
+    def leave(self) -> None:
+        """Ends the connection without asking the server."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+        self._loop.run_until_complete(asyncio.sleep(0))
+
+    def close(self) -> None:
+        """Ends for good."""
+        self.leave()
+        self._loop.close()
+
+
+class Database:
+    """The one Postgres, up or down, and psql on it."""
+
+    def __init__(self, server: EmbeddedPostgres, name: str) -> None:
+        self.server = server
+        self.url = server.url(name)
+        self.psql = Psql(self.url)
+        self.up = True
+        self.gone_since: float | None = None
+        """Since when nobody can have asked it; None while it may answer."""
+
+    def end(self, how: str) -> None:
+        """Crashes, or stops, and is gone when this returns."""
+        self.psql.leave()
+        if how == "kill -9":
+            self.server.kill()
+        else:
+            self.server.stop("fast" if how == "stop" else "immediate")
+        self.up, self.gone_since = False, time.time()
+
+    def start(self) -> None:
+        """Accepts connections when this returns."""
+        self.gone_since = None
+        self.server.start()
+        self.up = True
+
+    def cut(self) -> None:
+        """Every connection of the service is ended; the server stays."""
+        self.psql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'retrobus'")
+
+    def quiet(self) -> bool:
+        """Whether no transaction of the service is under way."""
+        busy = "SELECT FROM pg_stat_activity WHERE application_name = 'retrobus' AND backend_xid IS NOT NULL"
+        return not self.psql.run(busy)
+
+
+def _serve(folder: Path, environment: Mapping[str, str]) -> None:
+    """What `retrobus serve` is, in a process that has imported it already."""
+    os.chdir(folder)
+    os.environ.update(environment)
+    output = os.open(folder / "service.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.argv = ["retrobus", "serve"]
+    main()
+
+
+class Service:
+    """`retrobus serve` as a process of its own, in one combination of the toggles at a time."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.folder = folder
+        self.backups = folder / "backups"
+        self.port = _free_port()
+        self.combination: tuple[str, ...] = ()
+        self._url = url
+        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["retrobus.app", "retrobus.cli.program", "soaking.surroundings"])
+        self._process: ForkServerProcess | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def start(self, combination: tuple[str, ...]) -> int | None:
+        """Starts it and waits until it answers; its exit code if it refuses to start."""
+        self.combination = combination
+        environment = SETTINGS | {"PORT": str(self.port), "DATABASE_URL": self._url}
+        environment |= {name: str(name in combination).lower() for name in TOGGLES}
+        self._process = self._context.Process(target=_serve, args=(self.folder, environment))
+        self._process.start()
+        end = time.monotonic() + DEADLINE
+        while self._process.is_alive():
+            if _answers(self.port):
+                return None
+            if time.monotonic() > end:
+                raise TimeoutError("the service does not answer /api/health")
+            time.sleep(0.005)
+        return self._process.exitcode
+
+    def end(self, number: signal.Signals) -> None:
+        """Sends a signal that ends it, and waits for the end."""
+        if self._process is None or self._process.pid is None:
+            return
+        if self._process.is_alive():
+            os.kill(self._process.pid, number)
+        self._process.join(DEADLINE)
+        if self._process.is_alive():
+            raise TimeoutError("the service does not end")
+
+    def kill(self) -> None:
+        """Ends it whatever it does."""
+        self.end(signal.SIGKILL)
+
+    def log_tail(self) -> str:
+        """The end of what it logged."""
+        path = self.folder / "service.log"
+        return "\n".join(path.read_text(errors="replace").splitlines()[-60:]) if path.exists() else ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def rows_as_json(psql: Psql) -> dict[str, list[Any]]:
+    """Every row as the API shows it, as the predecessor's exports held them."""
+    wires = {
+        "Vehicle": "SELECT wire_public || wire_images || wire_private AS row FROM vehicle",
+        "Event": "SELECT wire AS row FROM event",
+        "members": "SELECT wire AS row FROM member",
+    }
+    return {name: [json.loads(found["row"]) for found in psql.run(sql)] for name, sql in wires.items()}
