@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import resource
 import threading
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_a_manifest_tells_sum_counts_revision_identity_and_position(database: st
     assert made.revision == run_sql(database, "SELECT version_num FROM alembic_version")[0][0]
     assert made.position["rowVersion"] == run_sql(database, "SELECT last_value FROM row_version")[0][0]
     assert (made.kind, made.note) == ("normal", "avant nettoyage")
+
+
+def test_the_documented_manifest_is_the_one_that_is_written(database: str, tmp_path: Path) -> None:
+    fill(database)
+    document = (Path(__file__).parents[1] / "docs" / "backups.md").read_text(encoding="utf-8")
+    section = document.split("`manifest.json` holds:")[1].split("##")[0]
+    documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|([^|]+)\|", section, re.MULTILINE))))
+
+    written = json.loads((tmp_path / make(database, tmp_path).name / "manifest.json").read_bytes())
+
+    assert documented == set(written)
 
 
 def test_members_data_is_readable_by_its_owner_alone(database: str, tmp_path: Path) -> None:

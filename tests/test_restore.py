@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
-from harness import Process, at, run_sql
+from harness import Api, Process, at, run_sql
 from retrobus.backups import BadBackup, catalog, create, files
 from retrobus.backups.plan import Plan
-from retrobus.backups.restore import MAINTENANCE, Request, Restored, planned, restore
+from retrobus.backups.restore import MAINTENANCE, Request, Restored, lock_tables, planned, restore
 from retrobus.backups.verdicts import Rules
 from retrobus.cli.restore import passwords
 
@@ -465,6 +466,23 @@ def test_who_mirrors_the_tables_is_told_to_read_them_anew(filled: str, tmp_path:
     connected(filled, listening)
 
     assert "Vehicle" in heard
+
+
+def test_while_a_restore_holds_the_tables_reads_go_on_and_writes_are_told_to_come_back(fresh_api: Api) -> None:
+    manager = fresh_api.person("BUREAU")
+
+    async def held(connection: Any) -> tuple[httpx.Response, httpx.Response]:
+        async with connection.transaction():
+            await lock_tables(connection)
+            read = fresh_api.get("/api/vehicles", headers=manager.headers)
+            write = fresh_api.post("/api/vehicles", json={"parc": "920"}, headers=manager.headers)
+        return read, write
+
+    read, write = connected(fresh_api.database_url, held)
+
+    assert read.status_code == 200
+    assert (write.status_code, write.json()["outcome"]) == (503, "not_applied")
+    assert "Retry-After" in write.headers
 
 
 def run(folder: Path, database: str, *arguments: str) -> tuple[int, str]:
