@@ -1,6 +1,6 @@
 """Prints what each combination of the three toggles answered, against what the design says; 1 if anything differs.
 
-Starts sixteen services and a Postgres that is killed under them; `make toggles` runs it.
+Starts twelve services and a Postgres that is killed under them; `make toggles` runs it.
 """
 
 import sys

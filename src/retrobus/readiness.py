@@ -12,9 +12,11 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
     found = await opened.diagnose()
     mirrored, snapshot = opened.mirrored, opened.snapshot
     journal = None if mirrored is None else mirrored.journal
-    answers = found.up and found.revision == head
+    ready = found.up and found.revision == head
+    if mirrored is not None and mirrored.from_memory:
+        ready = mirrored.can_answer
     return {
-        "ready": answers or (mirrored is not None and mirrored.can_answer),
+        "ready": ready,
         "database": "up" if found.up else "down",
         "mode": opened.mode,
         "toggles": toggles,

@@ -252,6 +252,20 @@ def test_while_the_last_entries_go_to_postgres_a_write_waits_a_second_at_most(fa
     assert fallback.send("GET", "vehicles/920").json()["etat"] == "en panne"
 
 
+def test_a_mirror_that_hears_nothing_any_more_does_not_call_itself_fresh(fallback: Outage) -> None:
+    fallback.done("POST", "vehicles", a_vehicle(parc="920"))
+    fallback.wait_for_mirror()
+    fallback.line.silence()
+    fallback.api.sql("DELETE FROM vehicle")
+    deleted = datetime.now(UTC)
+    fallback.cut()
+
+    answer = fallback.send("GET", "vehicles/920")
+
+    assert answer.status_code == 200
+    assert moment(answer.headers["X-Data-As-Of"]) < deleted
+
+
 def test_one_lost_connection_changes_nothing(fallback: Outage) -> None:
     fallback.done("POST", "vehicles", a_vehicle(parc="920"))
     assert end_connections(fallback.api) > 0

@@ -155,3 +155,26 @@ def test_without_the_journal_on_disk_a_restart_forgets_as_its_answers_said(
     assert [(one.status_code, one.json()["code"]) for one in (listed, public)] == [(503, "memory_unavailable")] * 2
     assert rows == []
     assert [path.name for path in tmp_path.iterdir()] == ["service.lock"]
+
+
+@pytest.mark.parametrize("snapshot", ["that has the row", "from before the row"])
+def test_a_repeat_after_a_restart_creates_no_second_row_whatever_memory_knows_of_the_first(
+    line: Proxy, url: str, who: Person, tmp_path: Path, snapshot: str
+) -> None:
+    state = tmp_path / "runtime-state.json"
+    with outage(line, url, tmp_path, who, enable_runtime_state_save=True):
+        pass
+    older = state.read_bytes()
+    with outage(line, url, tmp_path, who, enable_runtime_state_save=True) as before:
+        first = before.done("POST", "events", an_event(), **KEY)
+        before.cut()
+    if snapshot == "from before the row":
+        state.write_bytes(older)
+    with outage(line, url, tmp_path, who, enable_runtime_state_save=True) as after:
+        repeat = after.send("POST", "events", an_event(), **KEY)
+        after.heal()
+        later = after.send("POST", "events", an_event(), **KEY)
+
+        assert repeat.status_code == (409 if snapshot == "that has the row" else 202)
+        assert (later.status_code, later.json()["id"]) == (201, first.json()["id"])
+        assert (len(after.api.sql("SELECT FROM event")), after.conflicts()) == (1, [])

@@ -7,9 +7,9 @@ import pytest
 
 from builders import a_vehicle
 from faults.backup_folder import NAME, as_member, put_backup
-from faults.outage import a_person, outage, outage_of_a_process
+from faults.outage import Outage, a_person, outage, outage_of_a_process
 from faults.proxy import Proxy
-from harness import SECRET, Person, Process, free_port, process
+from harness import SECRET, Person, Process, free_port, process, until
 from retrobus.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
@@ -65,12 +65,23 @@ def test_a_journal_is_replayed_before_anything_is_served_though_the_fallback_is_
 ) -> None:
     toggles = {"ENABLE_MEMORY_FALLBACK": "false", "ENABLE_RUNTIME_STATE_SAVE": "true"}
     with outage_of_a_process(line, url, tmp_path, who, **toggles) as (found, _):
-        away = found.send("GET", "vehicles")
+        away, ready = found.send("GET", "vehicles"), found.api.get("/ready")
         found.heal()
 
+        assert (ready.status_code, ready.json()["ready"], ready.json()["journal"]["entries"]) == (503, False, 1)
         assert (away.status_code, away.json()["code"]) == (503, "database_unavailable")
         assert [row["parc"] for row in found.send("GET", "vehicles").json()["vehicles"]] == ["920"]
     assert not journal.exists()
+
+
+def test_a_schema_that_is_behind_is_not_hidden_by_the_mirror(fallback: Outage) -> None:
+    assert fallback.ready()["ready"]
+
+    fallback.api.sql("UPDATE alembic_version SET version_num = '0000'")
+
+    until(lambda: fallback.api.get("/ready").status_code == 503, what="/ready to tell of the schema")
+    fallback.cut()
+    assert fallback.ready()["ready"]
 
 
 def test_one_folder_serves_one_process(line: Proxy, url: str, who: Person, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_every_combination_answers_as_the_design_says(postgres: EmbeddedPostgres
 
     complaints = [complaint for line in lines for complaint in line.complaints()]
     assert not complaints, "\n".join([printed(lines), *complaints])
-    assert sum(len(line.cells) for line in lines) == 600
+    assert sum(len(line.cells) for line in lines) == 576
 
 
 def test_a_cell_that_differs_in_anything_is_marked() -> None:
