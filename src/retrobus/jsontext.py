@@ -45,7 +45,7 @@ def parse(body: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         where = f" (ligne {error.lineno}, colonne {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise BadJson(f"JSON mal formé{where}") from None
-    if text.count("[") + text.count("{") > DEPTH and _too_deep(value):
+    if too_deep(value, text):
         raise BadJson(f"au plus {DEPTH} niveaux d'imbrication")
     if "\\u" in text:
         _refuse_bad_text(value)
@@ -94,7 +94,10 @@ def _children(value: Any) -> Iterator[Any]:
         yield from value
 
 
-def _too_deep(value: Any) -> bool:
+def too_deep(value: Any, text: str) -> bool:
+    """Whether a value, read from this text, nests more than 64 levels: some Pythons read thousands without a word."""
+    if text.count("[") + text.count("{") <= DEPTH:
+        return False
     level, depth = [value], 0
     while level:
         depth += 1

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
+from retrobus.jsontext import too_deep
+
 CHUNK, LARGEST_CHUNK = 1 << 16, 1 << 20
 LARGEST_VALUE = 32 << 20
 """Characters of one value: a row with images as data URLs has a few millions."""
@@ -114,6 +116,8 @@ class JsonScan:
                 raise Damaged("imbrication trop profonde") from None
             # A number that touches the end of what was read may go on.
             if end is not None and (end < len(self._text) or self._ended):
+                if too_deep(value, self._text[self._at : end]):
+                    raise Damaged("imbrication trop profonde")
                 self._at = end
                 return value
             if not self._more() and end is None:
