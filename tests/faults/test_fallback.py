@@ -1,10 +1,14 @@
 """Postgres away with the fallback on: every answer says where it comes from, and what is known still holds."""
 
+import asyncio
 import json
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
@@ -264,6 +268,45 @@ def test_a_mirror_that_hears_nothing_any_more_does_not_call_itself_fresh(fallbac
 
     assert answer.status_code == 200
     assert moment(answer.headers["X-Data-As-Of"]) < deleted
+
+
+def test_a_refresh_that_ends_in_the_middle_of_an_outage_drops_nothing_that_memory_took(fallback: Outage) -> None:
+    """Its own connection lives on while no other can be had: what it read is from before the write."""
+    fallback.done("POST", "vehicles", a_vehicle(parc="920"))
+    fallback.wait_for_mirror()
+    with ExitStack() as outage_of_the_others:
+        lock = outage_of_the_others.enter_context(held(fallback.api.database_url, "LOCK TABLE member"))
+        fallback.api.sql("INSERT INTO vehicle (parc) SELECT 'X' || n FROM generate_series(1, 100) AS n")
+        until(lock.waiting, what="the refresh to wait for the lock")
+        outage_of_the_others.enter_context(crowded(fallback.api.database_url))
+
+        taken = fallback.send("PATCH", "vehicles/920", {"etat": "en panne"})
+        lock.release()
+        until(lambda: not lock.waiting(), what="the refresh to end")
+        shown = [fallback.send("GET", "vehicles/920") for _ in range(20)]
+
+    assert taken.status_code == 202
+    assert {(source(one), one.json()["etat"]) for one in shown} == {("memory", "en panne")}
+    until(fallback.is_over, what="the return to Postgres")
+    assert fallback.send("GET", "vehicles/920").json()["etat"] == "en panne"
+
+
+@contextmanager
+def crowded(url: str) -> Iterator[None]:
+    """While open, the service has no connection but the one that listens, and cannot have another."""
+    end = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE application_name = 'retrobus' AND datname = current_database() AND pid NOT IN (SELECT pid FROM listener)"""
+    with asyncio.Runner() as runner:
+        taken = [runner.run(asyncpg.connect(url))]
+        try:
+            runner.run(taken[0].execute(end))
+            with suppress(asyncpg.TooManyConnectionsError):
+                while True:
+                    taken.append(runner.run(asyncpg.connect(url)))
+            yield
+        finally:
+            for connection in taken:
+                connection.terminate()
 
 
 def test_one_lost_connection_changes_nothing(fallback: Outage) -> None:
