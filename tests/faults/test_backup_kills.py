@@ -1,7 +1,10 @@
 """Facts about commands killed in mid-work: a backup is whole or absent, a restore did all or nothing."""
 
 import asyncio
+import time
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -26,6 +29,9 @@ STAGES = (
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO %' OR query LIKE '%pg_notify%'",
 )
 """How far a restore got, asked of Postgres; a later stage may be missed, then the restore ended."""
+
+MOMENTS = [Random(number).uniform(0.2, 2.5) for number in range(12)]
+"""Seconds after its start at which a restore is killed, wherever it is then."""
 
 
 def cli(folder: Path, database: str, *arguments: str) -> Process:
@@ -58,6 +64,14 @@ def killed(running: Process, condition: Any) -> None:
     running.popen.wait()
 
 
+def reached(url: str, stage: str, _started: float) -> bool:
+    return bool(run_sql(url, stage)[0][0])
+
+
+def passed(seconds: float, started: float) -> bool:
+    return time.monotonic() - started > seconds
+
+
 def test_a_backup_killed_at_any_moment_is_whole_or_absent_and_the_next_one_cleans_up(
     database: str, tmp_path: Path
 ) -> None:
@@ -82,9 +96,11 @@ def test_a_restore_killed_at_any_moment_did_all_or_nothing(database: str, tmp_pa
     run_sql(database, "UPDATE event SET title = 'autre'", "INSERT INTO vehicle (parc) VALUES ('new')")
     before = content(database)
     found = []
-    for stage in STAGES:
+    conditions = [partial(reached, database, stage) for stage in STAGES]
+    conditions += [partial(passed, seconds) for seconds in MOMENTS]
+    for condition in conditions:
         running = cli(tmp_path, database, "restore", name, "--apply", "--replace", "--yes")
-        killed(running, lambda: run_sql(database, stage)[0][0])  # noqa: B023 - used at once
+        killed(running, partial(condition, time.monotonic()))
         until(lambda: run_sql(database, f"{STAGES[0]} AND datname = current_database()")[0][0] == 0)
         found.append(content(database))
 
