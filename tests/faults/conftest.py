@@ -9,6 +9,7 @@ import pytest
 
 from faults.outage import Outage, outage
 from faults.proxy import Proxy, proxy
+from faults.psql import ORDINARY
 from faults.service import Service
 from harness import free_port, process, run_sql, until
 from operations import prepared
@@ -16,6 +17,7 @@ from retrobus import migrate
 from retrobus.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 
 TEMPLATE = "faults_template"
+KINDS = ("TABLES", "SEQUENCES", "FUNCTIONS")
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +25,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgr
     """One server for all fault tests, with a migrated database to copy."""
     settings = {"fsync": "off", "wal_writer_delay": "10s"}  # what no COMMIT asked for stays unwritten: a crash loses it
     with embedded_postgres(tmp_path_factory.mktemp("faults"), settings=settings, port=free_port()) as server:
-        run_sql(server.url(), f"CREATE DATABASE {TEMPLATE}")
+        run_sql(server.url(), f"CREATE ROLE {ORDINARY} LOGIN", f"CREATE DATABASE {TEMPLATE}")
         migrate.upgrade(server.url(TEMPLATE))
+        run_sql(server.url(TEMPLATE), *(f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {ORDINARY}" for kind in KINDS))
         yield server
 
 
@@ -36,6 +39,14 @@ def postgres(cluster: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
         cluster.thaw()
         return
     cluster.start()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No task of the service ends with an error that nobody looked at, and none is left over."""
+    yield
+    records = [*caplog.get_records("call"), *caplog.get_records("teardown")]
+    assert not [record.getMessage() for record in records if record.name == "asyncio" and record.levelname == "ERROR"]
 
 
 @pytest.fixture

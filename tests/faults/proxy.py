@@ -53,9 +53,9 @@ class Proxy:
         self._cut: tuple[Side, Callable[[], object]] | None = None
         self._listener: asyncio.Server | None = None
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, user: str = "postgres") -> str:
         """The database, through this proxy."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
     def become(self, mode: Mode) -> None:
         """Treats every line so: those that are there, and those to come."""

@@ -8,6 +8,9 @@ import asyncpg
 
 from harness import Api, run_sql, until
 
+ORDINARY = "ordinary"
+"""A role that may use the tables, and nothing else: what a service should run as."""
+
 
 @contextmanager
 def open_transaction(api: Api, *statements: str) -> Iterator[Callable[[str], object]]:

@@ -14,6 +14,7 @@ import pytest
 
 from builders import Body, an_event
 from faults.proxy import Proxy, Side
+from faults.psql import ORDINARY
 from harness import Api, Person, run_sql, served, settings_for, until
 from retrobus.embedded import EmbeddedPostgres
 from retrobus.store import commit
@@ -51,8 +52,8 @@ WRITES = {
 
 @pytest.fixture
 def api(line: Proxy, postgres: EmbeddedPostgres, own_database: str) -> Iterator[Api]:
-    """The service behind the proxy, with one connection only: what it asks, it must ask beside its pool."""
-    settings = settings_for(line.url(own_database), database_pool_size=1, database_timeout=5)
+    """The service behind the proxy, with no rights but to its tables, and one connection: the rest it opens beside."""
+    settings = settings_for(line.url(own_database, ORDINARY), database_pool_size=1, database_timeout=5)
     with served(settings, postgres.url(own_database)) as found:
         yield found
 

@@ -1,5 +1,7 @@
 """Writes that Postgres turns down at the last moment: none of them is ever answered as done."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,7 @@ from faults.psql import open_transaction, server_setting, set_for_database, wait
 from harness import Api, served, settings_for, until
 from operations import OPERATIONS, prepared, send
 from retrobus.embedded import EmbeddedPostgres
+from retrobus.store import commit
 from routes import EVENT, VEHICLE, everything
 
 pytestmark = pytest.mark.faults
@@ -79,18 +82,38 @@ def test_a_write_that_could_not_be_serialized_is_done_again(api: Api, headers: d
     assert [tuple(row) for row in api.sql("SELECT title, location FROM event")] == [("Autre", "Dépôt")]
 
 
+def waiting_for_the_standby(api: Api) -> int:
+    """The process of the backend whose COMMIT waits."""
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
+    pid: int = until(lambda: api.sql(waiting), what="the service to wait for the standby")[0][0]
+    return pid
+
+
 @pytest.mark.parametrize("ending", ["pg_cancel_backend", "pg_terminate_backend"])
 def test_a_write_that_no_standby_confirmed_is_of_unknown_outcome(
     api: Api, headers: dict[str, str], postgres: EmbeddedPostgres, ending: str
 ) -> None:
-    waiting = (
-        f"SELECT {ending}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
-    )
     with server_setting(postgres.url(), "synchronous_standby_names", "nobody"):
         pending = in_background(lambda: api.post("/api/events", json=an_event(), headers=headers))
 
-        until(lambda: api.sql(waiting), what="the service to wait for the standby")
+        api.sql(f"SELECT {ending}({waiting_for_the_standby(api)})")
 
         answer = pending.result(10)
+    assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
+    assert answer.json()["outcome"] == "unknown"
+
+
+def test_a_commit_that_hangs_and_cannot_be_ended_is_of_unknown_outcome(
+    api: Api, headers: dict[str, str], postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "COMMIT_TIMEOUT", 0.5)
+    with server_setting(postgres.url(), "synchronous_standby_names", "nobody"):
+        pending = in_background(lambda: api.post("/api/events", json=an_event(), headers=headers))
+        pid = waiting_for_the_standby(api)
+        os.kill(pid, signal.SIGSTOP)
+
+        answer = pending.result(10)
+
+        os.kill(pid, signal.SIGCONT)
     assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
     assert answer.json()["outcome"] == "unknown"

@@ -51,9 +51,12 @@ ONCE_PRUNE = "DELETE FROM idempotency WHERE created_at < now() - interval '24 ho
 
 SETTLE = """SELECT NOT pg_is_in_recovery() AND NOT EXISTS (
     SELECT FROM pg_stat_activity
-    WHERE pid = $1 AND backend_xid = $2::text::xid AND NOT pg_terminate_backend(pid, 1000)
+    WHERE CASE WHEN pid = $1 AND backend_xid = $2::text::xid THEN NOT pg_terminate_backend(pid, 1000) ELSE false END
   ) AS settled, current_setting('synchronous_standby_names') <> '' AS replicated"""
-"""Ends a transaction that still runs: whether it has ended, and whether its end here is its end everywhere."""
+"""Ends a transaction that still runs: whether it has ended, and whether its end here is its end everywhere.
+
+CASE, because the conditions of AND are tried in any order, and nobody else may be ended.
+"""
 
 
 class Statement(NamedTuple):
