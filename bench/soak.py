@@ -90,7 +90,9 @@ def report(walk: Walk, arguments: argparse.Namespace, seconds: float) -> None:
         print(f"  {number:6} {' '.join(combination) or 'none'}")
     found = Counter(kind for kind, _, _ in walk.model.faults)
     print("\n" + ", ".join(f"{found[kind]} {kind}" for kind in ZEROS))
-    print(f"{len(walk.model.conflicts.marks)} conflicts, {walk.model.needless} without need")
+    print(f"{len(walk.model.conflicts.marks)} conflicts, {len(walk.model.needless)} without need")
+    for text in walk.model.needless[:3]:
+        print(f"\nconflict without need: {text}")
 
 
 def main() -> int:

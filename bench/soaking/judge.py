@@ -1,7 +1,7 @@
 """Reads what an answer promises or shows, tells the model, and notes every promise that was broken."""
 
 from soaking.client import NOTHING, UNSENT, Answer, Request
-from soaking.kinds import KINDS, Slot, State
+from soaking.kinds import EVENT, KINDS, Slot, State
 from soaking.model import CONFLICTS, Model
 from soaking.surroundings import Database
 from soaking.track import Waiting
@@ -120,6 +120,8 @@ class Judge:
         else:
             track.committed(request.state, answer.sent, answer.received)
         request.fate = "postgres"
+        if slot[0] == "Vehicle" and request.state is None:
+            self._model.touch_all("Event", answer.received)  # the foreign key changed those that named it
 
     def _learn(self, slot: Slot, request: Request, answer: Answer) -> None:
         """The key of the row, from the answer that shows it."""
@@ -147,7 +149,7 @@ class Judge:
         track = self._model.track(request.slot or ("", ""))
         if request.fate != "unknown":
             request.fate = "refused"
-            track.refused.add(request.state)
+            track.refused |= {request.state} - {None}
         if answer.status == 404:
             self._absent(request, answer)
 
@@ -180,6 +182,8 @@ class Judge:
             slot = (kind.resource, row[kind.name])
             if slot in found:
                 self._model.fault("duplicate", slot, "twice in one list")
+            if kind is EVENT and not self._model.made(slot, row["location"]):
+                continue
             found[slot] = row[kind.mark]
             self._model.knows(slot, row[kind.mark], row[kind.key])
         found = {slot: mark for slot, mark in found.items() if mark != "soak-admin"}

@@ -32,7 +32,8 @@ ADMIN = "soak-admin"
 """The member who sends every request; no step touches it."""
 
 EVENTS = tuple(f"sortie-{number}" for number in range(10))
-VEHICLES = tuple(f"9{number:02d}" for number in range(8))
+# No number: a parc that is gone would name the vehicle with that numeric id.
+VEHICLES = tuple(f"B{number:02d}" for number in range(8))
 MEMBERS = tuple(f"membre-{number}@example.org" for number in range(8))
 SLOTS: tuple[Slot, ...] = (
     *(("Event", name) for name in EVENTS),

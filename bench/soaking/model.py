@@ -65,7 +65,9 @@ class Model:
         self.slot_of: dict[tuple[str, str], Slot] = {}
         self.conflicts = Conflicts(self.slot_of)
         self.faults: list[tuple[Fault, Slot, str]] = []
-        self.needless = 0
+        self.needless: list[str] = []
+        """Conflicts about rows that nobody but the service wrote: nothing is lost, but an operator is asked in vain."""
+
         self.diary: list[str] = []
         self._once: dict[str, set[str]] = {}
         self.steps: Counter[str] = Counter()
@@ -108,10 +110,9 @@ class Model:
         self.conflicts.read(conflicts)
         for track in self.tracks.values():
             if any(waiting.at < before for waiting in track.waiting):
-                needless = track.needless
-                track.settle(self.conflicts, before, at)
-                self.needless += track.needless - needless
+                needless = track.settle(self.conflicts, before, at)
                 self.tell(f"{at:.3f} settled: {track.possible}", track.slot)
+                self.needless += ["\n    ".join([str(track.slot), *track.history[-12:]])] * needless
 
     def touch_all(self, resource: str, at: float) -> None:
         """Somebody changed rows of a resource that refer to what they wrote."""
@@ -126,7 +127,7 @@ class Model:
             slot = (row["resource"], row["name"])
             found[slot] = row["mark"]
             self.knows(slot, row["mark"], row["key"])
-            self._count_once(slot, row["once"])
+            self.made(slot, row["once"])
         for slot in self.tracks.keys() | found.keys():
             track = self.track(slot)
             if quiet:
@@ -138,12 +139,11 @@ class Model:
                 kind = None  # a delete won; what it removed is kept for the operator
             self.fault(kind, slot, f"the database holds {shown}, possible was {allowed}")
 
-    def _count_once(self, slot: Slot, once: str | None) -> None:
-        """A row made under an Idempotency-Key: no second one may ever bear it."""
+    def made(self, slot: Slot, once: str | None) -> bool:
+        """Whether a row made under an Idempotency-Key is the only one that ever bore it."""
         if once is None or not once.startswith("once-"):
-            return
+            return True
         made = self._once.setdefault(once, set())
         made.add(slot[1])
-        if len(made) > 1:
-            self.fault("duplicate", slot, f"{once} made {sorted(made)}")
-            made.clear()
+        self.fault("duplicate" if len(made) > 1 else None, slot, f"{once} made {sorted(made)}")
+        return len(made) == 1

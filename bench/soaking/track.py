@@ -64,7 +64,6 @@ class Track:
     """What the last write that may have been carried out leaves."""
 
     refused: set[State] = field(default_factory=set)
-    needless: int = 0
     history: list[str] = field(default_factory=list)
     _seen: list[tuple[float, frozenset[State]]] = field(default_factory=lambda: [(0.0, frozenset({None}))])
 
@@ -113,18 +112,18 @@ class Track:
         """From this moment on an answer may show what is possible now."""
         self._seen.append((at, frozenset(self.possible | {waiting.state for waiting in self.waiting})))
 
-    def settle(self, verdicts: Verdicts, before: float, at: float) -> None:
-        """What was journaled before this moment has reached Postgres: what was not refused is there."""
+    def settle(self, verdicts: Verdicts, before: float, at: float) -> int:
+        """What was journaled before this moment is in Postgres unless it was refused; how many refusals had no need."""
         settled = [waiting for waiting in self.waiting if waiting.at < before]
         self.waiting = [waiting for waiting in self.waiting if waiting.at >= before]
-        made = False
+        made, needless = False, 0
         for waiting in settled:
             made = made or waiting.makes
             verdict = verdicts.of(self.slot, waiting)
             if verdict == "deleted anyway":
                 self.possible = {None}
             elif verdict == "refused":
-                self.needless += waiting.clean
+                needless += waiting.clean
             elif waiting.overtaken and made and not waiting.repeat:
                 self.possible.add(waiting.state)
             elif not (waiting.repeat or waiting.overtaken):
@@ -132,6 +131,7 @@ class Track:
                 self.possible = {waiting.state} | (set() if sure else self.possible)
         self.late.clear()
         self.note(at)
+        return needless
 
     def forget(self, *, perhaps_replayed: bool, journal: bool, at: float) -> None:
         """The service ended: what was only in its memory is gone, unless a replay came first."""

@@ -59,15 +59,15 @@ class Walk:
     def step(self) -> None:
         """The next thing that happens."""
         before = self.count
-        choices: Choices = [(900, self._request), (8, self._copy), (6, self._restart), (8, self._burst)]
+        choices: Choices = [(900, self._request), (10, self._copy), (12, self._restart), (14, self._burst)]
         choices += self._while_up() if self._database.up else [(75, self._find_postgres)]
         self._random.choices([step for _, step in choices], [weight for weight, _ in choices])[0]()
         self.taken[self._service.combination] += self.count - before
 
     def _while_up(self) -> Choices:
         return [
-            (60, self._hands.any), (9, self._lose_postgres), (4, self._freeze), (4, self._cut), (4, self._duel),
-            (3, self._export), (8, self.compare),
+            (60, self._hands.any), (20, self._lose_postgres), (8, self._freeze), (6, self._cut), (5, self._duel),
+            (4, self._export), (8, self.compare),
         ]  # fmt: skip
 
     def _did(self, step: str) -> None:
