@@ -6,13 +6,17 @@ from alembic import context
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from retrobus.migrate import LOCK_TIMEOUT, connect
-from retrobus.settings import Settings, complaints
+from retrobus.migrate import LOCK_TIMEOUT, check_server, connect
+from retrobus.settings import Settings, UnreadableFile, complaints
 from retrobus.tables import metadata
+
+SERVER = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')"
 
 
 def _run(connection: Connection) -> None:
     """One transaction for the whole upgrade; two upgrades at once take turns."""
+    version, encoding = connection.exec_driver_sql(SERVER).one()
+    check_server(version, encoding)
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('retrobus:migrate'))")
@@ -34,7 +38,7 @@ def _url() -> str:
 def _configured() -> str:
     try:
         url = Settings().database_url
-    except ValidationError as error:
+    except (ValidationError, UnreadableFile) as error:
         raise SystemExit("\n".join(complaints(error))) from None
     if url is None:
         raise SystemExit("DATABASE_URL manque : indiquez la base à migrer (voir .env.example).")

@@ -78,6 +78,7 @@ def test_people_read_one_line_an_item_with_its_cure(terminal: Terminal, database
         ({"DATABASE_URL": ""}, "DATABASE_URL", "error"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "DATABASE_URL", "error"),
         ({"DATABASE_URL": "mysql://x/y"}, "Réglages", "error"),
+        ({"CORS_ORIGIN": "https://bus.example.org"}, "CORS_ORIGIN", "warning"),
         ({"DATABASE_POOL_SIZE": "200"}, "Connexions", "error"),
     ],
 )
@@ -103,6 +104,23 @@ def test_a_database_without_schema_is_not_asked_for_more(doctor: Doctor, server:
     assert code == 1
     assert items["Migrations"][1].endswith("→ retrobus db upgrade")
     assert "Administrateur actif" not in items
+
+
+def test_a_database_that_loses_accents_is_refused_and_told(doctor: Doctor, terminal: Terminal, server: str) -> None:
+    name = f"retrobus_ascii_{os.urandom(5).hex()}"
+    run_sql(server, f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    url = at(server, name)
+    try:
+        code, _, said = terminal("db", "upgrade", url=url)
+        _, items = doctor(DATABASE_URL=url)
+        revision = run_sql(url, "SELECT to_regclass('alembic_version')::text")
+    finally:
+        run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+    assert code == 1
+    assert said.startswith("❌ Migration impossible : la base est en SQL_ASCII")
+    assert revision == [(None,)]
+    assert items["Encodage de la base"][0] == "error"
 
 
 def leave_selection(folder: Path) -> None:

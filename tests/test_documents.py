@@ -284,3 +284,9 @@ def test_the_service_role_can_neither_change_the_schema_nor_hide_a_delete(
 ) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         run_sql(roles[1], statement)
+
+
+def test_readme_names_the_oldest_server_that_migrations_and_doctor_accept() -> None:
+    found = re.findall(r"PostgreSQL (\d+) or newer", text(README))
+
+    assert found == [str(migrate.OLDEST_SERVER)]

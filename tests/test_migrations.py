@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from harness import Process, at, run_sql, until
@@ -244,3 +245,8 @@ def test_a_wheel_carries_the_migrations(tmp_path: Path) -> None:
 
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "migrations").rglob("*.py")}
     assert packed >= files | {"sample.json", "py.typed"}
+
+
+def test_an_older_server_is_refused_with_the_version_that_is_needed() -> None:
+    with pytest.raises(CommandError, match=r"PostgreSQL 15 ou plus récent est nécessaire \(ici : 14\)"):
+        migrate.check_server(140_011, "UTF8")

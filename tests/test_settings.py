@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -11,7 +12,7 @@ from retrobus.cli import main
 from retrobus.cli.postgres import with_connection
 from retrobus.database_url import normalized
 from retrobus.embedded import embedded_postgres
-from retrobus.settings import DEV_ORIGINS, Settings
+from retrobus.settings import DEV_ORIGINS, Settings, misspelt
 
 PASSWORD_HINT = "hôte ou port illisible ; dans un mot de passe, @ : / ? # s'écrivent %40 %3A %2F %3F %23"
 BAD_VALUES = [
@@ -36,6 +37,32 @@ BAD_VALUES = [
         "DATABASE_URL",
         "postgresql://a,b/bus?target_session_attrs=secret",
         "valeurs possibles de target_session_attrs : any, primary, standby, read-write, read-only, prefer-standby",
+    ),
+    (
+        "DATABASE_URL",
+        "postgresql://db/bus?sslmod=secret",
+        "paramètre inconnu après le « ? » : sslmod ; voulez-vous dire sslmode ?",
+    ),
+    (
+        "DATABASE_URL",
+        "postgresql://db/bus?work_mem=secret",
+        "paramètre inconnu après le « ? » : work_mem ; un réglage de session s'écrit options=-c%20nom%3Dvaleur",
+    ),
+    ("DATABASE_URL", "postgresql://db/bus?ssl=secret", "valeurs possibles de ssl : true ; sinon écrivez sslmode=…"),
+    (
+        "DATABASE_URL",
+        "postgresql://db/bus?sslmode=verify-full",
+        "sslmode=verify-full demande aussi sslrootcert, par exemple sslrootcert=system",
+    ),
+    (
+        "DATABASE_URL",
+        "postgresql://db/bus?sslmode=require&sslrootcert=system",
+        "sslrootcert=system ne va qu'avec sslmode=verify-full",
+    ),
+    (
+        "DATABASE_URL",
+        "postgresql://db/bus?sslmode=verify-ca&sslrootcert=/nowhere/secret.pem",
+        "sslrootcert nomme un fichier qui manque ou que ce compte ne peut pas lire",
     ),
     ("DATABASE_TIMEOUT", "0.07", "au moins 0.2"),
     ("DATABASE_TIMEOUT", "soon", "nombre attendu"),
@@ -233,8 +260,66 @@ def test_an_encrypted_connection_that_is_required_is_never_replaced_by_a_plain_o
 
 
 def test_only_parameters_of_other_clients_are_taken_out_of_a_url() -> None:
-    kept = "postgres://bus:p%40ss@a.example.org:5433,[::1]/bus?sslmode=verify-full&options=-csearch_path%3Dx"
+    kept = "postgres://bus:p%40ss@a.example.org:5433,b/bus?sslmode=require&options=-csearch_path%3Dx"
 
     assert normalized(kept) == kept
     assert normalized("postgres://h/d?schema=public&sslmode=require") == "postgres://h/d?sslmode=require"
     assert normalized("postgres://h/d?pgbouncer=true") == "postgres://h/d"
+
+
+def test_what_psql_takes_is_taken() -> None:
+    assert normalized("postgres://h/d?ssl=true") == "postgres://h/d?sslmode=require"
+    assert normalized("postgres://h/d?ssl=true&sslmode=prefer") == "postgres://h/d?sslmode=prefer"
+    assert (
+        normalized("postgresql://u:p@a:5433,[::1]/d") == "postgresql://u:p@/d?host=a%2C%5B%3A%3A1%5D&port=5433%2C5432"
+    )
+    trusting = normalized("postgres://h/d?sslmode=verify-full&sslrootcert=system")
+    assert Path(unquote(trusting.partition("sslrootcert=")[2])).read_text().count("BEGIN CERTIFICATE") > 1
+
+
+def test_hosts_with_an_ipv6_address_among_them_reach_the_server(over_tcp: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://postgres@[::1]:1,127.0.0.1:{over_tcp}/postgres?sslmode=disable")
+
+    found = with_connection(lambda connection: connection.fetchval("SELECT current_database()"))
+
+    assert found == "postgres"
+
+
+def test_a_file_of_settings_that_is_not_utf8_is_one_sentence_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_bytes("PORT=4001\n# réglages\n".encode("cp1252"))
+
+    code, said = complaint(monkeypatch, capsys)
+
+    assert (code, said) == (78, "❌ .env : ligne 2, pas en UTF-8 ; enregistrez-le en UTF-8\n")
+
+
+@pytest.mark.parametrize("kind", ["folder", "broken link"])
+def test_what_lies_in_place_of_a_file_of_settings_is_told(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / ".env.local"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere")
+
+    code, said = complaint(monkeypatch, capsys)
+
+    assert (code, said) == (78, "❌ .env.local : ni fichier ni lien vers un fichier ; corrigez-le ou retirez-le\n")
+
+
+def test_a_name_that_is_nearly_a_setting_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("CORS_ORIGIN=https://bus.example.org\nENABLE_MEMORY_FALLBAK=true\n")
+    monkeypatch.setenv("DATABASE_URLS", "x")
+    monkeypatch.setenv("PGPORT", "5432")
+    monkeypatch.setenv("UNRELATED_NAME", "x")
+
+    found = misspelt()
+
+    assert found == [
+        ("CORS_ORIGIN", "CORS_ORIGINS"),
+        ("DATABASE_URLS", "DATABASE_URL"),
+        ("ENABLE_MEMORY_FALLBAK", "ENABLE_MEMORY_FALLBACK"),
+    ]

@@ -25,7 +25,7 @@ from retrobus.metrics import Metrics
 from retrobus.problems import Problem, answer, from_store
 from retrobus.readiness import measure, measure_backups, status
 from retrobus.security import TokenRules, Tokens
-from retrobus.settings import Settings
+from retrobus.settings import Settings, misspelt
 from retrobus.shutdown import notice
 from retrobus.store import OpenStore, open_store
 from retrobus.store.contract import StoreError
@@ -186,6 +186,8 @@ def _service(settings: Settings, opened: OpenStore, metrics: Metrics) -> Service
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:
+    for name, meant in misspelt():
+        logbook.misspelt(name, meant)
     if not settings.load_backup_at_boot:
         logbook.backup_not_loaded()
     if settings.app_env == "production":

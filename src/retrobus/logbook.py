@@ -56,6 +56,11 @@ def started(version: str, mode: str) -> None:
     _log.info("🚌 RétroBus API démarrée", version=version, mode=mode)
 
 
+def misspelt(name: str, meant: str) -> None:
+    """A variable that the service does not read, and the one that was probably meant."""
+    _log.warning(f"{name} n'est pas un réglage du service : voulez-vous dire {meant} ?")
+
+
 def stopping() -> None:
     """SIGTERM came: /ready says so, running requests finish."""
     _log.info("🛑 Arrêt demandé - les requêtes en cours se terminent")

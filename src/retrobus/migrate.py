@@ -11,11 +11,26 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 LOCK_TIMEOUT = "5s"
 """A migration that cannot have its lock gives up, rather than queue every request behind it."""
+
+OLDEST_SERVER = 15
+"""The first major version of PostgreSQL with which the service is tested."""
+
+
+def check_server(version: int, encoding: str) -> None:
+    """CommandError if a database of this server could not hold what clients write; `version` is server_version_num."""
+    if version < OLDEST_SERVER * 10_000:
+        raise CommandError(f"PostgreSQL {OLDEST_SERVER} ou plus récent est nécessaire (ici : {version // 10_000})")
+    if encoding != "UTF8":
+        raise CommandError(
+            f"la base est en {encoding}, où les accents se perdent ; "
+            "créez-en une autre : CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 @asynccontextmanager

@@ -1,13 +1,21 @@
 """Every environment variable of the service, read once and checked at start."""
 
+import os
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    SettingsConfigDict,
+)
 
 from retrobus.database_url import normalized
 
@@ -15,18 +23,49 @@ DEV_ORIGINS = "http://localhost:5173,http://localhost:3000,http://127.0.0.1:5173
 Words = Annotated[tuple[str, ...], NoDecode]
 TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 SHORTEST_SECRET, SHORTEST_TOKEN = 32, 16
+ENV_FILES = (".env", ".env.local")
+ALIKE = 0.85
+"""How alike a name must be to a variable's (1 is the same) for us to say that this variable was meant."""
+
+SHORTEST_NAME = 8
+"""Letters below which names of other programs (PGPORT, HOSTNAME) are too often alike."""
+
+
+class UnreadableFile(ValueError):
+    """A file of settings that cannot be read; the text names it, the reason and the cure."""
+
+
+def check_env_files() -> None:
+    """UnreadableFile about the first `.env` file that the library would pass over or end with a trace at."""
+    for path in map(Path, ENV_FILES):
+        if not os.path.lexists(path):
+            continue
+        if not path.is_file():
+            raise UnreadableFile(f"{path} : ni fichier ni lien vers un fichier ; corrigez-le ou retirez-le")
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise UnreadableFile(f"{path} : ligne {line}, pas en UTF-8 ; enregistrez-le en UTF-8") from None
+        except OSError as error:
+            raise UnreadableFile(f"{path} : illisible pour ce compte ({error.strerror})") from None
 
 
 class Settings(BaseSettings):
     """One attribute per variable; `.env`, then `.env.local`, then the process environment wins."""
 
     model_config = SettingsConfigDict(
-        env_file=(".env", ".env.local"),
+        env_file=ENV_FILES,
         env_file_encoding="utf-8",
         extra="ignore",
         hide_input_in_errors=True,
         env_ignore_empty=True,
     )
+
+    def __init__(self, **values: Any) -> None:
+        if values.get("_env_file", ENV_FILES) is not None:
+            check_env_files()
+        super().__init__(**values)
 
     app_env: Literal["development", "production", "test"] = Field(
         "production", description="development, production or test; `retrobus dev` refuses production."
@@ -210,8 +249,24 @@ _SENTENCES = {
 }
 
 
-def complaints(error: ValidationError) -> list[str]:
+def misspelt() -> list[tuple[str, str]]:
+    """Names in the `.env` files and in the environment that are nearly a variable's, each with that variable."""
+    known = sorted(name.upper() for name in Settings.model_fields)
+    found = {name.upper() for name in (*DotEnvSettingsSource(Settings).env_vars, *os.environ)} - set(known)
+    return list(_meant(sorted(found), known))
+
+
+def _meant(names: list[str], known: list[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        meant = get_close_matches(name, known, n=1, cutoff=ALIKE) if len(name) >= SHORTEST_NAME else []
+        if meant:
+            yield name, meant[0]
+
+
+def complaints(error: ValidationError | UnreadableFile) -> list[str]:
     """One sentence in French per bad variable, without its value."""
+    if isinstance(error, UnreadableFile):
+        return [str(error)]
     found = error.errors(include_input=False, include_url=False)
     return [f"{str(item['loc'][0]).upper()} : {_sentence(item['type'], item.get('ctx', {}))}" for item in found]
 

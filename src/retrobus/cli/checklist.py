@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from retrobus.settings import Settings
+from retrobus.settings import Settings, misspelt
 
 Level = Literal["ok", "warning", "error"]
 FEW_CHARACTERS = 16
@@ -42,6 +42,8 @@ def settings_items(settings: Settings) -> Iterator[Item]:
         yield good("APP_ENV", "production")
     else:
         yield doubtful("APP_ENV", settings.app_env, "APP_ENV=production pour un vrai service")
+    for name, meant in misspelt():
+        yield doubtful(name, "n'est pas un réglage du service", f"voulez-vous dire {meant} ?")
     yield _secret(settings)
     for name, on in settings.toggles.items():
         yield _toggle(name, on=on, production=settings.app_env == "production")

@@ -6,10 +6,10 @@ from typing import Any
 
 from retrobus.cli.checklist import Item, bad, doubtful, good
 from retrobus.cli.postgres import sentence, with_connection
+from retrobus.migrate import OLDEST_SERVER
 from retrobus.settings import Settings
 from retrobus.tables import REVISION
 
-OLDEST = 140_000
 EXTRA = 3
 """Connections beside the pool: the probe, the diagnosis and the listener."""
 
@@ -17,6 +17,7 @@ SKEW = 2.0
 """Seconds by which the clocks of service and server may differ: tokens allow 10."""
 
 FACTS = """SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS named,
+  current_setting('server_encoding') AS encoding,
   current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
   current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys, current_setting('archive_mode') AS archive_mode,
@@ -61,6 +62,7 @@ async def _ask(connection: Any) -> Facts:
 
 def _judged(facts: Facts, settings: Settings) -> Iterator[Item]:
     yield _version(facts)
+    yield _encoding(facts)
     yield _schema(facts)
     if facts["revision"] == REVISION:
         yield _admin(facts)
@@ -72,9 +74,16 @@ def _judged(facts: Facts, settings: Settings) -> Iterator[Item]:
 
 
 def _version(facts: Facts) -> Item:
-    if facts["version"] < OLDEST:
-        return bad("Version de PostgreSQL", facts["named"], "PostgreSQL 14 ou plus récent")
+    if facts["version"] < OLDEST_SERVER * 10_000:
+        return bad("Version de PostgreSQL", facts["named"], f"PostgreSQL {OLDEST_SERVER} ou plus récent")
     return good("Version de PostgreSQL", facts["named"])
+
+
+def _encoding(facts: Facts) -> Item:
+    if facts["encoding"] != "UTF8":
+        cure = "une base créée avec ENCODING 'UTF8' TEMPLATE template0, puis retrobus restore"
+        return bad("Encodage de la base", f"{facts['encoding']} : les accents s'y perdent", cure)
+    return good("Encodage de la base", "UTF8")
 
 
 def _schema(facts: Facts) -> Item:

@@ -33,10 +33,10 @@ def _items() -> list[Item]:
     from retrobus.cli.checklist import bad, settings_items
     from retrobus.cli.checklist_database import database_items
     from retrobus.cli.checklist_files import file_items
-    from retrobus.settings import Settings, complaints
+    from retrobus.settings import Settings, UnreadableFile, complaints
 
     try:
         settings = Settings()
-    except ValidationError as error:
+    except (ValidationError, UnreadableFile) as error:
         return [bad("Réglages", text, "corriger .env, .env.local ou l'environnement") for text in complaints(error)]
     return [*settings_items(settings), *file_items(settings), *database_items(settings)]

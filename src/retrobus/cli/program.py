@@ -23,7 +23,7 @@ from retrobus.cli import (
 )
 from retrobus.cli.postgres import CONFIGURATION, sentence
 from retrobus.embedded import EmbeddedPostgresError
-from retrobus.settings import complaints
+from retrobus.settings import UnreadableFile, complaints
 
 app = typer.Typer(
     help="RétroBus API : la collection, ses sorties et ses membres. PostgreSQL fait foi.",
@@ -61,7 +61,7 @@ def main() -> None:
     """Runs one command; an error that the operator can cure is one sentence each, never a trace."""
     try:
         app()
-    except ValidationError as error:
+    except (ValidationError, UnreadableFile) as error:
         _end(complaints(error), CONFIGURATION)
     except (BadBackup, EmbeddedPostgresError) as error:
         _end([str(error)], 1)
