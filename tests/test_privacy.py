@@ -218,6 +218,17 @@ def test_nobody_of_that_name_is_one_sentence(terminal: Terminal, filled: str) ->
         assert terminal("member", *command, url=filled) == (1, "", "❌ rien sur nobody\n")
 
 
+@pytest.mark.parametrize("command", [["export", "m2"], ["erase", "m2", "--yes"]])
+def test_a_word_that_names_two_members_touches_neither(terminal: Terminal, filled: str, command: list[str]) -> None:
+    run_sql(filled, "INSERT INTO member (id, email, matricule) VALUES ('m3', 'm3@example.org', 'M2')")
+
+    refused = terminal("member", *command, url=filled)
+
+    words = "plusieurs membres portent ce nom : m2, m3 ; donnez ce qu'un seul porte"
+    assert refused == (1, "", f"❌ {words}\n")
+    assert run_sql(filled, "SELECT count(*) FROM member") == [(3,)]
+
+
 def test_a_member_who_was_deleted_before_can_still_be_erased(terminal: Terminal, filled: str) -> None:
     run_sql(filled, "DELETE FROM member WHERE id = 'm1'")
 

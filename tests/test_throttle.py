@@ -49,6 +49,52 @@ def test_an_address_that_guesses_an_account_waits_and_no_other_does(fresh_api: A
     assert fresh_api.get("/api/me", headers=person.headers).status_code == 200
 
 
+def test_the_spelling_of_an_account_gives_no_more_tries(fresh_api: Api) -> None:
+    person = an_account(fresh_api, email="alix.exemple@example.org", matricule="RB-é1")
+    spelled = [
+        "alix.exemple@example.org", " Alix.Exemple@EXAMPLE.org\u00a0", "\talix.exemple@example.org", "RB-\u00e91",
+        "rb-e\u03011", "rB-\u00e91 ",
+    ]  # fmt: skip
+
+    wrong = [try_from(fresh_api, HERE, spelled[number % len(spelled)]) for number in range(PER_PAIR)]
+    stopped = [try_from(fresh_api, HERE, name, PASSWORD) for name in spelled]
+    elsewhere = [try_from(fresh_api, THERE, name, PASSWORD) for name in spelled]
+
+    assert [answer.status_code for answer in wrong] == [401] * PER_PAIR
+    for answer in stopped:
+        assert_refused(answer, 429, "too_many_attempts")
+    assert [answer.json()["user"]["id"] for answer in elsewhere] == [person.id] * len(spelled)
+
+
+def test_logins_and_the_current_password_count_together(fresh_api: Api) -> None:
+    person = an_account(fresh_api)
+    for _ in range(PER_PAIR):
+        try_from(fresh_api, HERE, email_of(fresh_api, person))
+
+    body = {"currentPassword": PASSWORD, "newPassword": "un autre mot de passe"}
+    answer = fresh_api.post("/api/auth/change-password", json=body, headers=person.headers | {"X-Forwarded-For": HERE})
+
+    assert_refused(answer, 429, "too_many_attempts")
+
+
+@pytest.mark.parametrize(
+    "spelled", [("absent@example.org", " ABSENT@example.org "), ("Absent-\u00e9", "absent-e\u0301")]
+)
+def test_an_unknown_account_is_refused_like_a_known_one(fresh_api: Api, spelled: tuple[str, str]) -> None:
+    wrong = [try_from(fresh_api, HERE, spelled[number % 2]) for number in range(PER_PAIR)]
+
+    assert [answer.status_code for answer in wrong] == [401] * PER_PAIR
+    assert [try_from(fresh_api, HERE, name).status_code for name in spelled] == [429, 429]
+
+
+def test_a_name_that_is_the_id_of_a_member_is_not_that_account(fresh_api: Api) -> None:
+    person = an_account(fresh_api)
+    for _ in range(PER_PAIR):
+        try_from(fresh_api, HERE, person.id)
+
+    assert try_from(fresh_api, HERE, email_of(fresh_api, person), PASSWORD).status_code == 200
+
+
 def test_other_accounts_of_that_address_are_not_stopped(fresh_api: Api) -> None:
     victim, other = (email_of(fresh_api, an_account(fresh_api)) for _ in range(2))
 

@@ -73,33 +73,42 @@ def test_neither_id_nor_parc_change(api: Api, manager: Person) -> None:
     assert [answer.json()[name] for name in ("id", "parc", "etat")] == [row["id"], "920", "en panne"]
 
 
-def test_a_vehicle_answers_to_its_numeric_id(api: Api, manager: Person) -> None:
-    row = create(api, manager, "vehicles", parc="A1")
-    path = f"/api/vehicles/{row['id']}"
-
-    found = api.get(path, headers=manager.headers)
-    changed = [
-        api.put(path, json={"etat": "en panne"}, headers=manager.headers),
-        api.patch(path, json={"etat": "au musée"}, headers=manager.headers),
-    ]
-    deleted = api.delete(path, headers=manager.headers)
-
-    assert found.json() == row
-    assert [answer.json()["etat"] for answer in changed] == ["en panne", "au musée"]
-    assert deleted.json() == {"ok": True}
-    assert api.get("/api/vehicles/A1", headers=manager.headers).status_code == 404
-
-
-def test_a_parc_of_digits_wins_over_a_numeric_id(api: Api, manager: Person) -> None:
-    other = create(api, manager, "vehicles", parc="A1")
-    named = create(api, manager, "vehicles", parc=str(other["id"]))
-
+def test_a_repeated_delete_removes_no_other_vehicle(api: Api, manager: Person) -> None:
+    other = create(api, manager, "vehicles", parc="920")
     path = f"/api/vehicles/{other['id']}"
+    create(api, manager, "vehicles", parc=str(other["id"]))
 
-    assert api.get(path, headers=manager.headers).json() == named
-    assert api.put(path, json={"etat": "en panne"}, headers=manager.headers).json()["parc"] == named["parc"]
-    assert api.delete(path, headers=manager.headers).status_code == 200
+    answers = [api.delete(path, headers=manager.headers) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 404]
     assert read(api, manager, "vehicles", other) == other
+
+
+def test_the_numeric_id_of_a_vehicle_is_no_address(api: Api, manager: Person) -> None:
+    row = create(api, manager, "vehicles", parc="A1", isPublic=True)
+    path, body = f"/api/vehicles/{row['id']}", {"etat": "en panne"}
+
+    answers = [
+        api.get(path, headers=manager.headers),
+        api.put(path, json=body, headers=manager.headers),
+        api.patch(path, json=body, headers=manager.headers),
+        api.delete(path, headers=manager.headers),
+        api.get(f"/public/vehicles/{row['id']}"),
+        api.get(f"/public/vehicles/{row['id']}/events"),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 6
+    assert read(api, manager, "vehicles", row) == row
+
+
+def test_a_key_in_an_address_is_compared_in_nfc(api: Api, manager: Person) -> None:
+    row = create(api, manager, "vehicles", parc="12 bis e\u0301")
+
+    found = api.get("/api/vehicles/12%20bis%20e%CC%81", headers=manager.headers)
+    deleted = api.delete("/api/vehicles/12%20bis%20e%CC%81", headers=manager.headers)
+
+    assert (row["parc"], found.json(), deleted.status_code) == ("12 bis \u00e9", row, 200)
+    assert api.get("/api/vehicles/12%20bis%20%C3%A9", headers=manager.headers).status_code == 404
 
 
 @pytest.mark.parametrize("key", ["inconnu", "2147483647", "2147483648", "²", "-1", pytest.param("9" * 5000, id="long")])

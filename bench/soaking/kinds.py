@@ -32,8 +32,9 @@ ADMIN = "soak-admin"
 """The member who sends every request; no step touches it."""
 
 EVENTS = tuple(f"sortie-{number}" for number in range(10))
-# No number: a parc that is gone would name the vehicle with that numeric id.
-VEHICLES = tuple(f"B{number:02d}" for number in range(8))
+VEHICLES = tuple(str(number) for number in range(1, 9))
+"""Parcs that other vehicles have as their numeric id: the id must address nothing."""
+
 MEMBERS = tuple(f"membre-{number}@example.org" for number in range(8))
 SLOTS: tuple[Slot, ...] = (
     *(("Event", name) for name in EVENTS),

@@ -23,6 +23,7 @@ class Dispatch:
         self._app = app
         self._refuse = refuse
         self._fixed: dict[tuple[str, str], APIRoute] = {}
+        self._taken: set[str] = set()
         self._variable: dict[tuple[str, str, str], tuple[APIRoute, str]] = {}
         for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
             for method in route.methods or ():
@@ -36,11 +37,14 @@ class Dispatch:
             self._variable[method, before, after] = (route, name)
         else:
             self._fixed[method, route.path] = route
+            self._taken.add(route.path)
 
     def _find(self, method: str, path: str) -> tuple[APIRoute, dict[str, str]] | None:
         route = self._fixed.get((method, path))
         if route is not None:
             return route, {}
+        if path in self._taken:
+            return None  # `/api/members/me` names no row, whatever the method
         before, _, last = path.rpartition("/")
         found = self._variable.get((method, f"{before}/", ""))
         if found is None:

@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -116,7 +117,11 @@ def _decoded(raw: bytes) -> str:
 
 
 def canonical_path(path: str) -> str:
-    """The documented path of an alias: `/events` is `/api/events`, `/api/public/…` is `/public/…`."""
+    """The documented path of an alias: `/events` is `/api/events`, `/api/public/…` is `/public/…`.
+
+    In NFC, as keys are stored: `é` typed as `e` with an accent names the same row.
+    """
+    path = normalize("NFC", path)
     if path.startswith("/api/public/"):
         return path[4:]
     for alias in ALIASED:

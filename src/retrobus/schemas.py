@@ -398,17 +398,21 @@ class MemberCreation(MemberChange):
     email: Email
 
 
+AccountName = Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE, BeforeValidator(_trimmed)]
+"""What a person types to say which account is theirs."""
+
+
 class Login(Wire):
     """E-mail (or matricule) and password."""
 
-    email: Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE]
+    email: AccountName
     password: Proof
 
 
 class MemberLogin(Wire):
     """Exact matricule or e-mail, and password."""
 
-    identifier: Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE]
+    identifier: AccountName
     password: Proof
 
 

@@ -350,16 +350,9 @@ def key_column(table: Table) -> Column[Any]:
 
 
 def number_column(table: Table) -> Column[Any] | None:
-    """The numeric column that addresses a row when no key matches, if the table has one."""
+    """The column that the database numbers by itself, if the table has one: it says nothing and addresses nothing."""
     name = table.info.get("number")
     return None if name is None else table.c[name]
-
-
-def number_in(table: Table, key: str) -> int | None:
-    """The key read as the table's number; None if the table has none or the key cannot be one."""
-    if number_column(table) is None or not (key.isascii() and key.isdigit() and len(key) <= len(str(NUMBER_MAX))):
-        return None
-    return int(key) if int(key) <= NUMBER_MAX else None
 
 
 def order_of(table: Table) -> tuple[tuple[Column[Any], bool], ...]:

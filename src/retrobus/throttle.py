@@ -34,7 +34,7 @@ class _Failures:
 
 
 class Throttle:
-    """Counts failures per (account, address), per address and per account.
+    """Counts failures per (account, address), per address and per account, whatever name the account was given.
 
     Promise: an address from which an account has logged in is never stopped by what others try on that account.
     """
@@ -43,6 +43,10 @@ class Throttle:
         self._pairs, self._addresses = _Failures(PER_PAIR), _Failures(PER_ADDRESS)
         self._accounts = _Failures(PER_ACCOUNT)
         self._trusted: OrderedDict[str, None] = OrderedDict()
+
+    def wait_of(self, address: str) -> float:
+        """Seconds before this address may try any account again: known before an account is looked up."""
+        return self._addresses.wait(_network(address))
 
     def wait(self, account: str, address: str) -> float:
         """Seconds before this address may try this account again; 0 means now."""

@@ -197,20 +197,32 @@ def number_of(subject: Subject, parc: str) -> str:
     return str(json.loads(subject.get(vehicle, parc).json)["id"])
 
 
-def test_a_vehicle_is_found_by_its_number_too(subject: Subject) -> None:
-    subject.given(vehicle, a_vehicle("A"), a_vehicle("B"))
+def test_the_number_of_a_vehicle_addresses_nothing(subject: Subject) -> None:
+    subject.given(vehicle, a_vehicle("A"), a_vehicle("B", is_public=True))
     number = number_of(subject, "B")
 
-    assert subject.get(vehicle, number).key == "B"
-    assert subject.get(vehicle, f"00{number}").key == "B"
+    for key in (number, f"00{number}"):
+        with pytest.raises(NotFound):
+            subject.get(vehicle, key)
+        with pytest.raises(NotFound):
+            subject.get(vehicle, key, Filter("is_public", "=", True))
+        with pytest.raises(NotFound):
+            subject.update(vehicle, key, setting(marque="Saviem"))
+        with pytest.raises(NotFound):
+            subject.delete(vehicle, key)
+    assert len(subject.find(vehicle).documents) == 2
 
 
-def test_a_parc_goes_before_a_number(subject: Subject) -> None:
-    subject.given(vehicle, a_vehicle("A"))
-    number = number_of(subject, "A")
+def test_a_repeated_delete_of_a_parc_leaves_the_vehicle_with_that_number(subject: Subject) -> None:
+    subject.given(vehicle, a_vehicle("920"))
+    number = number_of(subject, "920")
     subject.insert(vehicle, a_vehicle(number))
 
-    assert subject.get(vehicle, number).key == number
+    subject.delete(vehicle, number)
+    with pytest.raises(NotFound):
+        subject.delete(vehicle, number)
+
+    assert subject.get(vehicle, "920").key == "920"
 
 
 def test_what_names_no_row_is_not_found(subject: Subject) -> None:
@@ -224,13 +236,6 @@ def test_what_names_no_row_is_not_found(subject: Subject) -> None:
             subject.delete(vehicle, key)
 
 
-def test_only_vehicles_have_numbers(subject: Subject) -> None:
-    subject.given(event, an_event("a"))
-
-    with pytest.raises(NotFound):
-        subject.get(event, "1")
-
-
 def test_a_filter_hides_a_single_row(subject: Subject) -> None:
     subject.given(vehicle, a_vehicle("A"), a_vehicle("B", is_public=True))
     public = Filter("is_public", "=", True)
@@ -238,15 +243,6 @@ def test_a_filter_hides_a_single_row(subject: Subject) -> None:
     assert subject.get(vehicle, "B", public).key == "B"
     with pytest.raises(NotFound):
         subject.get(vehicle, "A", public)
-
-
-def test_a_hidden_parc_does_not_make_way_for_a_number(subject: Subject) -> None:
-    subject.given(vehicle, a_vehicle("B", is_public=True))
-    number = number_of(subject, "B")
-    subject.insert(vehicle, a_vehicle(number, is_public=False))
-
-    with pytest.raises(NotFound):
-        subject.get(vehicle, number, Filter("is_public", "=", True))
 
 
 def test_an_answer_says_where_it_comes_from(subject: Subject) -> None:

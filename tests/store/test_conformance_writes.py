@@ -272,15 +272,6 @@ def test_a_value_that_was_given_up_is_free_again(subject: Subject) -> None:
     assert subject.insert(member, a_member("n", matricule="rb2")).key == "n"
 
 
-def test_a_number_names_the_row_to_change(subject: Subject) -> None:
-    [given] = subject.given(vehicle, a_vehicle("A"))
-    number = str(said(given)["id"])
-
-    assert subject.update(vehicle, number, setting(marque="Saviem"), match=only(given)).key == "A"
-    assert subject.delete(vehicle, f"0{number}").key == "A"
-    assert subject.find(vehicle).documents == []
-
-
 @pytest.mark.parametrize("name", ROWS)
 def test_a_delete_answers_with_the_last_state_and_leaves_nothing(subject: Subject, name: str) -> None:
     table, a_row = ROWS[name]

@@ -47,7 +47,7 @@ async def change_password(request: Request) -> Response:
     row = await store.account(member_id=who.id)
     if row is None or row["status"] != "active" or row["token_epoch"] != who.epoch:
         raise Unauthenticated
-    await _prove(request, who.id, values["current_password"], row)
+    await _prove(request, values["current_password"], row)
     better = await hash_password(values["new_password"])
 
     def change(old: Row) -> Row:
@@ -74,10 +74,10 @@ async def who_am_i(request: Request) -> Response:
 
 
 async def _log_in(request: Request, identifier: str, password: str) -> Response:
-    turn = _Turn(request, identifier)
-    turn.admit()
+    _refuse(service(request).throttle.wait_of(_address(request)))
     store = service(request).store
     row, origin = await store.account(identifier=identifier), store.origin
+    turn = _Turn(request, _counted(identifier, row))
     right, better = await check_password(password, row["password_hash"] if row else None, turn.admit)
     service(request).metrics.logins.labels("ok" if right else "failed").inc()
     if row is None or not right or row["status"] != "active":
@@ -91,9 +91,9 @@ async def _log_in(request: Request, identifier: str, password: str) -> Response:
     return _answer({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user}, origin_headers(origin))
 
 
-async def _prove(request: Request, account: str, password: str, row: Row) -> None:
+async def _prove(request: Request, password: str, row: Row) -> None:
     """The present password, under the same throttle as a login; a wrong one is no reason to log out."""
-    turn = _Turn(request, account)
+    turn = _Turn(request, _counted("", row))
     right, _ = await check_password(password, row["password_hash"], turn.admit)
     if not right:
         turn.failed()
@@ -101,19 +101,34 @@ async def _prove(request: Request, account: str, password: str, row: Row) -> Non
     turn.succeeded()
 
 
+def _counted(name: str, row: Row | None) -> str:
+    """Under what wrong passwords count: the member's id, however the account was named; a name that is no account's
+    counts for itself, so that an unknown account is refused after as many tries as a known one.
+    """
+    return f"name {name.casefold()}" if row is None else f"id {row['id']}"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _refuse(wait: float) -> None:
+    """429 if there are seconds to wait."""
+    if wait > 0:
+        logbook.login_throttled()
+        raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
+
+
 class _Turn:
     """One try at the password of an account, from the request's address."""
 
     def __init__(self, request: Request, account: str) -> None:
         self._throttle = service(request).throttle
-        self._who = account.lower(), request.client.host if request.client else ""
+        self._who = account, _address(request)
 
     def admit(self) -> None:
         """429 if there were too many wrong tries."""
-        wait = self._throttle.wait(*self._who)
-        if wait > 0:
-            logbook.login_throttled()
-            raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
+        _refuse(self._throttle.wait(*self._who))
 
     def failed(self) -> None:
         """The password was wrong."""

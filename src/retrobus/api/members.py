@@ -1,6 +1,7 @@
 """Members: everybody's own record, and everything for managers; only an ADMIN touches ADMINs, roles and permissions."""
 
 from typing import Any
+from unicodedata import normalize
 
 from fastapi import APIRouter, Request, Response
 
@@ -53,7 +54,7 @@ async def create_member(request: Request) -> Response:
     who = manager(request)
     values = await _with_hash(validated(MemberCreation, await read_object(request), member))
     key = once(request)
-    _refuse_rights(who, values, {"role": "MEMBER", "permissions": "[]", "email": ""})
+    _refuse_rights(who, values, {"role": "MEMBER", "permissions": "[]", "email": "", "matricule": None})
     values |= {"id": new_id(who.id, key.key if key else None), "created_by": who.id}
     document = await service(request).store.insert(member, values, caller=who, once=key)
     return answered(document, request, 201, location="/api/members")
@@ -129,7 +130,7 @@ async def terminate_member(request: Request, id: str) -> Response:  # noqa: A002
 def _id_in(value: dict[str, Any]) -> str:
     if not isinstance(value.get("id"), str) or not value["id"]:
         raise invalid(("id", "l'id du membre, en texte"))
-    found: str = value["id"]
+    found = normalize("NFC", value["id"])
     if not found.isprintable():
         raise invalid(("id", "sans caractère de contrôle"))
     return found
@@ -176,10 +177,13 @@ def _change(who: Caller, values: Row) -> Change:
 
 
 def _refuse_rights(who: Caller, values: Row, old: Row) -> None:
-    changed = {name for name in ("role", "permissions", "email") if name in values and values[name] != old[name]}
+    named = ("role", "permissions", "email", "matricule")
+    changed = {name for name in named if name in values and values[name] != old[name]}
     if changed & {"role", "permissions"} and not is_admin(who):
         raise Forbidden("Seul un ADMIN peut donner un rôle ou des permissions.")
     if "role" in changed and values["role"] not in ROLES:
         raise Invalid([FieldError("role", f"valeurs possibles : {', '.join(sorted(ROLES))}")])
     if "email" in changed and not EMAIL.fullmatch(values["email"]):
         raise Invalid([FieldError("email", "adresse attendue : nom@domaine.fr")])
+    if "matricule" in changed and "@" in (values["matricule"] or ""):  # else it could be the e-mail of another account
+        raise Invalid([FieldError("matricule", "sans « @ » : seule une adresse en contient")])

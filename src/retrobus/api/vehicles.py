@@ -58,7 +58,7 @@ async def create_vehicle(request: Request) -> Response:
 
 @router.get("/{parc}", operation_id="getVehicle", **described("Vehicle", "read", "one"))
 async def get_vehicle(request: Request, parc: str) -> Response:
-    """One vehicle by parc; else, if it is all digits, by numeric id."""
+    """One vehicle by parc; its `id` is no address."""
     who = caller(request)
     return answered(await service(request).store.get(vehicle, parc, view="one", caller=who), request)
 

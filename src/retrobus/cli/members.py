@@ -3,6 +3,7 @@
 import re
 import sys
 from typing import Any
+from unicodedata import normalize
 
 import typer
 
@@ -85,7 +86,7 @@ def token(
 
 async def find_account(connection: Any, email: str) -> dict[str, Any] | None:
     """What a token says of the account with this e-mail, and its status."""
-    row = await connection.fetchrow(BY_EMAIL, email)
+    row = await connection.fetchrow(BY_EMAIL, normalize("NFC", email.strip()))
     return None if row is None else dict(row)
 
 

@@ -46,7 +46,10 @@ def export(key: Key) -> None:
 async def _told(connection: Any, key: str) -> tuple[Person, Document]:
     from retrobus.privacy import database
 
-    person, row = await database.find(connection, key)
+    try:
+        person, row = await database.find(connection, key)
+    except database.SeveralMembers as error:
+        raise stop(str(error)) from None
     return person, {"member": row, **await database.held(connection, person)}
 
 

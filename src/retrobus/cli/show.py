@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
+from unicodedata import normalize
 
 import typer
 
@@ -29,6 +30,7 @@ def show(
 
     [resource] = scope_of([table])
     found = RESOURCES[resource]
+    key = None if key is None else normalize("NFC", key)
     if key is None:
         _show_table(with_connection(lambda connection: _overview(connection, found)), as_json=as_json)
     else:

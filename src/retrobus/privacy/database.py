@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unicodedata import normalize
 
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import lock_maintenance
@@ -11,7 +12,7 @@ from retrobus.tables import SECRET_COLUMNS, member, stored_columns
 from retrobus.wire import moment
 
 FIND = """SELECT {columns} FROM member WHERE id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
-OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id = $1 DESC LIMIT 1"""
+OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id"""
 ANSWERS = (
     "SELECT member_id, method, path, row_key, answer, created_at FROM idempotency WHERE member_id = $1 OR row_key = $1"
 )
@@ -38,12 +39,25 @@ FORGET = (
 Document = dict[str, Any]
 
 
+class SeveralMembers(ValueError):
+    """The text names more than one member; erasing one of them by chance could erase the other at the next try."""
+
+    def __init__(self, ids: list[str]) -> None:
+        super().__init__(f"plusieurs membres portent ce nom : {', '.join(ids)} ; donnez ce qu'un seul porte")
+
+
 async def find(connection: Any, key: str) -> tuple[Person, Document | None]:
-    """The member with this id, e-mail or matricule, and the row without secrets; without one, whoever had this id."""
+    """The member with this id, e-mail or matricule, and the row without secrets; without one, the former owner of
+    this id; SeveralMembers if it is the id of one and the matricule of another, for instance.
+    """
+    key = normalize("NFC", key.strip())
     columns = [column for column in stored_columns(member) if column.name not in SECRET_COLUMNS]
-    row = await connection.fetchrow(FIND.format(columns=", ".join(column.name for column in columns)), key)
-    if row is None:
+    rows = await connection.fetch(FIND.format(columns=", ".join(column.name for column in columns)), key)
+    if not rows:
         return Person(key), None
+    if len(rows) > 1:
+        raise SeveralMembers([row["id"] for row in rows])
+    row = rows[0]
     return person_of(row), {column.name: encoded(column, row[column.name]) for column in columns}
 
 

@@ -33,7 +33,7 @@ from retrobus.store.contract import (
     Stale,
     Unauthenticated,
 )
-from retrobus.tables import RESOURCES, key_column, member, number_column, number_in, order_of
+from retrobus.tables import RESOURCES, key_column, member, number_column, order_of
 from retrobus.wire import View, kind_of, render
 
 REMEMBERED = 10_000
@@ -263,7 +263,7 @@ class MemoryStore:
         self, table: Table, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
     ) -> Document:
         self.admit(caller)
-        held = self._addressed(table, key)
+        held = self.memory.of(table).get(key)
         if held is None or not all(_passes(held.row, item) for item in filters):
             raise NotFound
         return self.document(table, held, view)
@@ -326,13 +326,6 @@ class MemoryStore:
     def _next(self, _: Held | None) -> tuple[int, str]:
         self._version += 1
         return self._version, str(self._version)
-
-    def _addressed(self, table: Table, key: str) -> Held | None:
-        rows = self.memory.of(table)
-        held, column, number = rows.get(key), number_column(table), number_in(table, key)
-        if held is None and column is not None and number is not None:
-            return next((item for item in rows if item.row[column.name] == number), None)
-        return held
 
     def prepare_insert(self, table: Table, values: Row, caller: Caller, once: Once | None, tag: Tag) -> Prepared:
         """Decides an insert; raises what Postgres would."""
@@ -400,7 +393,7 @@ class MemoryStore:
                     yield Effect(other, row[key_column(other).name], Held(row, text))
 
     def _matched(self, table: Table, key: str, match: Precondition | None) -> Held:
-        held = self._addressed(table, key)
+        held = self.memory.of(table).get(key)
         if held is None:
             raise NotFound
         if match is not None and not match.holds(self._etag(held)):

@@ -31,7 +31,7 @@ from retrobus.store.contract import (
 )
 from retrobus.store.pool import Connection, Opener
 from retrobus.store.statements import Statement, shape_of
-from retrobus.tables import key_column, number_in, order_of, stored_columns
+from retrobus.tables import key_column, order_of, stored_columns
 from retrobus.wire import View, camel
 
 Act = Callable[[Connection], Awaitable[Written]]
@@ -70,15 +70,12 @@ class PostgresStore:
     async def get(
         self, table: Table, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
     ) -> Document:
-        """The row by key, else by number."""
-        named = _named(filters, caller)
-        for address in _addresses(table, key):
-            by_number = "row_number" in address
-            statement = statements.get(table, view, shape_of(filters), by_number=by_number, access=caller is not None)
-            rows = await self._read(statement, named | address, caller)
-            if rows:
-                return Document(rows[0]["json"], rows[0]["etag"], rows[0]["row_key"])
-        raise NotFound
+        """The row with this key."""
+        statement = statements.get(table, view, shape_of(filters), access=caller is not None)
+        rows = await self._read(statement, _named(filters, caller) | {"row_key": key}, caller)
+        if not rows:
+            raise NotFound
+        return Document(rows[0]["json"], rows[0]["etag"], rows[0]["row_key"])
 
     async def insert(self, table: Table, values: Row, *, caller: Caller, once: Once | None = None) -> Document:
         """One INSERT."""
@@ -103,15 +100,14 @@ class PostgresStore:
 
         async def act(connection: Connection) -> Written:
             row, etag = await _locked(connection, table, key, match)
-            address = row[key_column(table).name]
             changes = {name: value for name, value in change(dict(row)).items() if row[name] != value}
             if not changes:
-                statement = statements.get(table, "one", (), by_number=False, access=False)
-                same = (await _fetch(connection, statement, {"row_key": address}))[0]
-                return Written(Document(same["json"], etag, address), row["version"], row["updated_at"])
+                statement = statements.get(table, "one", (), access=False)
+                same = (await _fetch(connection, statement, {"row_key": key}))[0]
+                return Written(Document(same["json"], etag, key), row["version"], row["updated_at"])
             await _keep_one(connection, table, row, row | changes)
             statement = statements.change(table, frozenset(changes), whole=self._whole)
-            changed = await _fetch(connection, statement, changes | {"row_key": address})
+            changed = await _fetch(connection, statement, changes | {"row_key": key})
             return _written(changed, table if self._whole else None)
 
         return await self._write(table, act, caller, once)
@@ -130,15 +126,14 @@ class PostgresStore:
         look = check is not None or match is not None or "keep_one" in table.info
 
         async def act(connection: Connection) -> Written:
-            address = key
-            rows = [] if look else await _fetch(connection, statements.remove(table), {"row_key": key})
-            if not rows:
+            if look:
                 row, _ = await _locked(connection, table, key, match)
                 if check is not None:
                     check(dict(row))
                 await _keep_one(connection, table, row, None)
-                address = row[key_column(table).name]
-                rows = await _fetch(connection, statements.remove(table), {"row_key": address})
+            rows = await _fetch(connection, statements.remove(table), {"row_key": key})
+            if not rows:
+                raise NotFound
             return _written(rows)
 
         return await self._write(table, act, caller, once)
@@ -214,15 +209,14 @@ def _written(rows: list[Any], table: Table | None = None) -> Written:
 
 
 async def _locked(connection: Connection, table: Table, key: str, match: Precondition | None) -> tuple[Row, str]:
-    for address in _addresses(table, key):
-        rows = await _fetch(connection, statements.lock(table, by_number="row_number" in address), address)
-        if rows:
-            row = dict(rows[0])
-            etag: str = row.pop("etag")
-            if match is not None and not match.holds(etag):
-                raise Stale
-            return row, etag
-    raise NotFound
+    rows = await _fetch(connection, statements.lock(table), {"row_key": key})
+    if not rows:
+        raise NotFound
+    row = dict(rows[0])
+    etag: str = row.pop("etag")
+    if match is not None and not match.holds(etag):
+        raise Stale
+    return row, etag
 
 
 async def _keep_one(connection: Connection, table: Table, before: Row, after: Row | None) -> None:
@@ -259,12 +253,6 @@ async def _keep(connection: Connection, caller: Caller, once: Once, document: Do
     scope = (caller.id, once.method, once.path, once.key)
     answer = (document.json, document.etag, document.key)
     await connection.execute(statements.ONCE_KEEP, *scope, once.fingerprint, *answer)
-
-
-def _addresses(table: Table, key: str) -> list[dict[str, Any]]:
-    """The ways to read a key: as the key, then as a number where the table has one."""
-    number = number_in(table, key)
-    return [{"row_key": key}] if number is None else [{"row_key": key}, {"row_key": key, "row_number": number}]
 
 
 def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]:

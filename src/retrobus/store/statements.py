@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import asyncpg
 
 from retrobus.store.contract import Filter
-from retrobus.tables import deletion, key_column, member, number_column, order_of, stored_columns
+from retrobus.tables import deletion, key_column, member, order_of, stored_columns
 from retrobus.wire import View, view_sql
 
 DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
@@ -142,13 +142,11 @@ def find(table: Table, view: View, shape: tuple[tuple[str, str, bool], ...], *, 
 
 
 @lru_cache(maxsize=64)
-def get(
-    table: Table, view: View, shape: tuple[tuple[str, str, bool], ...], *, by_number: bool, access: bool
-) -> Statement:
-    """One row as a document, by key or by number."""
+def get(table: Table, view: View, shape: tuple[tuple[str, str, bool], ...], *, access: bool) -> Statement:
+    """One row as a document."""
     columns = [*_answer(table, view), *([_access().label("access")] if access else [])]
     conditions = [_condition(table, index, item) for index, item in enumerate(shape)]
-    return _compiled(select(*columns).select_from(table).where(_addressed(table, by_number=by_number), *conditions))
+    return _compiled(select(*columns).select_from(table).where(_addressed(table), *conditions))
 
 
 def _row_key(table: Table) -> BindParameter[Any]:
@@ -156,23 +154,16 @@ def _row_key(table: Table) -> BindParameter[Any]:
     return bindparam("row_key", type_=key_column(table).type)
 
 
-def _addressed(table: Table, *, by_number: bool = False) -> ColumnElement[bool]:
-    """The row with this key, or the row with this number if no row has the key."""
-    number = number_column(table)
-    if not by_number:
-        return key_column(table) == _row_key(table)
-    if number is None:
-        raise ValueError(f"{table.name} has no number")
-    named = table.alias("named")
-    taken: Select[Any] = select(literal_column("1")).where(named.c[key_column(table).name] == _row_key(table))
-    return and_(number == bindparam("row_number", type_=number.type), ~taken.exists())
+def _addressed(table: Table) -> ColumnElement[bool]:
+    """The row with this key: the one way in which a verb names a row."""
+    return key_column(table) == _row_key(table)
 
 
 @lru_cache(maxsize=16)
-def lock(table: Table, *, by_number: bool) -> Statement:
+def lock(table: Table) -> Statement:
     """One row, all its facts, held until the transaction ends."""
     columns = [*stored_columns(table), literal_column(ETAG).label("etag")]
-    return _compiled(select(*columns).where(_addressed(table, by_number=by_number)).with_for_update())
+    return _compiled(select(*columns).where(_addressed(table)).with_for_update())
 
 
 def _facts(table: Table, *, whole: bool) -> list[Any]:
