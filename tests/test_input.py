@@ -100,7 +100,15 @@ def test_no_write_takes_another_media_type(api: Api, media: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "media", ["application/json; charset=UTF-8", "APPLICATION/JSON", "application/merge-patch+json"]
+    "media",
+    [
+        "application/json; charset=UTF-8",
+        "APPLICATION/JSON",
+        "application/merge-patch+json",
+        "application/json;charset=utf8",
+        'application/json; charset="Utf-8"',
+        "application/json; charset=US-ASCII",
+    ],
 )
 def test_json_goes_by_several_names(api: Api, media: str) -> None:
     admin = stocked(api)

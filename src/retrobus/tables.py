@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     Float,
     ForeignKey,
@@ -39,10 +40,11 @@ MEMBERSHIP_TYPES = ("STANDARD", "FAMILY", "STUDENT", "HONORARY", "LIFETIME", "BI
 MEMBERSHIP_STATUSES = ("PENDING", "ACTIVE", "EXPIRED", "SUSPENDED", "CANCELLED")
 PAYMENT_METHODS = ("CASH", "CHECK", "CARD", "TRANSFER", "BANK_TRANSFER", "HELLOASSO", "PAYPAL")
 MEMBER_STATUSES = ("active", "terminated", "disabled")
+NAME_KEY, PARC_KEY = "retrobus_name_key", "retrobus_parc_key"
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
-REVISION = "0003"
+REVISION = "0004"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 row_version = "row_version"
@@ -81,6 +83,12 @@ def _stamps() -> list[Column[Any]]:
 def _wire(*names: str) -> list[Column[Any]]:
     """Pieces of the row's wire JSON, written by the table's trigger and by nothing else."""
     return [Column(name, Text(collation="C"), nullable=False) for name in names]
+
+
+def _sort_key(source: str, function: str) -> Column[Any]:
+    """What a list is sorted by, in place of the text itself; `retrobus.sorting` computes the same in memory."""
+    key = Computed(f"{function}({source})", persisted=True)
+    return Column(f"sort_{source}", Text(collation="C"), key, info={"source": source, "function": function})
 
 
 def _check(table: str, column: str, rule: str) -> CheckConstraint:
@@ -137,7 +145,9 @@ vehicle = Table(
     Column("mileage", Float(53)),
     *_stamps(),
     *_wire("wire_public", "wire_images", "wire_private"),
+    _sort_key("parc", PARC_KEY),
     Index("vehicle_parc", "parc", unique=True),
+    Index("vehicle_sort_parc_parc", "sort_parc", "parc"),
     _check("vehicle", "parc", "parc <> '' AND parc = btrim(parc) AND parc !~ '[/[:cntrl:]]'"),
     _long("vehicle", "description"),
     _long("vehicle", "history"),
@@ -155,7 +165,7 @@ vehicle = Table(
     ),
     _between("vehicle", "fuel", 0, FUEL_MAX),
     _between("vehicle", "mileage", 0, MILEAGE_MAX),
-    info={"resource": "Vehicle", "key": "parc", "number": "id", "order": (("parc", "asc"),)},
+    info={"resource": "Vehicle", "key": "parc", "number": "id", "order": (("sort_parc", "asc"), ("parc", "asc"))},
 )
 
 event = Table(
@@ -229,10 +239,12 @@ member = Table(
     Column("token_epoch", Integer, nullable=False, server_default=text("0")),
     *_stamps(),
     *_wire("wire"),
+    _sort_key("last_name", NAME_KEY),
+    _sort_key("first_name", NAME_KEY),
     Index("member_email", text('lower(email COLLATE "C")'), unique=True),
     Index("member_matricule", text('lower(matricule COLLATE "C")'), unique=True),
     Index("member_member_number", "member_number", unique=True),
-    Index("member_last_name_first_name_id", "last_name", "first_name", "id"),
+    Index("member_sort_last_name_sort_first_name_id", "sort_last_name", "sort_first_name", "id"),
     _check("member", "id", "id <> '' AND id !~ '[/[:cntrl:]]'"),
     _check("member", "email", "email <> '' AND email !~ '[[:cntrl:][:space:]]'"),
     _in_years("member", "birth_date"),
@@ -249,7 +261,7 @@ member = Table(
     info={
         "resource": "Member",
         "key": "id",
-        "order": (("last_name", "asc"), ("first_name", "asc"), ("id", "asc")),
+        "order": (("sort_last_name", "asc"), ("sort_first_name", "asc"), ("id", "asc")),
         "keep_one": {"role": "ADMIN", "status": "active"},
     },
 )
@@ -360,12 +372,12 @@ def order_of(table: Table) -> tuple[tuple[Column[Any], bool], ...]:
     return tuple((table.c[name], way == "desc") for name, way in table.info["order"])
 
 
-def is_wire_piece(column: Column[Any]) -> bool:
-    """Whether the trigger alone writes this column."""
-    return column.name == "wire" or column.name.startswith("wire_")
+def is_derived(column: Column[Any]) -> bool:
+    """Whether Postgres computes this column from the others: a piece of wire JSON or a sort key."""
+    return column.name == "wire" or column.name.startswith(("wire_", "sort_"))
 
 
 @lru_cache
 def stored_columns(table: Table) -> tuple[Column[Any], ...]:
-    """The columns that hold facts: all but the pieces of wire JSON."""
-    return tuple(column for column in table.columns if not is_wire_piece(column))
+    """The columns that hold facts: all but those that Postgres computes from them."""
+    return tuple(column for column in table.columns if not is_derived(column))

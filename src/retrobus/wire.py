@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Boolean, Column, Float, Integer, Numeric, Table
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-from retrobus.tables import SECRET_COLUMNS, event, is_wire_piece, vehicle
+from retrobus.tables import SECRET_COLUMNS, event, is_derived, vehicle
 
 View = Literal["list", "one", "public_list", "public_one"]
 """Lists leave out images sent as data URLs; public views leave out the private fields of a vehicle."""
@@ -77,7 +77,7 @@ def kind_of(column: Column[Any]) -> Kind:
 
 def wire_columns(table: Table) -> list[Column[Any]]:
     """The columns that clients see, in the order of the wire."""
-    return [c for c in table.columns if not is_wire_piece(c) and c.name not in SECRET_COLUMNS]
+    return [c for c in table.columns if not is_derived(c) and c.name not in SECRET_COLUMNS]
 
 
 def _sql_member(column: Column[Any], prefix: str) -> str:

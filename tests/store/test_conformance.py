@@ -25,10 +25,22 @@ def test_events_come_newest_first_and_by_id_within_an_instant(subject: Subject) 
     assert names(subject.find(event)) == ["late", "Z", "b", "z", "a"]
 
 
-def test_vehicles_come_by_the_bytes_of_their_parc(subject: Subject) -> None:
-    subject.given(vehicle, *map(a_vehicle, ("é", "a", "10", "B", "9", "A-1", "A 1", "ﬀ", "𝄞")))
+def test_vehicles_come_by_the_value_of_the_numbers_in_their_parc(subject: Subject) -> None:
+    parcs = ("920", "é", "a", "10", "B", "9", "100", "A-1", "A 10", "A 9", "09", "ﬀ", "𝄞", "0", "Œ")
+    subject.given(vehicle, *map(a_vehicle, parcs))
 
-    assert names(subject.find(vehicle), "parc") == ["10", "9", "A 1", "A-1", "B", "a", "é", "ﬀ", "𝄞"]
+    found = names(subject.find(vehicle), "parc")
+
+    assert found == ["0", "09", "9", "10", "100", "920", "a", "A 9", "A 10", "A-1", "B", "é", "Œ", "ﬀ", "𝄞"]
+
+
+def test_names_come_by_their_letters_without_regard_to_accents_and_case(subject: Subject) -> None:
+    last = ["Zola", "Éluard", "de Gaulle", "Eluard", "ÉLUARD", "éluard"]
+    subject.given(member, *(a_member(f"m{n}", last_name=name, first_name="x") for n, name in enumerate(last)))
+
+    found = [row for row in names(subject.find(member)) if row != FOUNDER.id]
+
+    assert found == ["m2", "m1", "m3", "m4", "m5", "m0"]
 
 
 def test_members_come_by_last_name_then_first_name_then_id(subject: Subject) -> None:
@@ -56,17 +68,17 @@ def test_pages_of_any_size_hold_every_row_once(subject: Subject, limit: int) -> 
 def test_a_page_that_holds_the_last_row_names_no_other(subject: Subject) -> None:
     subject.given(vehicle, *map(a_vehicle, ("1", "2")))
 
-    assert subject.find(vehicle, limit=1).next == ("1",)
+    assert subject.find(vehicle, limit=1).next == ("011", "1")
     assert subject.find(vehicle, limit=2).next is None
     assert subject.find(vehicle, limit=3).next is None
 
 
-def test_the_cursor_says_the_sort_values_as_the_wire_does(subject: Subject) -> None:
+def test_the_cursor_says_the_sort_values_of_the_last_row(subject: Subject) -> None:
     subject.given(event, an_event("a"), an_event("b"))
     subject.given(member, a_member("m", last_name="É", first_name="Ï"), a_member("n", last_name="É", first_name="Ï"))
 
     assert subject.find(event, limit=1).next == ("2026-05-01T00:00:00.000Z", "a")
-    assert subject.find(member, limit=2).next == ("É", "Ï", "m")
+    assert subject.find(member, limit=2).next == ("e", "i", "m")
 
 
 def test_a_cursor_leads_on_when_its_row_is_gone(subject: Subject) -> None:

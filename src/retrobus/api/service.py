@@ -22,6 +22,7 @@ from retrobus.metrics import Metrics
 from retrobus.problems import Problem, invalid, origin_headers, unauthenticated
 from retrobus.schemas import Wire, known_names, moment_of, one_line
 from retrobus.security import ADMIN, MANAGERS, BadToken, Tokens
+from retrobus.sorting import is_place
 from retrobus.store.contract import (
     Caller,
     Document,
@@ -122,10 +123,10 @@ def _too_large(limit: int) -> Problem:
 async def read_object(request: Request, limit: int | None = None) -> dict[str, Any]:
     """The JSON object in the body."""
     media = request.headers.get("content-type", "application/json").lower()
-    kind, _, parameters = media.partition(";")
+    kind, _, rest = media.partition(";")
     if not (kind.strip() == "application/json" or re.fullmatch(r"application/[\w.-]+\+json", kind.strip())):
         raise Problem("unsupported_media_type", "Content-Type attendu : application/json.")
-    if "charset" in parameters and "utf-8" not in parameters:
+    if not set(_CHARSET.findall(rest)) <= ASCII_OR_UTF8:
         raise Problem("unsupported_media_type", "Jeu de caractères attendu : UTF-8.")
     body = await read_body(request, limit or service(request).limits.body)
     try:
@@ -135,6 +136,11 @@ async def read_object(request: Request, limit: int | None = None) -> dict[str, A
     if not isinstance(value, dict):
         raise Problem("malformed_json", "Objet JSON attendu : {…}.")
     return value
+
+
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';\s]*)""")
+ASCII_OR_UTF8 = frozenset({"utf-8", "utf8", "utf_8", "unicode-1-1-utf-8", "us-ascii", "ascii", "iso-ir-6", "iso646-us"})
+"""The spellings of the character sets whose bytes are UTF-8."""
 
 
 @lru_cache
@@ -208,7 +214,9 @@ def _cursor_values(table: Table, cursor: str) -> tuple[Any, ...]:
         match json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))):
             case [*values] if len(values) == len(columns):
                 pairs = zip(columns, values, strict=True)
-                return tuple(moment_of(v) if isinstance(c.type, Moment) else _cursor_text(v) for c, v in pairs)
+                place = tuple(moment_of(v) if isinstance(c.type, Moment) else _cursor_text(v) for c, v in pairs)
+                if is_place(table, place):  # else it is another list's
+                    return place
     raise invalid(("cursor", "curseur inconnu : reprenez celui de nextCursor"))
 
 
@@ -230,8 +238,8 @@ def one_of(values: dict[str, str], name: str, allowed: tuple[str, ...]) -> list[
 
 
 def equal(values: dict[str, str], name: str, *, fold: bool = False) -> list[Filter]:
-    """A filter on a text column."""
-    return [Filter(_snake(name), "=", values[name], fold)] if name in values else []
+    """A filter on a text column; what people paste around the text does not count."""
+    return [Filter(_snake(name), "=", values[name].strip(), fold)] if name in values else []
 
 
 def _snake(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from retrobus.rows import Row, completed, encode, fold, now, unique_columns
+from retrobus.sorting import sort_values
 from retrobus.store.contract import (
     Caller,
     Change,
@@ -133,10 +134,10 @@ class Rows:
     def ordered(self) -> list[Held]:
         """Every row in the table's order."""
         if self._ordered is None:
-            held = list(self._rows.values())
-            for column, descending in reversed(order_of(self._table)):
-                held.sort(key=lambda item, name=column.name: item.row[name], reverse=descending)  # type: ignore[misc]
-            self._ordered = held
+            placed = [(sort_values(self._table, item.row.__getitem__), item) for item in self._rows.values()]
+            for position, (_, descending) in reversed(list(enumerate(order_of(self._table)))):
+                placed.sort(key=lambda pair, at=position: pair[0][at], reverse=descending)  # type: ignore[misc]
+            self._ordered = [item for _, item in placed]
         return self._ordered
 
 
@@ -494,10 +495,9 @@ def _position(held: list[Held], table: Table, after: tuple[Any, ...]) -> int:
         return 0
 
     key = cmp_to_key(compare)
-    names = [column.name for column, _ in order]
-    return bisect_right(held, key(after), key=lambda item: key(tuple(item.row[name] for name in names)))
+    return bisect_right(held, key(after), key=lambda item: key(sort_values(table, item.row.__getitem__)))
 
 
 def _wire_values(table: Table, row: Row) -> tuple[Any, ...]:
     """The sort values of a row as its JSON says them."""
-    return tuple(json.loads(kind_of(column).python(row[column.name])) for column, _ in order_of(table))
+    return sort_values(table, lambda name: json.loads(kind_of(table.c[name]).python(row[name])))

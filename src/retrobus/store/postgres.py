@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from retrobus.sorting import sort_values
 from retrobus.store import statements
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
@@ -264,4 +265,4 @@ def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]
 
 def _sort_values(table: Table, document: str) -> tuple[Any, ...]:
     row = json.loads(document)
-    return tuple(row[camel(column.name)] for column, _ in order_of(table))
+    return sort_values(table, lambda name: row[camel(name)])
