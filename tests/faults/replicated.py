@@ -1,0 +1,70 @@
+"""A leader and its standby: two servers of our own, joined by streaming replication."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import free_port, run_sql, until
+from retrobus import migrate
+from retrobus.embedded import EmbeddedPostgres, embedded_postgres
+from retrobus.postgres_programs import find_programs, make_private
+
+DATABASE = "retrobus"
+SETTINGS = {"fsync": "off", "wal_receiver_status_interval": "1s", "wal_retrieve_retry_interval": "100ms"}
+ATTACHED = "SELECT FROM pg_stat_replication WHERE state = 'streaming'"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two servers with the same migrated, empty database: what the leader commits, the standby copies."""
+
+    leader: EmbeddedPostgres
+    standby: EmbeddedPostgres
+
+    def url(self) -> str:
+        """The database on the leader."""
+        return self.leader.url(DATABASE)
+
+    def wait_until_attached(self) -> None:
+        """Until the standby receives what the leader writes."""
+        until(lambda: run_sql(self.leader.url(), ATTACHED), 30, "the standby")
+
+    def set(self, name: str, value: str) -> None:
+        """Gives the leader a setting, until further notice."""
+        run_sql(self.leader.url(), f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")
+        until(lambda: run_sql(self.leader.url(), f"SHOW {name}")[0][0] == value, what=f"{name} = {value}")
+
+    def promote(self) -> str:
+        """Makes the standby a leader, which waits for no other server; the URL of the database there."""
+        run_sql(self.standby.url(), "SELECT pg_promote(true, 30)")
+        return self.standby.url(DATABASE)
+
+
+@contextmanager
+def replicated(folder: Path, *, synchronous: bool = True) -> Iterator[Pair]:
+    """Both servers, on 127.0.0.1 and on their sockets; if `synchronous`, a COMMIT waits for the standby."""
+    with ExitStack() as stack:
+        leader = stack.enter_context(embedded_postgres(folder / "leader", settings=SETTINGS, port=free_port()))
+        run_sql(leader.url(), f"CREATE DATABASE {DATABASE}")
+        migrate.upgrade(leader.url(DATABASE))
+        _copy(leader, folder / "standby")
+        standby = stack.enter_context(embedded_postgres(folder / "standby", settings=SETTINGS, port=free_port()))
+        pair = Pair(leader, standby)
+        pair.wait_until_attached()
+        if synchronous:
+            pair.set("synchronous_standby_names", "*")
+        yield pair
+        pair.standby.thaw()
+
+
+def _copy(leader: EmbeddedPostgres, folder: Path) -> None:
+    """Makes the folder of a standby that follows the leader, as an operator does."""
+    cluster = folder / "cluster"
+    folder.mkdir(mode=0o711)
+    make_private(cluster)
+    place = f"host=127.0.0.1 port={leader.port} user=postgres application_name=standby"
+    programs = find_programs(cluster)
+    options = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync", f"--pgdata={cluster}", f"--dbname={place}")
+    status, output = programs.run("pg_basebackup", *options)
+    assert status == 0, output
