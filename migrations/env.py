@@ -4,9 +4,9 @@ import asyncio
 
 from alembic import context
 from pydantic import ValidationError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from retrobus.migrate import LOCK_TIMEOUT, check_server, connect
+from retrobus.migrate import LOCK_TIMEOUT, check_server, connect, oldest_supported
 from retrobus.settings import Settings, UnreadableFile, complaints
 from retrobus.tables import metadata
 
@@ -22,6 +22,18 @@ def _run(connection: Connection) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('retrobus:migrate'))")
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")  # not for the turn just waited for
         context.run_migrations()
+        _note_support(connection)
+
+
+def _note_support(connection: Connection) -> None:
+    """Writes the oldest revision whose code works with the schema as it is now, for the services that still run it."""
+    if connection.exec_driver_sql("SELECT to_regclass('schema_support')").scalar() is None:
+        return
+    current = context.get_context().get_current_revision()
+    connection.exec_driver_sql("DELETE FROM schema_support")
+    if current is not None:
+        oldest = oldest_supported(context.script, current)
+        connection.execute(text("INSERT INTO schema_support VALUES (:oldest)"), {"oldest": oldest})
 
 
 async def _run_async(url: str) -> None:

@@ -211,27 +211,62 @@ def test_an_old_backup_and_open_conflicts_are_told(doctor: Doctor, folder: Path,
 
 
 @pytest.fixture
-def service_role(server: str, database: str) -> Iterator[str]:
-    """URL of a role with the rights that the README gives to the service."""
+def service_role(server: str, database: str, terminal: Terminal) -> Iterator[tuple[str, str]]:
+    """Name and URL of a role with the rights that `retrobus db grant` gives."""
     role = f"service_{os.urandom(5).hex()}"
-    run_sql(
-        database,
-        f"CREATE ROLE {role} LOGIN PASSWORD 'x'",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON vehicle, event, member, idempotency TO {role}",
-        f"GRANT SELECT, INSERT, UPDATE ON conflict, replay TO {role}",
-        f"GRANT SELECT, INSERT ON deletion TO {role}",
-        f"GRANT SELECT ON alembic_version, database_identity TO {role}",
-    )
-    run_sql(database, ADMIN)
+    run_sql(database, f"CREATE ROLE {role} LOGIN PASSWORD 'x'", ADMIN)
+    assert terminal("db", "grant", "--role", role, url=database)[0] == 0
     rest = database.partition("://")[2].partition("@")
-    yield f"postgresql://{role}:x@{rest[2] or rest[0]}"
+    yield role, f"postgresql://{role}:x@{rest[2] or rest[0]}"
     run_sql(database, f"DROP OWNED BY {role}")
     run_sql(server, f"DROP ROLE {role}")
 
 
-def test_the_role_of_the_service_may_not_forget_deletions(doctor: Doctor, service_role: str) -> None:
-    _, as_service = doctor(DATABASE_URL=service_role)
+def test_the_role_of_the_service_may_not_forget_deletions(doctor: Doctor, service_role: tuple[str, str]) -> None:
+    _, as_service = doctor(DATABASE_URL=service_role[1])
     _, as_owner = doctor()
 
     assert as_service["Rôle de DATABASE_URL"][0] == "ok"
     assert as_owner["Rôle de DATABASE_URL"][0] == "warning"
+    assert "Droits" not in as_service
+
+
+@pytest.mark.parametrize(
+    ("revoked", "named"),
+    [
+        ("USAGE ON SEQUENCE row_version", "USAGE ON SEQUENCE row_version"),
+        ("UPDATE ON vehicle", "UPDATE ON vehicle"),
+        ("SELECT, INSERT ON deletion", "SELECT ON deletion, INSERT ON deletion"),
+    ],
+)
+def test_a_missing_right_is_named_with_the_command_that_gives_it(
+    doctor: Doctor, database: str, service_role: tuple[str, str], revoked: str, named: str
+) -> None:
+    role, url = service_role
+    run_sql(database, f"REVOKE {revoked} FROM {role}")
+
+    code, items = doctor(DATABASE_URL=url)
+
+    assert code == 1
+    cure = f"avec le rôle propriétaire : retrobus db grant --role {role}"
+    assert items["Droits"] == ("error", f"il manque à {role} : {named} → {cure}")
+
+
+def test_a_closed_schema_is_told_as_a_missing_right_and_not_as_a_missing_migration(
+    doctor: Doctor, database: str, service_role: tuple[str, str]
+) -> None:
+    run_sql(
+        database, "REVOKE USAGE ON SCHEMA public FROM PUBLIC", f"REVOKE USAGE ON SCHEMA public FROM {service_role[0]}"
+    )
+
+    _, items = doctor(DATABASE_URL=service_role[1])
+
+    assert items["Droits"][1].startswith(f"il manque à {service_role[0]} : USAGE ON SCHEMA public")
+    assert "Migrations" not in items
+
+
+def test_the_grants_can_be_read_before_they_are_given(terminal: Terminal, database: str) -> None:
+    code, said, _ = terminal("db", "grant", "--role", "O'Hara", "--print", url=database)
+
+    assert code == 0
+    assert 'GRANT SELECT, USAGE ON SEQUENCE row_version TO "O\'Hara";' in said.splitlines()

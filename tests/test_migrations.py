@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from harness import Process, at, run_sql, until
+from harness import Process, at, process, run_sql, until
 from retrobus import migrate, sorting
 from retrobus.tables import RESOURCES, metadata
 from retrobus.wire import trigger_sql
@@ -253,3 +253,38 @@ def test_a_wheel_carries_the_migrations(tmp_path: Path) -> None:
 def test_an_older_server_is_refused_with_the_version_that_is_needed() -> None:
     with pytest.raises(CommandError, match=r"PostgreSQL 15 ou plus récent est nécessaire \(ici : 14\)"):
         migrate.check_server(140_011, "UTF8")
+
+
+@pytest.mark.parametrize(("compatible", "status"), [(True, 200), (False, 503)])
+def test_a_running_service_stays_ready_after_a_newer_migration_that_says_it_may(
+    compatible: bool,  # noqa: FBT001 - a parameter of the test
+    status: int,
+    tmp_path: Path,
+    new_database: NewDatabase,
+) -> None:
+    url = new_database()
+    migrate.upgrade(url)
+    shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "migrations/versions/9999_newer.py").write_text(
+        f"""from alembic import op
+revision, down_revision, compatible = "9999", "{migrate.head()}", {compatible}
+def upgrade():
+    op.get_bind().exec_driver_sql("ALTER TABLE vehicle ADD COLUMN later text")
+"""
+    )
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path / "migrations"))
+    config.attributes["url"] = url
+    with process(url, tmp_path) as (api, _):
+        until(lambda: api.get("/ready").status_code == 200, what="a ready service")
+        admin = api.person("ADMIN").headers
+
+        command.upgrade(config, "head")
+
+        until(lambda: api.get("/ready").json()["revision"]["found"] == "9999", what="the newer revision")
+        ready = api.get("/ready")
+        created = api.post("/api/vehicles", json={"parc": "920"}, headers=admin)
+        read = api.get("/api/vehicles/920", headers=admin)
+
+    assert ready.status_code == status
+    assert (created.status_code, read.status_code) == (201, 200)

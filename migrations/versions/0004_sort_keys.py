@@ -4,6 +4,8 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
+compatible = True
+"""Whether code that expects the revision before works with this one too."""
 
 MARKS = "".join(map(chr, range(0x300, 0x370)))
 

@@ -194,8 +194,10 @@ async def _report_start(settings: Settings, opened: OpenStore) -> None:
         for name in (name for name, on in settings.toggles.items() if on):
             logbook.toggle_in_production(name)
     found = await opened.diagnose()
-    if found.up and found.revision != REVISION:
-        logbook.schema_behind(found.revision, REVISION)
+    if found.missing_rights:
+        logbook.right_missing(", ".join(found.missing_rights))
+    elif found.up and not found.suits(REVISION):
+        logbook.schema_behind(found.schema.current, REVISION)
     logbook.started(retrobus.__version__, opened.mode)
 
 

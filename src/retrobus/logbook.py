@@ -86,6 +86,11 @@ def schema_behind(found: str | None, expected: str) -> None:
     _log.error("❌ Schéma de la base à mettre à jour : retrobus db upgrade", found=found, expected=expected)
 
 
+def right_missing(what: str) -> None:
+    """The role of DATABASE_URL lacks a right; `what` names it, in our words or in the server's."""
+    _log.error("🔑 Il manque un droit au rôle de DATABASE_URL : retrobus db grant", right=what)
+
+
 def request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
     """One request; reads that went well only at level debug, failures of ours as errors."""
     if status >= 500:

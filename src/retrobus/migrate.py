@@ -71,6 +71,17 @@ def head() -> str:
     return revision
 
 
+def oldest_supported(scripts: ScriptDirectory, revision: str) -> str:
+    """The oldest revision whose code works with this one: back over each migration that says it is `compatible`.
+
+    For example: 0007 and 0006 say so, 0005 does not. Code that expects 0005, 0006 or 0007 works with 0007.
+    """
+    script = scripts.get_revision(revision)
+    while getattr(script.module, "compatible", False) and isinstance(script.down_revision, str):
+        script = scripts.get_revision(script.down_revision)
+    return script.revision
+
+
 def upgrade(url: str, revision: str = "head") -> None:
     """Brings the schema up to the revision, in one transaction; nothing to do is no error."""
     command.upgrade(_config(url), revision)

@@ -57,6 +57,7 @@ KINDS: dict[str, Kind] = {
             "Le résultat de l'écriture est inconnu : relisez, ou répétez avec la même clé",
         ),
         Kind(503, "journal_unavailable", "Le journal ne peut pas être écrit : rien n'a été fait"),
+        Kind(503, "database_rights", "Il manque un droit au service dans PostgreSQL : retrobus db grant"),
         Kind(503, "schema_outdated", "Le schéma de la base n'est pas à jour : retrobus db upgrade"),
     )
 }
@@ -162,5 +163,6 @@ _ANSWERS: dict[type[contract.StoreError], Callable[[Any], Problem]] = {
     contract.Busy: _busy,
     contract.ReadOnly: lambda error: _later("database_read_only", error.outcome),
     contract.JournalFailed: lambda _: _later("journal_unavailable", "not_applied"),
+    contract.MissingRight: lambda _: _later("database_rights", "not_applied"),
     contract.SchemaOutdated: lambda _: _later("schema_outdated", "not_applied"),
 }

@@ -12,7 +12,7 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
     found = await opened.diagnose()
     mirrored, snapshot = opened.mirrored, opened.snapshot
     journal = None if mirrored is None else mirrored.journal
-    ready = found.up and found.revision == head
+    ready = found.up and found.suits(head)
     if mirrored is not None and mirrored.from_memory:
         ready = mirrored.can_answer
     return {
@@ -20,7 +20,8 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
         "database": "up" if found.up else "down",
         "mode": opened.mode,
         "toggles": toggles,
-        "revision": {"found": found.revision, "expected": head},
+        "revision": {"found": found.schema.current, "expected": head},
+        "missingRights": list(found.missing_rights),
         "durability": found.durability,
         "journal": {"entries": len(journal or ()), "oldest": None if journal is None else journal.oldest},
         "conflicts": found.conflicts,

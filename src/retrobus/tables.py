@@ -44,7 +44,7 @@ NAME_KEY, PARC_KEY = "retrobus_name_key", "retrobus_parc_key"
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
-REVISION = "0004"
+REVISION = "0005"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 row_version = "row_version"
@@ -333,6 +333,14 @@ replay = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+
+schema_support = Table(
+    "schema_support",
+    metadata,
+    Column("oldest", String(32, collation="C"), primary_key=True),
+    Index("schema_support_single", text("(true)"), unique=True),
+)
+"""The oldest revision whose code works with this schema."""
 
 erasure = Table(
     "erasure",

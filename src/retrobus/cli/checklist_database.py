@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from retrobus import rights
 from retrobus.cli.checklist import Item, bad, doubtful, good
 from retrobus.cli.postgres import sentence, with_connection
 from retrobus.migrate import OLDEST_SERVER
+from retrobus.revisions import revision_of
 from retrobus.settings import Settings
 from retrobus.tables import REVISION
 
@@ -24,11 +26,9 @@ FACTS = """SELECT current_setting('server_version_num')::int AS version, current
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
   extract(epoch FROM clock_timestamp())::float8 AS clock, current_user AS role, pg_is_in_recovery() AS standby,
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser"""
-TABLES = """SELECT to_regclass('alembic_version') IS NOT NULL AS migrated,
-  to_regclass('deletion') IS NOT NULL AND has_table_privilege('deletion', 'DELETE') AS forgets"""
+TABLES = """SELECT to_regclass('deletion') IS NOT NULL AND has_table_privilege('deletion', 'DELETE') AS forgets"""
 CONTENT = """SELECT (SELECT count(*) FROM member WHERE role = 'ADMIN' AND status = 'active') AS admins,
   (SELECT count(*) FROM conflict WHERE resolution IS NULL) AS conflicts"""
-REVISION_HERE = "SELECT version_num FROM alembic_version"
 
 Facts = dict[str, Any]
 
@@ -54,8 +54,10 @@ async def _ask(connection: Any) -> Facts:
     facts = dict(await connection.fetchrow(FACTS))
     facts["skew"] = facts["clock"] - (before + time.time()) / 2
     facts |= dict(await connection.fetchrow(TABLES))
-    facts["revision"] = await connection.fetchval(REVISION_HERE) if facts["migrated"] else None
-    if facts["revision"] == REVISION:
+    facts["missing"] = await rights.missing(connection)
+    facts["schema"] = await revision_of(connection)
+    facts["suits"] = facts["schema"].suits(REVISION) and not facts["missing"]
+    if facts["suits"]:
         facts |= dict(await connection.fetchrow(CONTENT))
     return facts
 
@@ -63,8 +65,11 @@ async def _ask(connection: Any) -> Facts:
 def _judged(facts: Facts, settings: Settings) -> Iterator[Item]:
     yield _version(facts)
     yield _encoding(facts)
+    if facts["missing"]:
+        yield _rights(facts)
+        return
     yield _schema(facts)
-    if facts["revision"] == REVISION:
+    if facts["suits"]:
         yield _admin(facts)
         yield _conflicts(facts)
     judges: tuple[Callable[[Facts], Item], ...] = (_durability, _standbys, _archive, _clock, _role)
@@ -87,9 +92,16 @@ def _encoding(facts: Facts) -> Item:
 
 
 def _schema(facts: Facts) -> Item:
-    if facts["revision"] != REVISION:
-        return bad("Migrations", f"{facts['revision'] or 'aucune'} (attendue : {REVISION})", "retrobus db upgrade")
-    return good("Migrations", REVISION)
+    if not facts["suits"]:
+        return bad(
+            "Migrations", f"{facts['schema'].current or 'aucune'} (attendue : {REVISION})", "retrobus db upgrade"
+        )
+    return good("Migrations", facts["schema"].current)
+
+
+def _rights(facts: Facts) -> Item:
+    found = f"il manque à {facts['role']} : {', '.join(facts['missing'])}"
+    return bad("Droits", found, f"avec le rôle propriétaire : retrobus db grant --role {facts['role']}")
 
 
 def _admin(facts: Facts) -> Item:

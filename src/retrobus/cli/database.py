@@ -1,5 +1,7 @@
 """`retrobus db`: the schema, by the same migrations as `alembic`."""
 
+from typing import Any
+
 import typer
 
 from retrobus.cli.postgres import url_or_exit
@@ -35,3 +37,27 @@ def history() -> None:
 
     for revision, subject in migrate.history():
         typer.echo(f"{revision}  {subject}")
+
+
+@app.command()
+def grant(
+    role: str = typer.Option(..., help="Rôle avec lequel le service se connecte."),
+    show: bool = typer.Option(False, "--print", help="Affiche les GRANT, n'exécute rien."),  # noqa: FBT001 - typer reads it so
+) -> None:
+    """Donne au rôle du service ses droits, et aucun autre ; à lancer avec le rôle propriétaire."""
+    from retrobus import rights
+    from retrobus.cli.postgres import with_connection
+
+    async def work(connection: Any) -> list[str]:
+        found = await rights.grants(connection, role)
+        if not show:
+            async with connection.transaction():
+                for statement in found:
+                    await connection.execute(statement)
+        return found
+
+    done = with_connection(work)
+    if show:
+        typer.echo("\n".join(f"{statement};" for statement in done))
+    else:
+        typer.echo(f"✅ {role} a les droits du service")

@@ -19,7 +19,7 @@ SENTENCES = {
     "28P01": "PostgreSQL refuse l'utilisateur ou le mot de passe de DATABASE_URL.",
     "42P01": "Le schéma manque : retrobus db upgrade",
     "42703": "Le schéma n'est pas à jour : retrobus db upgrade",
-    "42501": "L'utilisateur de DATABASE_URL n'a pas ce droit (voir le rôle propriétaire dans README.md).",
+    "42501": "Il manque un droit au rôle de DATABASE_URL ({said}) : prenez le rôle propriétaire, ou retrobus db grant",
     "25006": "Cette base refuse les écritures : une réplique, ou une bascule en cours.",
     "55P03": "Une autre transaction tient un verrou : réessayez quand elle est finie.",
 }
@@ -64,7 +64,7 @@ def sentence(error: BaseException | None) -> str | None:
     while error is not None:
         state = getattr(error, "sqlstate", None)
         if state in SENTENCES:
-            return SENTENCES[state]
+            return SENTENCES[state].format(said=error)
         if is_unavailable(error):
             return "PostgreSQL ne répond pas : vérifiez DATABASE_URL et le serveur."
         if isinstance(error, CommandError):

@@ -5,8 +5,9 @@ from typing import TypeVar
 
 import asyncpg
 
+from retrobus import logbook, rights
 from retrobus.store.availability import Availability, is_unavailable
-from retrobus.store.contract import Busy, StoreError, Unavailable
+from retrobus.store.contract import Busy, MissingRight, SchemaOutdated, StoreError, Unavailable
 from retrobus.store.pool import ACQUIRE_TIMEOUT, Connection, PoolExhausted
 from retrobus.store.refusals import READ_ONLY, RETRIED, state_of, translate
 
@@ -77,9 +78,23 @@ class Attempts:
         """What the caller is told."""
         exhausted = isinstance(error, PoolExhausted)
         if not exhausted and not is_unavailable(error):
-            return translate(error)
+            return await self._explained(translate(error))
         recent = ACQUIRE_TIMEOUT if exhausted else 0.0
         return Busy() if self._availability.up and await self._availability.verdict(recent) else Unavailable()
+
+    async def _explained(self, error: Exception) -> Exception:
+        """The same error, or the missing right behind it; a right is logged with the object that it is about."""
+        if isinstance(error, SchemaOutdated) and await self._is_locked_out():
+            error = MissingRight(f"USAGE ON SCHEMA {rights.SCHEMA}")
+        if isinstance(error, MissingRight):
+            logbook.right_missing(str(error))
+        return error
+
+    async def _is_locked_out(self) -> bool:
+        try:
+            return await self._try(rights.is_locked_out, fresh=False)
+        except Exception:  # noqa: BLE001 - whatever it was, the first error stays the answer
+            return False
 
 
 async def _leave(connection: Connection) -> None:

@@ -230,6 +230,10 @@ class SchemaOutdated(StoreError):
     """A table or column that this code needs is not there: the migrations have not run."""
 
 
+class MissingRight(StoreError):
+    """The role that serves lacks a right in Postgres; the text is the server's, and names the object."""
+
+
 class JournalFailed(StoreError):
     """The disk did not take the write's journal entry: nothing of it was done."""
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 
+from retrobus import rights
+from retrobus.revisions import Revision, revision_of
 from retrobus.store.availability import Availability
 from retrobus.store.pool import Connection, Opener
 
@@ -14,7 +17,6 @@ FRESH = 1.0
 
 SETTINGS = """SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys"""
-REVISION = "SELECT version_num FROM alembic_version"
 CONFLICTS = "SELECT count(*) FROM conflict WHERE resolution IS NULL"
 
 
@@ -23,9 +25,14 @@ class Diagnosis:
     """The database as seen on a connection of its own; only `up` is known while it is away."""
 
     up: bool
-    revision: str | None = None
+    schema: Revision = field(default_factory=Revision)
     durability: dict[str, str] = field(default_factory=dict)
     conflicts: int | None = None
+    missing_rights: tuple[str, ...] = ()
+
+    def suits(self, expected: str) -> bool:
+        """Whether code that expects this revision can work here."""
+        return self.schema.suits(expected) and not self.missing_rights
 
 
 class Diagnostician:
@@ -63,9 +70,10 @@ class Diagnostician:
 async def _inspect(connection: Connection) -> Diagnosis:
     row = await connection.fetchrow(SETTINGS)
     durability = dict(row) if row else {}
-    try:
-        revision = await connection.fetchval(REVISION)
-        conflicts = await connection.fetchval(CONFLICTS)
-    except asyncpg.UndefinedTableError:
-        return Diagnosis(up=True, durability=durability)
-    return Diagnosis(up=True, revision=revision, durability=durability, conflicts=conflicts)
+    schema = await revision_of(connection)
+    found = Diagnosis(
+        up=True, schema=schema, durability=durability, missing_rights=tuple(await rights.missing(connection))
+    )
+    with suppress(asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        found = replace(found, conflicts=await connection.fetchval(CONFLICTS))
+    return found

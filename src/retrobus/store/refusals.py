@@ -9,6 +9,7 @@ from retrobus.store.contract import (
     Conflict,
     FieldError,
     Invalid,
+    MissingRight,
     ReadOnly,
     SchemaOutdated,
     StoreError,
@@ -24,6 +25,7 @@ RETRIED = frozenset({"40001", "40P01"})
 
 WAITED = frozenset({"55P03", "57014", "53300", "53400"})
 REFUSED = frozenset({READ_ONLY, "53100", "53200", "58030"})
+RIGHT = "42501"
 SCHEMA = frozenset({"42P01", "42703", "42883"})
 REFUSALS: tuple[tuple[frozenset[str], Callable[[], StoreError]], ...] = (
     (frozenset({NO_ACCESS}), Unauthenticated),
@@ -48,6 +50,8 @@ def translate(error: Exception) -> Exception:
     if state[:2] in {"22", "23"}:
         missing = state == "23503"
         return Invalid([FieldError(column, "désigne une ligne qui n'existe pas" if missing else "valeur refusée")])
+    if state == RIGHT:
+        return MissingRight(str(error))
     return next((kind() for states, kind in REFUSALS if state in states), error)
 
 

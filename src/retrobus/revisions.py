@@ -1,0 +1,33 @@
+"""Which revision a database is of, and whether code that expects another one works with it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+REVISION = "SELECT version_num FROM alembic_version"
+OLDEST = "SELECT oldest FROM schema_support"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The revision of a database, and the oldest one whose code works with it if the database says so."""
+
+    current: str | None = None
+    oldest: str | None = None
+
+    def suits(self, expected: str) -> bool:
+        """Whether code that expects this revision works here: the database is of it, or newer and compatible."""
+        if self.current is None:
+            return False
+        return self.current == expected or (self.oldest is not None and self.oldest <= expected <= self.current)
+
+
+async def revision_of(connection: Any) -> Revision:
+    """What the database says; nothing before the first migration, or to a role that may not read it."""
+    current = oldest = None
+    with suppress(asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        current = await connection.fetchval(REVISION)
+        oldest = await connection.fetchval(OLDEST)
+    return Revision(current, oldest)
