@@ -3,13 +3,15 @@
 import asyncio
 import tracemalloc
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from accounts import PASSWORD, an_account, email_of, log_in
-from harness import Api, until
+from harness import SECRET as TEST_SECRET
+from harness import Api, Process, free_port, until
 from retrobus import throttle
 from retrobus.throttle import PER_ACCOUNT, PER_ADDRESS, PER_PAIR, Throttle
 from routes import assert_refused
@@ -17,7 +19,7 @@ from routes import assert_refused
 HERE, THERE = "203.0.113.7", "198.51.100.7"
 WRONG = "un mauvais mot de passe"
 
-Run = Callable[[Coroutine[Any, Any, list[httpx.Response]]], list[httpx.Response]]
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 def try_from(api: Api, address: str, name: str, password: str = WRONG) -> httpx.Response:
@@ -170,57 +172,137 @@ def test_nobody_but_a_trusted_proxy_says_where_a_client_is(fresh_api: Api) -> No
     assert [answer.status_code for answer in answers] == [401] * PER_PAIR + [429]
 
 
-def guessed(count: int, account: str = "a", address: str = HERE) -> Throttle:
-    found = Throttle()
+SECRET = b"invented secret of the throttle's tests"
+
+
+async def guessed(count: int, account: str = "a", address: str = HERE) -> Throttle:
+    found = Throttle(SECRET)
     for _ in range(count):
-        found.failed(account, address)
+        assert await found.admit(account, address) == 0
     return found
 
 
-def test_the_addresses_of_one_ipv6_customer_count_as_one() -> None:
-    found = guessed(PER_PAIR, address="2001:db8:1:2::1")
+def test_the_addresses_of_one_ipv6_customer_count_as_one(run: Run) -> None:
+    async def tries() -> list[float]:
+        found = await guessed(PER_PAIR, address="2001:db8:1:2::1")
+        return [await found.admit("a", where) for where in ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:3::1")]
 
-    assert found.wait("a", "2001:db8:1:2:ffff:ffff:ffff:ffff") > 0
-    assert found.wait("a", "2001:db8:1:3::1") == 0
+    same, other = run(tries())
+
+    assert same > 0
+    assert other == 0
 
 
-def test_ipv4_addresses_on_an_ipv6_socket_are_each_their_own() -> None:
-    found = guessed(PER_ADDRESS, address=f"::ffff:{HERE}")
+def test_ipv4_addresses_on_an_ipv6_socket_are_each_their_own(run: Run) -> None:
+    async def tries() -> list[float]:
+        found = Throttle(SECRET)
+        for number in range(PER_ADDRESS):
+            await found.admit(f"a{number}", f"::ffff:{HERE}")
+        return [await found.admit("b", where) for where in (f"::ffff:{HERE}", HERE, f"::ffff:{THERE}")]
 
-    assert found.wait("b", f"::ffff:{HERE}") > 0
-    assert found.wait("b", HERE) > 0
-    assert found.wait("b", f"::ffff:{THERE}") == 0
+    mapped, plain, other = run(tries())
+
+    assert min(mapped, plain) > 0
+    assert other == 0
 
 
 @pytest.mark.parametrize("address", ["", "unknown", "fe80::1%eth0", "_hidden", "192.0.2.1:443", "é", "1" * 5000])
-def test_any_address_counts(address: str) -> None:
-    found = guessed(PER_PAIR, address=address)
+def test_any_address_counts(address: str, run: Run) -> None:
+    async def tries() -> list[float]:
+        found = await guessed(PER_PAIR, address=address)
+        return [await found.admit("a", where) for where in (address, HERE)]
 
-    assert found.wait("a", address) > 0
-    assert found.wait("a", HERE) == 0
+    same, other = run(tries())
+
+    assert same > 0
+    assert other == 0
 
 
-def test_the_wait_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_try_is_not_counted(run: Run) -> None:
+    async def tries() -> list[float]:
+        found = await guessed(PER_PAIR)
+        refused = [await found.admit("a", HERE) for _ in range(PER_ADDRESS)]
+        return [min(refused), await found.admit("b", HERE)]
+
+    refused, other = run(tries())
+
+    assert refused > 0
+    assert other == 0
+
+
+def test_the_wait_ends(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setattr(throttle, "WINDOW", 0.05)
-    found = guessed(PER_PAIR)
-    assert 0 < found.wait("a", HERE) <= 0.05
 
-    until(lambda: found.wait("a", HERE) == 0, 2, "the end of the window")
-    found.failed("a", HERE)
+    found = run(guessed(PER_PAIR))
 
-    assert found.wait("a", HERE) == 0
+    first = run(found.admit("a", HERE))
+
+    assert 0 < first <= 0.05
+    until(lambda: bool(run(found.admit("a", HERE)) == 0), 5, "the end of the window")
 
 
-def test_memory_does_not_grow_with_the_number_of_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_number_of_guesses(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setattr(throttle, "REMEMBERED", 200)
-    found, held = Throttle(), []
 
-    tracemalloc.start()
-    for number in range(3000):
-        if number in {1000, 2999}:
-            held.append(tracemalloc.get_traced_memory()[0])
-        found.failed(f"a{number}", f"2001:db8:{number:x}::1")
-        found.succeeded(f"b{number}", f"2001:db8:{number:x}::1")
-    tracemalloc.stop()
+    async def fill() -> list[int]:
+        found, held = Throttle(SECRET), []
+        tracemalloc.start()
+        for number in range(3000):
+            if number in {1000, 2999}:
+                held.append(tracemalloc.get_traced_memory()[0])
+            await found.admit(f"a{number}", f"2001:db8:{number:x}::1")
+            await found.succeeded(f"b{number}", f"2001:db8:{number:x}::1")
+        tracemalloc.stop()
+        return held
 
-    assert held[1] < 1.2 * held[0]
+    first, last = run(fill())
+
+    assert last < 1.2 * first
+
+
+def test_the_processes_of_a_service_count_together(database: str, tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": database, "JWT_SECRET": TEST_SECRET, "PORT": str(free_port())}
+    running = Process(["serve", "--workers", "3"], tmp_path, environment)
+    try:
+        until(lambda: running.log.count("RétroBus API démarrée") == 3, 60, "three processes")
+        with Api(f"http://127.0.0.1:{environment['PORT']}", database) as api:
+            email = email_of(api, an_account(api))
+            limits = httpx.Limits(max_keepalive_connections=0)  # each try on a new connection, to whatever process
+            with httpx.Client(base_url=api.base_url, timeout=30, limits=limits) as client:
+                body = {"email": email, "password": WRONG}
+                answers = [client.post("/api/auth/login", json=body).status_code for _ in range(PER_PAIR + 3)]
+                counted = [requests_of(client.get("/metrics").text) for _ in range(6)]
+    finally:
+        running.popen.terminate()
+        running.popen.wait(40)
+
+    assert answers == [401] * PER_PAIR + [429] * 3
+    assert counted == sorted(counted)
+    assert counted[0] >= PER_PAIR + 3
+
+
+def requests_of(metrics: str) -> float:
+    """All requests that were counted."""
+    return sum(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("retrobus_requests_total{"))
+
+
+def test_who_may_log_in_does_not_depend_on_the_shared_count(fresh_api: Api) -> None:
+    email = email_of(fresh_api, an_account(fresh_api))
+    fresh_api.sql("DROP TABLE login_throttle")
+
+    answers = [
+        try_from(fresh_api, HERE, email, PASSWORD),
+        *(try_from(fresh_api, HERE, email) for _ in range(PER_PAIR + 1)),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, *[401] * PER_PAIR, 429]
+
+
+def test_the_table_of_tries_tells_neither_account_nor_address(fresh_api: Api) -> None:
+    email = email_of(fresh_api, an_account(fresh_api))
+    try_from(fresh_api, HERE, email)
+
+    rows = fresh_api.sql("SELECT key, tries FROM login_throttle")
+
+    assert [row["tries"] for row in rows] == [1, 1, 1]
+    assert all(len(row["key"]) == 16 for row in rows)

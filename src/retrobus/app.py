@@ -41,6 +41,9 @@ EXPOSED_HEADERS = [
     "ETag", "Link", "Location", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin", "X-Durability", "X-Request-Id",
     "Retry-After",
 ]  # fmt: skip
+MEASURED_EVERY = 5.0
+"""Seconds between two looks of a process at its own states, when there are several."""
+
 DESCRIPTION = "Events, vehicles and members of an association that runs historic vehicles. PostgreSQL is the truth."
 
 
@@ -140,10 +143,31 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Any:
             await _report_start(settings, opened)
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
-            with notice(lambda: _stop(app)):
-                yield
+            async with _measuring(app, metrics):
+                with notice(lambda: _stop(app)):
+                    yield
 
     return lifespan
+
+
+@asynccontextmanager
+async def _measuring(app: FastAPI, metrics: Metrics) -> AsyncIterator[None]:
+    """With several processes, each one's states are written down for the one that answers /metrics."""
+    if not metrics.shared:
+        yield
+        return
+
+    async def measure_often() -> None:
+        while True:
+            app.state.measure()
+            await asyncio.sleep(MEASURED_EVERY)
+
+    task = asyncio.create_task(measure_often())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -182,7 +206,8 @@ def _service(settings: Settings, opened: OpenStore, metrics: Metrics) -> Service
         settings.access_token_ttl,
     )
     limits = Limits(settings.max_body_bytes, settings.max_image_body_bytes)
-    return Service(opened.store, Tokens(rules), Throttle(), limits, metrics)
+    throttle = Throttle(rules.secrets[0].encode(), opened.logins)
+    return Service(opened.store, Tokens(rules), throttle, limits, metrics)
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:

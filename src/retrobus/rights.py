@@ -11,6 +11,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "event": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "member": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "idempotency": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "login_throttle": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conflict": ("SELECT", "INSERT", "UPDATE"),
     "replay": ("SELECT", "INSERT", "UPDATE"),
     "listener": ("SELECT", "INSERT", "DELETE"),

@@ -6,7 +6,7 @@ import secrets
 import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import normalize
@@ -57,17 +57,19 @@ async def hash_password(password: str) -> str:
 
 
 async def check_password(
-    password: str, password_hash: str | None, admit: Callable[[], None]
+    password: str, password_hash: str | None, admit: Callable[[], Awaitable[None]] | None = None
 ) -> tuple[bool, str | None]:
     """Whether the password is right, and a better hash to keep if the stored one is of an old kind.
 
     Takes as long for an unknown account (no hash) as for a known one. `admit` is asked when its turn has come: of many
-    passwords sent side by side, those that a limit forbids are not looked at.
+    passwords sent side by side, those that a limit forbids are not looked at, and few right ones wait to be taken back.
     """
     known, better = False, None
     for form in dict.fromkeys((normalize("NFC", password), password)):  # imported hashes are of the form once typed
         async with _turn():
-            admit()
+            if admit is not None:
+                await admit()
+                admit = None
             known, better = await asyncio.to_thread(_verify, form, password_hash or _NOBODY)
         if known:
             break

@@ -44,7 +44,7 @@ NAME_KEY, PARC_KEY = "retrobus_name_key", "retrobus_parc_key"
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
-REVISION = "0005"
+REVISION = "0006"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 row_version = "row_version"
@@ -341,6 +341,18 @@ schema_support = Table(
     Index("schema_support_single", text("(true)"), unique=True),
 )
 """The oldest revision whose code works with this schema."""
+
+login_throttle = Table(
+    "login_throttle",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("tries", Integer, nullable=False, server_default=text("1")),
+    Column("trusted", Boolean, nullable=False, server_default=text("false")),
+    Index("login_throttle_started_at", "started_at"),
+    prefixes=["UNLOGGED"],
+)
+"""Tries at passwords under keyed hashes of account and address; shared by all processes of the service."""
 
 erasure = Table(
     "erasure",

@@ -74,16 +74,15 @@ async def who_am_i(request: Request) -> Response:
 
 
 async def _log_in(request: Request, identifier: str, password: str) -> Response:
-    _refuse(service(request).throttle.wait_of(_address(request)))
+    _refuse(await service(request).throttle.wait_of(_address(request)))
     store = service(request).store
     row, origin = await store.account(identifier=identifier), store.origin
     turn = _Turn(request, _counted(identifier, row))
     right, better = await check_password(password, row["password_hash"] if row else None, turn.admit)
     service(request).metrics.logins.labels("ok" if right else "failed").inc()
     if row is None or not right or row["status"] != "active":
-        turn.failed()
         raise unauthenticated(code="login_failed")
-    turn.succeeded()
+    await turn.succeeded()
     if better is not None:
         await _keep_hash(request, row, better)
     token, life = service(request).tokens.issue(row)
@@ -96,9 +95,8 @@ async def _prove(request: Request, password: str, row: Row) -> None:
     turn = _Turn(request, _counted("", row))
     right, _ = await check_password(password, row["password_hash"], turn.admit)
     if not right:
-        turn.failed()
         raise invalid(("currentPassword", "mot de passe actuel incorrect"))
-    turn.succeeded()
+    await turn.succeeded()
 
 
 def _counted(name: str, row: Row | None) -> str:
@@ -126,17 +124,13 @@ class _Turn:
         self._throttle = service(request).throttle
         self._who = account, _address(request)
 
-    def admit(self) -> None:
-        """429 if there were too many wrong tries."""
-        _refuse(self._throttle.wait(*self._who))
+    async def admit(self) -> None:
+        """Counts the try before its password is looked at; 429 if there were too many."""
+        _refuse(await self._throttle.admit(*self._who))
 
-    def failed(self) -> None:
-        """The password was wrong."""
-        self._throttle.failed(*self._who)
-
-    def succeeded(self) -> None:
-        """The password was right."""
-        self._throttle.succeeded(*self._who)
+    async def succeeded(self) -> None:
+        """The password was right: this try does not count."""
+        await self._throttle.succeeded(*self._who)
 
 
 async def _keep_hash(request: Request, row: Row, better: str) -> None:

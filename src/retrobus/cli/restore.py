@@ -96,7 +96,7 @@ def passwords() -> Passwords:
     from retrobus.security import check_password, hash_password
 
     async def matches(password: str, password_hash: str) -> bool:
-        return (await check_password(password, password_hash, lambda: None))[0]
+        return (await check_password(password, password_hash))[0]
 
     return Passwords(hash_password, matches)
 

@@ -7,6 +7,7 @@ import os
 import socket
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -32,7 +33,8 @@ def serve(
     if settings.jwt_secret is None:
         raise stop("JWT_SECRET manque (voir .env.example).", CONFIGURATION)
     _check_start(settings, workers)
-    with _listening(host or settings.host, settings.port if port is None else port) as listener:
+    address = (host or settings.host, settings.port if port is None else port)
+    with _listening(*address) as listener, _counting_together(workers):
         _run(_configured(settings), listener, workers)
 
 
@@ -87,6 +89,19 @@ def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, r
             uvicorn.Server(config).run([listener])
     except KeyboardInterrupt:
         return  # Ctrl-C is how a service ends
+
+
+@contextmanager
+def _counting_together(workers: int) -> Iterator[None]:
+    """With several processes: a folder in which each keeps its figures, so that /metrics gives those of all."""
+    from retrobus.metrics import FOLDER
+
+    if workers == 1 or FOLDER in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="retrobus-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        yield
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from retrobus.store.diagnosis import Diagnosis, Diagnostician
 from retrobus.store.follower import Follower
 from retrobus.store.journal import NAME as JOURNAL_NAME
 from retrobus.store.journal import Journal, read_journal
+from retrobus.store.logins import SharedCounts
 from retrobus.store.mirror import Mirror
 from retrobus.store.mirrored import MirroredStore, Serving
 from retrobus.store.pool import Connection, Pool, open_connection
@@ -47,6 +48,9 @@ class OpenStore:
     availability: Availability
     diagnose: Callable[[], Awaitable[Diagnosis]]
     mode: str
+    logins: SharedCounts | None
+    """The shared count of wrong passwords; None without a database."""
+
     mirrored: MirroredStore | None = None
     snapshot: SnapshotWriter | None = None
 
@@ -104,8 +108,9 @@ async def open_store(settings: Settings, watcher: Watcher) -> AsyncIterator[Open
         if needs_mirror(settings):
             opened = await stack.enter_async_context(_mirrored(settings, availability, opener, diagnose))
         else:
-            opened = OpenStore(PostgresStore(availability, opener), availability, diagnose, "strict")
-        await stack.enter_async_context(_running(_prune(opened.store)))
+            logins = SharedCounts(availability)
+            opened = OpenStore(PostgresStore(availability, opener), availability, diagnose, "strict", logins)
+        await stack.enter_async_context(_running(_prune(opened)))
         yield opened
 
 
@@ -152,7 +157,8 @@ async def _mirrored(
         stack.push_async_callback(store.drained)
         if not availability.up and not mirror.filled:
             _fill(settings, availability, mirror, journal)  # it went while the mirror was being filled
-        yield OpenStore(store, availability, diagnose, _mode(settings), store, snapshot)
+        logins = None if settings.database_url is None else SharedCounts(availability)
+        yield OpenStore(store, availability, diagnose, _mode(settings), logins, store, snapshot)
 
 
 @contextmanager
@@ -229,8 +235,11 @@ async def _running(work: Any) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _prune(store: Any) -> None:
+async def _prune(opened: OpenStore) -> None:
+    store: Any = opened.store
     while True:
         await asyncio.sleep(PRUNE_INTERVAL)
         with suppress(Exception):  # away or busy: the next hour prunes more
             await store.prune()
+            if opened.logins is not None:
+                await opened.logins.prune()
