@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench toggles soak clean
+.PHONY: help run test check fmt lock bench toggles soak fuzz clients clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,12 @@ bench: $(VENV)/.ready ## measure the service (ARGS="…" goes to bench/run.py)
 
 soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged by a model (ARGS="--seed 7 --steps 10000")
 	@$(BIN)/python bench/soak.py $(ARGS)
+
+fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300")
+	@$(BIN)/python bench/fuzz.py $(ARGS)
+
+clients: $(VENV)/.ready ## make a Python and a TypeScript client from the API reference and use them (needs the network, Node.js)
+	@$(BIN)/python bench/clients.py
 
 toggles: $(VENV)/.ready ## every combination of the three toggles through outages, restarts and kills: the table (a minute)
 	@$(BIN)/python bench/toggles.py

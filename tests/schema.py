@@ -10,7 +10,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 KNOWN = {
     "type", "properties", "required", "items", "enum", "const", "anyOf", "$ref", "title", "description", "default",
     "examples", "format", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems",
-    "maxItems", "contentMediaType", "additionalProperties", "writeOnly",
+    "maxItems", "contentMediaType", "additionalProperties", "writeOnly", "readOnly", "not", "propertyNames",
 }  # fmt: skip
 
 

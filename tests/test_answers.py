@@ -28,6 +28,10 @@ ODD: dict[str, dict[str, Any]] = {
     "problem+json": {"headers": {"Accept": "application/problem+json", "If-Match": '"a"'}},
     "from elsewhere": {"headers": {"X-Forwarded-For": "203.0.113.5"}},
 }
+OURS = (
+    "ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin",
+    "X-Durability", "X-Request-Id",
+)  # fmt: skip
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 
 
@@ -56,14 +60,20 @@ def undeclared(document: dict[str, Any], operation: Operation, answer: httpx.Res
     declared = document["paths"][operation.path][operation.method.lower()]["responses"].get(str(answer.status_code))
     if declared is None:
         return [f"status {answer.status_code}: {answer.text[:200]}"]
+    headers = wrong_headers(declared["headers"], answer)
     if answer.status_code == 304:
-        return [] if not answer.content else ["304 with a body"]
+        return headers if not answer.content else ["304 with a body"]
     media = answer.headers["Content-Type"].partition(";")[0]
     if media not in declared["content"]:
         return [f"{answer.status_code} as {media}"]
-    missing = [f"header {name}" for name in declared.get("headers", {}) if name not in answer.headers]
     schema = declared["content"][media]["schema"]
-    return missing if media == "text/plain" else [*missing, *complaints(document, schema, answer.json())]
+    return headers if media == "text/plain" else [*headers, *complaints(document, schema, answer.json())]
+
+
+def wrong_headers(declared: dict[str, Any], answer: httpx.Response) -> list[str]:
+    """The headers that the reference promises and the answer lacks, and ours that it does not tell."""
+    missing = [f"header {name}" for name, told in declared.items() if told["required"] and name not in answer.headers]
+    return missing + [f"undeclared {name}" for name in OURS if name in answer.headers and name not in declared]
 
 
 @every_operation

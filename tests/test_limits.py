@@ -10,7 +10,7 @@ import pytest
 
 from builders import Body, a_vehicle
 from harness import Api, Person
-from retrobus import tables
+from retrobus import patterns, tables
 from retrobus.api.reference_schemas import components
 from routes import EVENT, MEMBER, VEHICLE, assert_refused, stocked
 
@@ -47,7 +47,7 @@ def _limits(name: str, schema: Body) -> Values:
     """The values around the limits that the reference gives for a field."""
     if name in SPECIAL:
         return SPECIAL[name]
-    if schema.get("format") == "date-time":
+    if schema.get("pattern") == patterns.MOMENT:
         return DATES
     if "enum" in schema:
         return schema["enum"], ["x"]
@@ -63,8 +63,8 @@ def _limits(name: str, schema: Body) -> Values:
 
 def _fields(model: str) -> Iterator[tuple[str, Values]]:
     for name, schema in components()[model]["properties"].items():
-        if name not in {"id", "parc", "password"}:
-            branches = [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
+        if name not in {"id", "password"}:
+            branches = [b for b in schema.get("anyOf", [schema]) if b.get("type") != "null" and b.get("maxLength") != 0]
             yield name, _limits(name, branches[0] if len(branches) == 1 else schema)
 
 
@@ -157,6 +157,36 @@ def test_creations_and_changes_have_the_same_limits() -> None:
         created, changed = (found[f"{name}{kind}"]["properties"] for kind in ("Creation", "Change"))
         for field in changed.keys() & created.keys():
             assert {**created[field], "default": 0} == {**changed[field], "default": 0}
+
+
+def test_no_change_has_a_default_and_needs_a_field() -> None:
+    changes = {name: schema for name, schema in components().items() if name.endswith(("Change", "ChangeById"))}
+
+    assert {"EventChange", "VehicleChange", "MemberChange", "MemberChangeById", "OwnChange"} < changes.keys()
+    for name, schema in changes.items():
+        assert [field for field, told in schema["properties"].items() if "default" in told] == [], name
+        assert schema.get("required", []) == {"MemberChangeById": ["id"]}.get(name, schema.get("required", [])), name
+    assert all("required" not in changes[f"{name}Change"] for name in ("Event", "Vehicle", "Member", "Own"))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("events", {"title": "Sortie", "date": "2026-05-01"}),
+        ("vehicles", {"parc": "920"}),
+        ("members", {"email": "sacha@example.org"}),
+    ],
+)
+def test_a_creation_tells_the_defaults_that_a_row_really_has(api: Api, path: str, body: Body) -> None:
+    admin = stocked(api)
+    api.delete("/api/vehicles/920", headers=admin.headers)
+    told = components()[f"{path[:-1].title()}Creation"]["properties"]
+
+    row = api.post(f"/api/{path}", json=body, headers=admin.headers).json()
+
+    defaults = {name: schema["default"] for name, schema in told.items() if "default" in schema}
+    assert {name: row[name] for name in defaults} == defaults
+    assert told.keys() - defaults.keys() - body.keys() <= {"id", "password"}
 
 
 def test_members_write_their_own_record_within_the_same_limits() -> None:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from openapi_spec_validator import validate
 
 from harness import Api
 from operations import OPERATIONS
@@ -86,6 +87,23 @@ def test_every_error_has_the_one_form_in_both_media(document: dict[str, Any]) ->
 
             assert found["content"].keys() == MEDIA, (path, method, status)
             assert list(references(found["content"])) == ["#/components/schemas/Problem"] * 2
+
+
+def test_a_list_tells_its_next_page_and_a_write_its_conditions(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        names = {found["name"] for found in operation["parameters"]}
+        keyed = "{" in path or path in {"/api/members", "/api/members/me"}
+
+        assert ("Link" in operation["responses"]["200" if method == "get" else "400"]["headers"]) == (
+            "cursor" in names
+        ), (path, method)
+        if method in {"put", "patch", "delete"}:
+            assert names >= {"Idempotency-Key", "If-Match"}, (path, method)
+            assert keyed
+
+
+def test_the_document_is_one_that_generators_read(document: dict[str, Any]) -> None:
+    validate(document)
 
 
 def test_an_operation_says_whether_it_needs_a_token_and_a_body(document: dict[str, Any]) -> None:

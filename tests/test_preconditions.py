@@ -6,6 +6,7 @@ import pytest
 
 from harness import Api, Person, until
 from locks import held
+from routes import assert_refused
 from rows import KINDS, create, path_of, read
 
 CHANGE = {"events": {"layout": "carte"}, "vehicles": {"etat": "en panne"}, "members": {"city": "Lyon"}}
@@ -111,7 +112,24 @@ def test_a_write_to_the_row_that_was_read_is_done(
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("match", ["W/{etag}", "", "{bare}", '"a"'])
+@pytest.mark.parametrize("match", ["", "{bare}", '"a', "*, *", "{etag} {etag}", "{etag},"])
+def test_an_if_match_that_is_none_is_refused_by_its_name(api: Api, manager: Person, match: str) -> None:
+    path = path_of("events", create(api, manager, "events"))
+    before = api.get(path, headers=manager.headers)
+    etag = before.headers["ETag"]
+
+    headers = {**manager.headers, "If-Match": match.format(etag=etag, bare=etag.strip('"'))}
+    answers = [
+        api.put(path, json=CHANGE["events"], headers=headers | {"Idempotency-Key": "k"}),
+        api.delete(path, headers=headers),
+    ]
+
+    for answer in answers:
+        assert_refused(answer, 422, "invalid", "If-Match")
+    assert api.get(path, headers=manager.headers).json() == before.json()
+
+
+@pytest.mark.parametrize("match", ["W/{etag}", '"a"'])
 def test_only_a_strong_etag_of_the_row_lets_a_write_pass(api: Api, manager: Person, match: str) -> None:
     path = path_of("events", create(api, manager, "events"))
     etag = api.get(path, headers=manager.headers).headers["ETag"]

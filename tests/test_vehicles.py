@@ -46,12 +46,12 @@ def test_a_parc_that_is_taken_is_a_conflict(api: Api, manager: Person) -> None:
 
 
 def test_a_parc_is_always_text_and_trimmed(api: Api, manager: Person) -> None:
-    rows = [create(api, manager, "vehicles", parc=parc) for parc in (920, " PR 100 ", "x" * 50)]
+    rows = [create(api, manager, "vehicles", parc=parc) for parc in (920, 921.0, " PR 100 ", "x" * 50)]
 
-    assert [row["parc"] for row in rows] == ["920", "PR 100", "x" * 50]
+    assert [row["parc"] for row in rows] == ["920", "921", "PR 100", "x" * 50]
 
 
-@pytest.mark.parametrize("bad", ["", "  ", None, "a/b", "x" * 51, "a\nb", 1.5, True])
+@pytest.mark.parametrize("bad", ["", "  ", None, "a/b", "x" * 51, "a\nb", 1.5, True, 2**53 + 1])
 def test_a_parc_that_no_address_could_name_is_refused(api: Api, manager: Person, bad: object) -> None:
     answer = api.post("/api/vehicles", json=a_vehicle(parc=bad), headers=manager.headers)
 

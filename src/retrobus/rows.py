@@ -30,7 +30,8 @@ def now() -> datetime:
 
 
 @lru_cache
-def _defaults(table: Table) -> dict[str, Any]:
+def defaults(table: Table) -> dict[str, Any]:
+    """The values that Postgres gives to columns of a new row that nothing is said about; not to be changed."""
     return {column.name: _default(column) for column in stored_columns(table)}
 
 
@@ -48,7 +49,7 @@ def _default(column: Column[Any]) -> Any:
 def completed(table: Table, values: Mapping[str, Any]) -> Row:
     """A whole row from some of its columns, with the defaults that Postgres would give it."""
     moment = now()
-    return {**_defaults(table), "created_at": moment, "updated_at": moment, **values}
+    return {**defaults(table), "created_at": moment, "updated_at": moment, **values}
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from sqlalchemy import Table
 
-from retrobus import tables
+from retrobus import patterns, tables
 from retrobus.jsontext import BadJson, canonical, parse
 from retrobus.wire import camel, wire_columns
 
@@ -33,7 +33,7 @@ _INVISIBLE = re.compile(
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,3})?")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
@@ -86,7 +86,10 @@ def _trimmed(value: object) -> object:
 
 
 def _key_text(value: object) -> object:
-    return str(value) if type(value) is int else value
+    """A parc that a client sends as a number, as text: `920` and `920.0` are "920"."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > patterns.PARC_NUMBER_MAX:
+        return value
+    return str(int(value)) if value == int(value) else value
 
 
 def _empty_is_null(value: object) -> object:
@@ -244,27 +247,51 @@ def _schema(**schema: Any) -> WithJsonSchema:
 
 _DATE_SCHEMA = _schema(
     type="string",
-    format="date-time",
+    pattern=patterns.MOMENT,
     description=f"RFC 3339 or YYYY-MM-DD, years {tables.FIRST_YEAR} to {tables.LAST_YEAR}, kept to the millisecond.",
     examples=["2025-09-20T14:00:00.000Z", "2025-09-20"],
 )
 _MONEY_SCHEMA = _schema(type="number", minimum=0, maximum=tables.MONEY_MAX, multipleOf=0.01)
-Short = Annotated[str, StringConstraints(max_length=tables.SHORT), _LINE]
-Trimmed = Annotated[str, StringConstraints(max_length=tables.SHORT), BeforeValidator(_trimmed), _SEEN, _LINE]
-Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=tables.SHORT), BeforeValidator(_trimmed), _SEEN, _LINE
+
+
+def _like(pattern: str) -> Any:
+    """What the reference says of a text besides its length."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+Short = Annotated[str, StringConstraints(max_length=tables.SHORT), _like(patterns.LINE), _LINE]
+Matricule = Annotated[
+    str, StringConstraints(max_length=tables.SHORT), _like(patterns.MATRICULE), BeforeValidator(_trimmed), _SEEN, _LINE
 ]
-Title = Annotated[str, StringConstraints(max_length=tables.TITLE, min_length=1), BeforeValidator(_trimmed), _LINE]
-Long = Annotated[str, StringConstraints(max_length=tables.LONG), BeforeValidator(_lines)]
-Url = Annotated[str, StringConstraints(max_length=tables.URL), AfterValidator(_url), _LINE]
+Email = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=tables.SHORT),
+    _like(patterns.EMAIL),
+    BeforeValidator(_trimmed),
+    _SEEN,
+    _LINE,
+]
+Title = Annotated[
+    str,
+    StringConstraints(max_length=tables.TITLE, min_length=1),
+    _like(patterns.FILLED_LINE),
+    BeforeValidator(_trimmed),
+    _LINE,
+]
+Long = Annotated[str, StringConstraints(max_length=tables.LONG), _like(patterns.LINES), BeforeValidator(_lines)]
+Url = Annotated[str, StringConstraints(max_length=tables.URL), _like(patterns.ADDRESS), AfterValidator(_url), _LINE]
 _IMAGE_SCHEMA = _schema(
-    type="string",
+    anyOf=[
+        {"type": "string", "maxLength": tables.URL, "pattern": patterns.ADDRESS},
+        {"type": "string", "pattern": patterns.IMAGE_DATA},
+    ],
     description=f"An address of at most {tables.URL} characters, or the image itself as data:image/… of any length.",
 )
 Image = Annotated[str, _IMAGE_SCHEMA, AfterValidator(_image), _LINE]
 Parc = Annotated[
     str,
     StringConstraints(min_length=1, max_length=tables.PARC, pattern=r"^[^/]+$"),
+    _schema(**patterns.PARC_KEY | patterns.OR_INTEGER),
     BeforeValidator(_trimmed),
     _SEEN,
     _LINE,
@@ -272,7 +299,8 @@ Parc = Annotated[
 ]
 EventId = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=tables.KEY, pattern=r"^[A-Za-z0-9._~-]+$"),
+    StringConstraints(min_length=1, max_length=tables.KEY, pattern=patterns.EVENT_ID),
+    _schema(**patterns.EVENT_KEY),
     AfterValidator(_no_dots),
 ]
 Moment = Annotated[datetime, _DATE_SCHEMA, BeforeValidator(moment_of)]
@@ -280,32 +308,39 @@ Money = Annotated[Decimal, Field(ge=0, le=tables.MONEY_MAX), _MONEY_SCHEMA, Befo
 Fuel = Annotated[float, Field(ge=0, le=tables.FUEL_MAX), BeforeValidator(lambda value: float(_number(value)))]
 Mileage = Annotated[float, Field(ge=0, le=tables.MILEAGE_MAX), BeforeValidator(lambda value: float(_number(value)))]
 Participants = Annotated[int, Field(ge=0, le=tables.PARTICIPANTS_MAX), BeforeValidator(_integer)]
-Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-Password = Annotated[str, StringConstraints(min_length=10, max_length=tables.SHORT), _LINE]
-Proof = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_as_typed)]
+Time = Annotated[str, StringConstraints(pattern=patterns.TIME)]
+Password = Annotated[str, StringConstraints(min_length=10, max_length=tables.SHORT), _like(patterns.LINE), _LINE]
+Proof = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000), _like(patterns.LINE), AfterValidator(_as_typed)
+]
 
 _BYTES = f"At most {tables.JSON_BYTES} bytes of JSON."
 _ANY_OBJECT = _schema(
-    anyOf=[
-        {"type": "object", "additionalProperties": True},
-        {"type": "string", "contentMediaType": "application/json"},
-    ],
-    description=_BYTES,
-    examples=['{"isVisible": true}'],
+    type="object",
+    propertyNames={"pattern": patterns.STORABLE},
+    additionalProperties=True,
+    description=f"{_BYTES} The JSON text of the object, as answers hold it, is taken too.",
+    examples=[{"isVisible": True}],
 )
+_PAIR_TEXT = {"type": ["string", "number", "null"], "pattern": patterns.LINES}
 _PAIRS = _schema(
     type="array",
-    items={"type": "object", "properties": {"label": {"type": "string"}, "value": {"type": "string"}}},
+    items={"type": "object", "properties": {"label": _PAIR_TEXT, "value": _PAIR_TEXT}},
     description=_BYTES,
 )
 _IMAGES = _schema(type="array", items=_IMAGE_SCHEMA.json_schema, maxItems=tables.GALLERY_ENTRIES)
 _NAMES = _schema(
-    type="array", items={"type": "string", "maxLength": tables.SHORT}, maxItems=tables.PERMISSIONS, description=_BYTES
+    type="array",
+    items={"type": "string", "maxLength": tables.SHORT, "pattern": patterns.LINE},
+    maxItems=tables.PERMISSIONS,
+    description=_BYTES,
 )
 Extras = Annotated[str, _ANY_OBJECT, BeforeValidator(_object_text)]
 Caracteristiques = Annotated[str, _PAIRS, BeforeValidator(_characteristics)]
 Gallery = Annotated[str, _IMAGES, BeforeValidator(_gallery)]
 Permissions = Annotated[str, _NAMES, BeforeValidator(_permissions)]
+Role = Annotated[Short, WithJsonSchema({"type": "string", "enum": list(tables.ROLES)}, mode="validation")]
+"""Whether a role may be given is decided beside the row: old data brought along others, which may stay."""
 
 
 class Wire(BaseModel):
@@ -316,28 +351,32 @@ class Wire(BaseModel):
     )
 
 
+UNCHANGED: Any = Field(default_factory=lambda: None)
+"""A field that the client need not send. The schema tells no default: a generated client would send it as a value."""
+
+
 class EventChange(Wire):
     """Fields of an event that a client may change."""
 
-    title: Title = ""
-    date: Moment = datetime(2025, 1, 1, tzinfo=UTC)
-    time: Annotated[Time | None, _NULLABLE] = None
-    location: Annotated[Short | None, _NULLABLE] = None
-    description: Annotated[Long | None, _NULLABLE] = None
-    hello_asso_url: Annotated[Url | None, _NULLABLE] = None
-    layout: Annotated[Short | None, _NULLABLE] = None
-    adult_price: Annotated[Money | None, _NULLABLE] = None
-    child_price: Annotated[Money | None, _NULLABLE] = None
-    vehicle_id: Annotated[Parc | None, _NULLABLE] = None
-    status: Literal["DRAFT", "PUBLISHED", "ARCHIVED"] = "DRAFT"
-    extras: Annotated[Extras | None, BeforeValidator(_no_json_is_null)] = None
-    max_participants: Annotated[Participants | None, _NULLABLE] = None
+    title: Title = UNCHANGED
+    date: Moment = UNCHANGED
+    time: Annotated[Time | None, _NULLABLE] = UNCHANGED
+    location: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    description: Annotated[Long | None, _NULLABLE] = UNCHANGED
+    hello_asso_url: Annotated[Url | None, _NULLABLE] = UNCHANGED
+    layout: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    adult_price: Annotated[Money | None, _NULLABLE] = UNCHANGED
+    child_price: Annotated[Money | None, _NULLABLE] = UNCHANGED
+    vehicle_id: Annotated[Parc | None, _NULLABLE] = UNCHANGED
+    status: Literal["DRAFT", "PUBLISHED", "ARCHIVED"] = UNCHANGED
+    extras: Annotated[Extras | None, BeforeValidator(_no_json_is_null)] = UNCHANGED
+    max_participants: Annotated[Participants | None, _NULLABLE] = UNCHANGED
 
 
 class EventCreation(EventChange):
     """A new event: title and date are needed, the id is the client's or ours."""
 
-    id: Annotated[EventId | None, _NULLABLE] = None
+    id: Annotated[EventId | None, _NULLABLE] = UNCHANGED
     title: Title
     date: Moment
 
@@ -345,23 +384,23 @@ class EventCreation(EventChange):
 class VehicleChange(Wire):
     """Fields of a vehicle that a client may change."""
 
-    type: Short = "Bus"
-    modele: Short = ""
-    marque: Annotated[Short | None, _NULLABLE] = None
-    subtitle: Annotated[Short | None, _NULLABLE] = None
-    immat: Annotated[Short | None, _NULLABLE] = None
-    etat: Short = "disponible"
-    mise_en_circulation: Annotated[Moment | None, _NULLABLE] = None
-    energie: Annotated[Short | None, _NULLABLE] = None
-    description: Annotated[Long | None, _NULLABLE] = None
-    history: Annotated[Long | None, _NULLABLE] = None
-    caracteristiques: Caracteristiques = "[]"
-    gallery: Gallery = "[]"
-    background_image: Annotated[Image | None, _NULLABLE] = None
-    background_position: Annotated[Short | None, _NULLABLE] = None
-    is_public: bool = False
-    fuel: Annotated[Fuel | None, _NULLABLE] = None
-    mileage: Annotated[Mileage | None, _NULLABLE] = None
+    type: Short = UNCHANGED
+    modele: Short = UNCHANGED
+    marque: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    subtitle: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    immat: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    etat: Short = UNCHANGED
+    mise_en_circulation: Annotated[Moment | None, _NULLABLE] = UNCHANGED
+    energie: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    description: Annotated[Long | None, _NULLABLE] = UNCHANGED
+    history: Annotated[Long | None, _NULLABLE] = UNCHANGED
+    caracteristiques: Caracteristiques = UNCHANGED
+    gallery: Gallery = UNCHANGED
+    background_image: Annotated[Image | None, _NULLABLE] = UNCHANGED
+    background_position: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    is_public: bool = UNCHANGED
+    fuel: Annotated[Fuel | None, _NULLABLE] = UNCHANGED
+    mileage: Annotated[Mileage | None, _NULLABLE] = UNCHANGED
 
 
 class VehicleCreation(VehicleChange):
@@ -373,43 +412,40 @@ class VehicleCreation(VehicleChange):
 class OwnChange(Wire):
     """Fields of their own record that members may change."""
 
-    phone: Annotated[Short | None, _NULLABLE] = None
-    address: Annotated[Short | None, _NULLABLE] = None
-    city: Annotated[Short | None, _NULLABLE] = None
-    postal_code: Annotated[Short | None, _NULLABLE] = None
-    birth_date: Annotated[Moment | None, _NULLABLE] = None
-    newsletter: bool = True
+    phone: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    address: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    city: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    postal_code: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    birth_date: Annotated[Moment | None, _NULLABLE] = UNCHANGED
+    newsletter: bool = UNCHANGED
 
 
 def _lowered(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Email = Identifier
-
-
 class MemberChange(OwnChange):
     """Fields of a member that a manager may change."""
 
-    first_name: Short = ""
-    last_name: Short = ""
-    email: Email = ""
-    member_number: Annotated[Short | None, _NULLABLE] = None
-    matricule: Annotated[Trimmed | None, _NULLABLE] = None
-    membership_type: Literal["STANDARD", "FAMILY", "STUDENT", "HONORARY", "LIFETIME", "BIENFAITEUR"] = "STANDARD"
-    membership_status: Literal["PENDING", "ACTIVE", "EXPIRED", "SUSPENDED", "CANCELLED"] = "PENDING"
-    membership_start_date: Annotated[Moment | None, _NULLABLE] = None
-    membership_end_date: Annotated[Moment | None, _NULLABLE] = None
-    payment_amount: Annotated[Money | None, _NULLABLE] = None
+    first_name: Short = UNCHANGED
+    last_name: Short = UNCHANGED
+    email: Email = UNCHANGED
+    member_number: Annotated[Short | None, _NULLABLE] = UNCHANGED
+    matricule: Annotated[Matricule | None, _NULLABLE] = UNCHANGED
+    membership_type: Literal["STANDARD", "FAMILY", "STUDENT", "HONORARY", "LIFETIME", "BIENFAITEUR"] = UNCHANGED
+    membership_status: Literal["PENDING", "ACTIVE", "EXPIRED", "SUSPENDED", "CANCELLED"] = UNCHANGED
+    membership_start_date: Annotated[Moment | None, _NULLABLE] = UNCHANGED
+    membership_end_date: Annotated[Moment | None, _NULLABLE] = UNCHANGED
+    payment_amount: Annotated[Money | None, _NULLABLE] = UNCHANGED
     payment_method: Annotated[
         Literal["CASH", "CHECK", "CARD", "TRANSFER", "BANK_TRANSFER", "HELLOASSO", "PAYPAL"] | None, _NULLABLE
-    ] = None
-    has_linked_access: bool = False
-    notes: Annotated[Long | None, _NULLABLE] = None
-    role: Short = "MEMBER"
-    status: Annotated[Literal["active", "terminated", "disabled"], BeforeValidator(_lowered)] = "active"
-    permissions: Permissions = "[]"
-    password: Annotated[Password | None, _NULLABLE, Field(json_schema_extra={"writeOnly": True})] = None
+    ] = UNCHANGED
+    has_linked_access: bool = UNCHANGED
+    notes: Annotated[Long | None, _NULLABLE] = UNCHANGED
+    role: Role = UNCHANGED
+    status: Annotated[Literal["active", "terminated", "disabled"], BeforeValidator(_lowered)] = UNCHANGED
+    permissions: Permissions = UNCHANGED
+    password: Annotated[Password | None, _NULLABLE, Field(json_schema_extra={"writeOnly": True})] = UNCHANGED
 
 
 class MemberCreation(MemberChange):
@@ -418,7 +454,14 @@ class MemberCreation(MemberChange):
     email: Email
 
 
-AccountName = Annotated[str, StringConstraints(min_length=1, max_length=tables.SHORT), _LINE, BeforeValidator(_trimmed)]
+AccountName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=tables.SHORT),
+    _like(patterns.FILLED_NAME),
+    _SEEN,
+    _LINE,
+    BeforeValidator(_trimmed),
+]
 """What a person types to say which account is theirs."""
 
 

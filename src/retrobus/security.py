@@ -19,11 +19,10 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
 from retrobus.store.contract import Caller, Row
-from retrobus.tables import NUMBER_MAX
+from retrobus.tables import NUMBER_MAX, ROLES
 
 ADMIN = "ADMIN"
 MANAGERS = frozenset({"BUREAU", ADMIN, "PRESIDENT", "VICE_PRESIDENT", "TRESORIER", "SECRETAIRE_GENERAL"})
-ROLES = MANAGERS | {"MEMBER", "DRIVER"}
 
 LONGEST_LIFE = 86_400
 """Seconds beyond which no token is believed, whoever signed it."""

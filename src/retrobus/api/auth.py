@@ -33,11 +33,15 @@ async def member_login(request: Request) -> Response:
     return await _log_in(request, values["identifier"], values["password"])
 
 
-@router.post("/auth/change-password", operation_id="changePassword", **described("Done", "own", body="PasswordChange"))
+@router.post(
+    "/auth/change-password",
+    operation_id="changePassword",
+    **described("Done", "own", "password", body="PasswordChange"),
+)
 @router.post(
     "/members/change-password",
     operation_id="changeMemberPassword",
-    **described("Done", "own", body="PasswordChange"),
+    **described("Done", "own", "password", body="PasswordChange"),
 )
 async def change_password(request: Request) -> Response:
     """Replaces the caller's password; earlier tokens stop working."""

@@ -1,7 +1,6 @@
 """Members: everybody's own record, and everything for managers; only an ADMIN touches ADMINs, roles and permissions."""
 
 from typing import Any
-from unicodedata import normalize
 
 from fastapi import APIRouter, Request, Response
 
@@ -26,10 +25,10 @@ from retrobus.api.service import (
 )
 from retrobus.ids import new_id
 from retrobus.problems import invalid
-from retrobus.schemas import EMAIL, MemberChange, MemberCreation, OwnChange
-from retrobus.security import ADMIN, ROLES, hash_password
+from retrobus.schemas import EMAIL, MemberChange, MemberCreation, OwnChange, one_line
+from retrobus.security import ADMIN, hash_password
 from retrobus.store.contract import Caller, Change, FieldError, Forbidden, Invalid, Row
-from retrobus.tables import MEMBER_STATUSES, MEMBERSHIP_STATUSES, member
+from retrobus.tables import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, member
 
 router = APIRouter(prefix="/api/members", tags=["members"])
 
@@ -60,8 +59,8 @@ async def create_member(request: Request) -> Response:
     return answered(document, request, 201, location="/api/members")
 
 
-@router.put("", operation_id="updateMemberByBody", **described("Member", "update", body="MemberChange"))
-@router.patch("", operation_id="patchMemberByBody", **described("Member", "update", body="MemberChange"))
+@router.put("", operation_id="updateMemberByBody", **described("Member", "update", body="MemberChangeById"))
+@router.patch("", operation_id="patchMemberByBody", **described("Member", "update", body="MemberChangeById"))
 async def update_member_by_body(request: Request) -> Response:
     """Changes the member whose `id` is in the body."""
     who = manager(request)
@@ -130,10 +129,10 @@ async def terminate_member(request: Request, id: str) -> Response:  # noqa: A002
 def _id_in(value: dict[str, Any]) -> str:
     if not isinstance(value.get("id"), str) or not value["id"]:
         raise invalid(("id", "l'id du membre, en texte"))
-    found = normalize("NFC", value["id"])
-    if not found.isprintable():
-        raise invalid(("id", "sans caractère de contrôle"))
-    return found
+    try:
+        return str(one_line(value["id"]))
+    except ValueError as error:
+        raise invalid(("id", str(error))) from None
 
 
 async def _update(request: Request, who: Caller, key: str, value: dict[str, Any]) -> Response:

@@ -1,13 +1,17 @@
 """The schemas of the API reference, made from the tables and from what clients may send."""
 
+import json
+import re
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import Boolean, Float, Integer, Numeric, Table
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-from retrobus import schemas, tables
+from retrobus import patterns, schemas, tables
 from retrobus.problems import KINDS
+from retrobus.rows import defaults
+from retrobus.schemas import known_names
 from retrobus.wire import PRIVATE, camel, wire_columns
 
 INPUTS: tuple[type[BaseModel], ...] = (
@@ -24,21 +28,83 @@ INPUTS: tuple[type[BaseModel], ...] = (
 )
 
 
+TABLES: dict[type[BaseModel], Table] = {
+    schemas.EventCreation: tables.event,
+    schemas.EventChange: tables.event,
+    schemas.VehicleCreation: tables.vehicle,
+    schemas.VehicleChange: tables.vehicle,
+    schemas.MemberCreation: tables.member,
+    schemas.MemberChange: tables.member,
+    schemas.OwnChange: tables.member,
+}
+READ_ONLY = frozenset({"version", "created_at", "updated_at", "created_by", "current_participants"})
+
+
 def components() -> dict[str, Any]:
     """Every schema that the document refers to."""
-    found: dict[str, Any] = {}
-    for model in INPUTS:
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        found |= schema.pop("$defs", {})
-        found[model.__name__] = schema
-    found["MemberChange"]["properties"]["id"] = {
-        "type": "string",
-        "description": "Only where the path has no id.",
-    }
+    found = {model.__name__: _input_schema(model) for model in INPUTS}
+    change = found["MemberChange"]
+    by_id = {"properties": {"id": patterns.MEMBER_KEY, **change["properties"]}, "required": ["id"]}
+    found["MemberChangeById"] = {**change, **by_id, "title": "MemberChangeById"}
+    found["JsonValue"] = _JSON_VALUE
+    for name in ("EventCreation", "EventChange"):
+        found[name]["properties"]["extras"]["anyOf"][0]["additionalProperties"] = _ANY_VALUE
     rows = {"Event": tables.event, "Vehicle": tables.vehicle, "Member": tables.member}
     found |= {name: row_schema(table) for name, table in rows.items()}
     found["PublicVehicle"] = row_schema(tables.vehicle, without=PRIVATE)
     return found | _wrappers()
+
+
+def _input_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """What a client may send: a creation tells what becomes of a missing field, a change leaves it as it is."""
+    schema = model.model_json_schema()
+    table = TABLES.get(model)
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    if table is not None:
+        known |= known_names(table)
+    for field in schema["properties"].values():
+        _say_empty(field)
+    if table is not None and model.__name__.endswith("Creation"):
+        for name, value in default_row(table).items():
+            if name in schema["properties"].keys() - {"id", *schema.get("required", [])}:
+                schema["properties"][name]["default"] = value
+    if not schema.get("required"):  # what is needed is known: one rule says both
+        schema["not"] = {"propertyNames": {"not": {"enum": sorted(known)}}}
+        schema["description"] += " At least one known field; unknown and read-only ones are ignored."
+    return schema
+
+
+def _say_empty(field: dict[str, Any]) -> None:
+    """The empty text is null wherever null is taken, also where a text must follow a rule."""
+    branches: list[dict[str, Any]] = field.get("anyOf", [])
+    ruled = [branch for branch in branches if "minLength" in branch or not re.search(branch.get("pattern", ""), "")]
+    if {"type": "null"} in branches and ruled:
+        branches.insert(-1, {"type": "string", "maxLength": 0})
+
+
+def default_row(table: Table) -> dict[str, Any]:
+    """By wire name, the value of each column that a new row has without being told."""
+    row = defaults(table)
+    columns = [column for column in wire_columns(table) if column.name in row]
+    return {camel(c.name): json.loads(row[c.name]) if _is_list(c, row) else row[c.name] for c in columns}
+
+
+def _is_list(column: Any, row: dict[str, Any]) -> bool:
+    return isinstance(column.type, JSONB) and row[column.name] is not None
+
+
+_ANY_VALUE = {"$ref": "#/components/schemas/JsonValue"}
+_JSON_VALUE: dict[str, Any] = {
+    "description": "Any JSON value without the character NUL, at most 64 levels deep.",
+    "not": {  # what generators of clients pass over: they take any value
+        "anyOf": [
+            {"type": "string", "pattern": r"\x00"},
+            {"type": "array", "contains": {"not": _ANY_VALUE}},
+            {"type": "object", "not": {"additionalProperties": _ANY_VALUE}},
+            {"type": "object", "not": {"propertyNames": {"pattern": patterns.STORABLE}}},
+        ]
+    },
+}
 
 
 def row_schema(table: Table, without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -56,6 +122,8 @@ def _column_schema(column: Any) -> dict[str, Any]:
     schema = _type_schema(column)
     if column.nullable:
         schema["type"] = [schema["type"], "null"]
+    if column.name in READ_ONLY:
+        schema["readOnly"] = True
     return schema
 
 
@@ -100,7 +168,7 @@ def _wrappers() -> dict[str, Any]:
         "PublicVehicles": {"type": "array", "items": {"$ref": "#/components/schemas/PublicVehicle"}},
         "PublicEvents": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
         "Done": {"type": "object", "properties": {"ok": {"const": True}}, "required": ["ok"]},
-        "MemberKey": {"type": "object", "properties": {"id": text}, "required": ["id"]},
+        "MemberKey": {"type": "object", "properties": {"id": patterns.MEMBER_KEY}, "required": ["id"]},
         "Session": {"type": "object", "properties": session, "required": list(session)},
         "Me": {"type": "object", "properties": {"user": person}, "required": ["user"]},
         "Health": {"type": "object", "properties": {"ok": flag, "time": text, "version": text}},
@@ -119,6 +187,11 @@ def _ready() -> dict[str, Any]:
         "database": {"type": "string", "enum": ["up", "down"]},
         "mode": {"type": "string", "enum": ["strict", "fallback", "memory"]},
         "conflicts": {"type": ["integer", "null"], "description": "null while the database is down."},
+        "missingRights": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What the role of DATABASE_URL may not do and must: `retrobus db grant`.",
+        },
     }
     mirror = {"type": ["object", "null"], "description": "null in strict mode."}
     return {"type": "object", "properties": {**parts, "mirror": mirror}, "required": list(parts)}

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy import Table
 from starlette.requests import ClientDisconnect
 
+from retrobus import patterns
 from retrobus.field_errors import field_errors
 from retrobus.jsontext import BadJson, parse
 from retrobus.metrics import Metrics
@@ -43,6 +44,7 @@ BODY_DEADLINE = 15.0
 
 PAGE = 1000
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_ETAGS = re.compile(patterns.ETAGS)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 W = TypeVar("W", bound=Wire)
 
@@ -176,6 +178,8 @@ def precondition(request: Request) -> Precondition | None:
     header = request.headers.get("if-match")
     if header is None:
         return None
+    if not _ETAGS.fullmatch(header.strip()):
+        raise invalid(("If-Match", "l'ETag de la ligne, guillemets compris, ou *"))
     return Precondition(("*",) if header.strip() == "*" else tuple(_ETAG.findall(header)))
 
 

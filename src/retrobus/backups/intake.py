@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Table
 
 from retrobus.field_errors import field_errors
-from retrobus.rows import Row, fold, unique_columns
+from retrobus.rows import Row, defaults, fold, unique_columns
 from retrobus.schemas import EventCreation, MemberCreation, VehicleCreation, Wire, moment_of
 from retrobus.tables import KEY, PARTICIPANTS_MAX, RESOURCES, key_column, number_column, stored_columns
 from retrobus.wire import camel
@@ -150,8 +150,8 @@ class Intake:
         except ValidationError as error:
             self._forgive(resource, said, field_errors(error))
             found = model.model_validate(said)
-        row = found.model_dump(exclude={"password"})
-        return row, set(found.model_fields_set)
+        row = {name: value for name, value in defaults(table).items() if name in model.model_fields}
+        return row | found.model_dump(exclude_unset=True), set(found.model_fields_set)
 
     def _forgive(self, resource: str, said: dict[str, Any], errors: list[tuple[str, str]]) -> None:
         unforgiven = [(name, text) for name, text in errors if name not in FORGIVEN.get(resource, ())]
