@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from harness import Api, Person
@@ -30,8 +31,9 @@ def sender(api: Api) -> Person:
 def fuzz(api: Api, who: Person, *options: str) -> tuple[int, str]:
     """Runs the fuzzer: 0 if nothing was found, and what it said."""
     reference = f"{str(api.base_url).rstrip('/')}/openapi.json"
-    command = [str(Path(sys.executable).parent / "schemathesis"), "run", reference]
+    command = [str(Path(sys.executable).absolute().parent / "schemathesis"), "run", reference]
     command += ["-H", f"Authorization: Bearer {who.token}", *ALWAYS, *options]
-    environment = os.environ | {"SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": str(Path(__file__).absolute().parent)}
+    with tempfile.TemporaryDirectory() as folder:  # the fuzzer leaves a cache where it runs
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr

@@ -58,3 +58,16 @@ def test_parameters_that_a_list_does_not_know_are_ignored(api: Api, manager: Per
     row = create(api, manager, "events")
 
     assert rows_of(api, manager, "events", "?_=1699999999&sort=title&sort=date") == [row]
+
+
+@pytest.mark.parametrize("path", ["/public/events", "/public/vehicles/920/events"])
+def test_public_events_are_those_of_a_period_too(api: Api, manager: Person, path: str) -> None:
+    create(api, manager, "vehicles", parc="920", isPublic=True)
+    for day in range(1, 5):
+        create(api, manager, "events", id=f"e{day}", date=f"2026-05-0{day}", status="PUBLISHED", vehicleId="920")
+
+    found = [row["id"] for row in api.get(f"{path}?from=2026-05-02&to=2026-05-04").json()]
+    refused = api.get(f"{path}?from=demain")
+
+    assert found == ["e3", "e2"]
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "from")

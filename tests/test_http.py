@@ -7,6 +7,7 @@ import pytest
 from builders import an_event
 from harness import Api, Person
 from operations import OPERATIONS
+from routes import EVENT, VEHICLE, stocked
 from rows import create, path_of
 
 PROBLEM = "application/problem+json"
@@ -14,7 +15,6 @@ UNKNOWN = [
     "/",
     "/api",
     "/rien",
-    "/api/events/",
     "/api/events/a/b",
     "/api/api/events",
     "/docs/assets/rien.js",
@@ -138,3 +138,28 @@ def test_no_error_tells_what_the_database_said(fresh_api: Api, does: str, status
     assert [word for word in DATABASE_WORDS if word in answer.text.lower()] == []
     assert answer.headers["X-Request-Id"] == answer.json()["requestId"]
     assert answer.headers["Access-Control-Allow-Origin"] == DEV
+
+
+def test_a_slash_at_the_end_changes_no_address(api: Api) -> None:
+    admin = stocked(api)
+    event = f"/api/events/{EVENT}"
+
+    for path in ("/api/events", event, "/vehicles", f"/public/vehicles/{VEHICLE}/events", "/api/me"):
+        plain, slashed = (api.get(f"{path}{end}", headers=admin.headers) for end in ("", "/"))
+
+        assert (slashed.status_code, slashed.json()) == (200, plain.json()), path
+    changed = api.patch(f"{event}/", json={"layout": "carte"}, headers=admin.headers)
+    assert [api.get(path).status_code for path in ("/health/", "/ready/", "/docs/")] == [200] * 3
+    assert changed.json()["layout"] == "carte"
+    assert api.delete("/api/vehicles/", headers=admin.headers).status_code == 405
+    assert api.delete(f"{event}//", headers=admin.headers).json() == {"ok": True}
+
+
+def test_a_repeat_under_the_address_with_a_slash_is_the_same_request(api: Api) -> None:
+    admin = stocked(api)
+    headers = admin.headers | {"Idempotency-Key": "k"}
+
+    answers = [api.post(f"/api/vehicles{end}", json={"parc": "921"}, headers=headers) for end in ("", "/")]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()

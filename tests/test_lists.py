@@ -7,6 +7,7 @@ import pytest
 
 from builders import Body
 from harness import Api, Person
+from routes import LISTS, assert_refused, stocked
 from rows import KINDS, create, pages, path_of, rows_of
 
 DATES = [f"2026-05-{day:02}" for day in (3, 1, 2, 1, 3, 2, 1)]
@@ -142,3 +143,14 @@ def test_a_cursor_of_another_list_is_refused(api: Api, manager: Person, kind: st
 
     assert [answer.status_code for answer in answers] == [422, 422]
     assert isinstance(json.loads(base64.urlsafe_b64decode(cursor + "==")), list)
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("name", ["offset", "page", "skip"])
+def test_paging_as_other_apis_do_it_is_refused_and_told_what_to_do(api: Api, path: str, name: str) -> None:
+    admin = stocked(api)
+
+    answer = api.get(f"{path}?{name}=2&limit=1", headers=admin.headers)
+
+    assert_refused(answer, 422, "invalid", name)
+    assert "cursor" in answer.json()["error"]

@@ -119,9 +119,9 @@ def _decoded(raw: bytes) -> str:
 def canonical_path(path: str) -> str:
     """The documented path of an alias: `/events` is `/api/events`, `/api/public/…` is `/public/…`.
 
-    In NFC, as keys are stored: `é` typed as `e` with an accent names the same row.
+    In NFC, as keys are stored: `é` typed as `e` with an accent names the same row. Without slashes at its end.
     """
-    path = normalize("NFC", path)
+    path = normalize("NFC", path).rstrip("/") or "/"
     if path.startswith("/api/public/"):
         return path[4:]
     for alias in ALIASED:

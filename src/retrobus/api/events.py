@@ -8,12 +8,12 @@ from retrobus.api.service import (
     caller,
     done,
     equal,
-    instant,
     listed,
     manager,
     once,
     one_of,
     page_query,
+    period,
     precondition,
     query_of,
     read_object,
@@ -22,7 +22,6 @@ from retrobus.api.service import (
 )
 from retrobus.ids import new_id
 from retrobus.schemas import EventChange, EventCreation
-from retrobus.store.contract import Filter
 from retrobus.tables import EVENT_STATUSES, event
 
 router = APIRouter(prefix="/api/events", tags=["events"])
@@ -38,9 +37,7 @@ async def list_events(request: Request) -> Response:
     who = caller(request)
     values = query_of(request, "status", "from", "to", "vehicleId", "limit", "cursor")
     filters = one_of(values, "status", EVENT_STATUSES) + equal(values, "vehicleId")
-    filters += [Filter("date", ">=", instant(values, "from"))] if "from" in values else []
-    filters += [Filter("date", "<", instant(values, "to"))] if "to" in values else []
-    query = page_query(event, values, view="list", filters=filters)
+    query = page_query(event, values, view="list", filters=[*filters, *period(values, "date")])
     return listed(await service(request).store.find(event, query, caller=who), request, "events")
 
 

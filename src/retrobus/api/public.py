@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from retrobus.api.reference import described
-from retrobus.api.service import answered, listed, page_query, query_of, service
+from retrobus.api.service import answered, listed, page_query, period, query_of, service
 from retrobus.store.contract import Filter
 from retrobus.tables import event, vehicle
 
@@ -30,21 +30,23 @@ async def get_public_vehicle(request: Request, parc: str) -> Response:
 @router.get(
     "/vehicles/{parc}/events",
     operation_id="listPublicVehicleEvents",
-    **described("PublicEvents", "list", "one"),
+    **described("PublicEvents", "list", "one", filters=("from", "to")),
 )
 async def list_public_vehicle_events(request: Request, parc: str) -> Response:
     """The published events of one public vehicle, newest first."""
     store = service(request).store
     found = await store.get(vehicle, parc, view="public_list", filters=PUBLIC, caller=None)
-    filters = [*PUBLISHED, Filter("vehicle_id", "=", found.key)]
-    query = page_query(event, query_of(request, "limit", "cursor"), view="public_list", filters=filters)
+    values = query_of(request, "from", "to", "limit", "cursor")
+    filters = [*PUBLISHED, Filter("vehicle_id", "=", found.key), *period(values, "date")]
+    query = page_query(event, values, view="public_list", filters=filters)
     return listed(await store.find(event, query, caller=None), request)
 
 
-@router.get("/events", operation_id="listPublicEvents", **described("PublicEvents", "list"))
+@router.get("/events", operation_id="listPublicEvents", **described("PublicEvents", "list", filters=("from", "to")))
 async def list_public_events(request: Request) -> Response:
-    """Published events, newest first."""
-    query = page_query(event, query_of(request, "limit", "cursor"), view="public_list", filters=list(PUBLISHED))
+    """Published events, newest first; `from` is inclusive, `to` exclusive."""
+    values = query_of(request, "from", "to", "limit", "cursor")
+    query = page_query(event, values, view="public_list", filters=[*PUBLISHED, *period(values, "date")])
     return listed(await service(request).store.find(event, query, caller=None), request)
 
 

@@ -8,7 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request, Response
@@ -43,6 +43,9 @@ BODY_DEADLINE = 15.0
 """Seconds within which a body must have arrived."""
 
 PAGE = 1000
+FOREIGN = frozenset({"offset", "page", "skip"})
+"""How other APIs ask for a page: a client that sends one would take the first page for each page."""
+
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _ETAGS = re.compile(patterns.ETAGS)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
@@ -192,6 +195,8 @@ def query_of(request: Request, *names: str) -> dict[str, str]:
         raise Problem("bad_request", "Paramètres d'adresse illisibles : UTF-8 encodé attendu.") from None
     found: dict[str, str] = {}
     for name, value in pairs:
+        if name in FOREIGN and "cursor" in names:
+            raise invalid((name, "inconnu ici : la page suivante se demande par cursor, le nombre de lignes par limit"))
         if name not in names:
             continue
         if name in found:
@@ -256,6 +261,12 @@ def instant(values: dict[str, str], name: str) -> Any:
         return moment_of(values[name].replace(" ", "+") if "T" in values[name] else values[name])
     except ValueError as error:
         raise invalid((name, str(error))) from None
+
+
+def period(values: dict[str, str], column: str) -> list[Filter]:
+    """The filters of `from`, inclusive, and `to`, exclusive."""
+    bounds: list[tuple[str, Literal[">=", "<"]]] = [("from", ">="), ("to", "<")]
+    return [Filter(column, operator, instant(values, name)) for name, operator in bounds if name in values]
 
 
 def answered(document: Document, request: Request, status: int = 200, *, location: str | None = None) -> Response:
