@@ -234,7 +234,7 @@ def test_the_role_of_the_service_may_not_forget_deletions(doctor: Doctor, servic
 @pytest.mark.parametrize(
     ("revoked", "named"),
     [
-        ("USAGE ON SEQUENCE row_version", "USAGE ON SEQUENCE row_version"),
+        ("SELECT ON SEQUENCE row_version", "SELECT ON SEQUENCE row_version"),
         ("UPDATE ON vehicle", "UPDATE ON vehicle"),
         ("SELECT, INSERT ON deletion", "SELECT ON deletion, INSERT ON deletion"),
     ],
@@ -269,4 +269,4 @@ def test_the_grants_can_be_read_before_they_are_given(terminal: Terminal, databa
     code, said, _ = terminal("db", "grant", "--role", "O'Hara", "--print", url=database)
 
     assert code == 0
-    assert 'GRANT SELECT, USAGE ON SEQUENCE row_version TO "O\'Hara";' in said.splitlines()
+    assert 'GRANT SELECT ON SEQUENCE row_version TO "O\'Hara";' in said.splitlines()

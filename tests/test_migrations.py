@@ -18,9 +18,8 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from harness import Process, at, process, run_sql, until
-from retrobus import migrate, sorting
+from retrobus import migrate, sorting, triggers
 from retrobus.tables import RESOURCES, metadata
-from retrobus.wire import trigger_sql
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,8 +34,7 @@ WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'ale
 INDEXES = """SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version' ORDER BY 1"""
 FUNCTIONS = """SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-AND (proname NOT LIKE 'retrobus%' OR proname LIKE 'retrobus_%_key' AND proname <> 'retrobus_lock_key')
-ORDER BY proname"""
+AND proname NOT IN ('retrobus_fingerprints', 'retrobus_is_erased') ORDER BY proname"""
 TRIGGERS = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 EVERYTHING = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
 AND relname NOT LIKE 'alembic_version%'
@@ -80,7 +78,9 @@ def build_from_models(url: str) -> None:
             await connection.commit()
 
     asyncio.run(build())
-    run_sql(url, *(statement for table in RESOURCES.values() for statement in trigger_sql(table)))
+    run_sql(url, *triggers.SHARED)
+    run_sql(url, *(statement for table in RESOURCES.values() for statement in triggers.trigger_sql(table)))
+    run_sql(url, *(statement for name in ("vehicle", "conflict") for statement in triggers.number_sql(name)))
 
 
 def with_a_bad_migration(folder: Path, url: str) -> Config:

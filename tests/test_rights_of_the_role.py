@@ -11,7 +11,6 @@ from harness import process, run_sql, until
 from retrobus.cli import main
 
 REVOKED = {
-    "a sequence": "REVOKE USAGE ON SEQUENCE row_version FROM {role}",
     "a table": "REVOKE INSERT ON vehicle FROM {role}",
     "the schema": "REVOKE USAGE ON SCHEMA public FROM {role}",
 }

@@ -20,9 +20,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "database_identity": ("SELECT",),
     "erasure": ("SELECT",),
     "erasure_key": ("SELECT",),
+    "version_guard": ("SELECT",),
     "schema_support": ("SELECT",),
 }
-SEQUENCES: dict[str, tuple[str, ...]] = {"row_version": ("SELECT", "USAGE")}
+SEQUENCES: dict[str, tuple[str, ...]] = {"row_version": ("SELECT",), "version_floor": ("SELECT",)}
 
 MISSING = """SELECT wanted.privilege || CASE kind WHEN 'S' THEN ' ON SEQUENCE ' ELSE ' ON ' END || wanted.name
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS wanted(kind, name, privilege, place)

@@ -47,7 +47,7 @@ NAME_KEY, PARC_KEY = "retrobus_name_key", "retrobus_parc_key"
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
-REVISION = "0006"
+REVISION = "0007"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 row_version = "row_version"
@@ -151,6 +151,7 @@ vehicle = Table(
     _sort_key("parc", PARC_KEY),
     Index("vehicle_parc", "parc", unique=True),
     Index("vehicle_sort_parc_parc", "sort_parc", "parc"),
+    Index("vehicle_version", "version"),
     _check("vehicle", "parc", "parc <> '' AND parc = btrim(parc) AND parc !~ '[/[:cntrl:]]'"),
     _long("vehicle", "description"),
     _long("vehicle", "history"),
@@ -197,6 +198,7 @@ event = Table(
     *_wire("wire"),
     Index("event_date_id", text("date DESC"), "id"),
     Index("event_vehicle_id", "vehicle_id"),
+    Index("event_version", "version"),
     _check("event", "id", "id ~ '^[A-Za-z0-9._~-]+$' AND id NOT IN ('.', '..')"),
     _check("event", "title", "btrim(title) <> ''"),
     _in_years("event", "date"),
@@ -248,6 +250,7 @@ member = Table(
     Index("member_matricule", text('lower(matricule COLLATE "C")'), unique=True),
     Index("member_member_number", "member_number", unique=True),
     Index("member_sort_last_name_sort_first_name_id", "sort_last_name", "sort_first_name", "id"),
+    Index("member_version", "version"),
     _check("member", "id", "id <> '' AND id !~ '[/[:cntrl:]]'"),
     _check("member", "email", "email <> '' AND email !~ '[[:cntrl:][:space:]]'"),
     _in_years("member", "birth_date"),
@@ -325,6 +328,14 @@ database_identity = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("database_identity_single", text("(true)"), unique=True),
 )
+
+version_guard = Table(
+    "version_guard",
+    metadata,
+    Column("timeline", String(8, collation="C"), primary_key=True),
+    Index("version_guard_single", text("(true)"), unique=True),
+)
+"""One row: the timeline of the write-ahead log on which versions were last drawn."""
 
 listener = Table("listener", metadata, Column("pid", Integer, primary_key=True, autoincrement=False))
 """The backends that listen for changes: without any, writes tell nobody."""

@@ -50,7 +50,7 @@ MOMENT = Kind(
 )
 FLAG = Kind("{}::text", lambda value: "true" if value else "false")
 INTEGER = Kind("{}::text", str)
-FLOAT = Kind("{}::text", _float)
+FLOAT = Kind("public.retrobus_digits({})", _float)
 DECIMAL = Kind("trim_scale({})::text", _decimal)
 JSON = Kind("{}::text", str)
 JSON_AS_STRING = Kind("to_json({}::text)::text", encode_basestring)
@@ -157,92 +157,3 @@ def render(table: Table, view: View, row: Mapping[str, Any]) -> str:
         if not view.startswith("public"):
             members += [_python_member(column, row) for column in _named(PRIVATE)]
     return "{" + ",".join(members) + "}"
-
-
-_EPOCH = """
-    IF NEW.token_epoch = OLD.token_epoch AND (NEW.role <> OLD.role OR NEW.status <> OLD.status) THEN
-      NEW.token_epoch := OLD.token_epoch + 1;  -- tokens given for the old role or status end here
-    END IF;"""
-
-
-def _stamp_sql(table: Table) -> str:
-    name, resource, key = table.name, table.info["resource"], table.info["key"]
-    return f"""CREATE FUNCTION {name}_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
--- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
-BEGIN
-  IF TG_OP = 'UPDATE' THEN
-    IF NEW IS NOT DISTINCT FROM OLD THEN
-      RETURN NEW;
-    END IF;
-    IF NEW.{key} <> OLD.{key} THEN
-      PERFORM retrobus_bury('{resource}', OLD.{key});
-      PERFORM retrobus_lock_key('{resource}', NEW.{key});
-      PERFORM pg_notify('retrobus_change', '{resource} ' || OLD.{key});
-    END IF;
-    IF NEW.updated_at = OLD.updated_at THEN
-      NEW.updated_at := date_trunc('milliseconds', now());
-    END IF;{_EPOCH if table.name == "member" else ""}
-  ELSE
-    PERFORM retrobus_lock_key('{resource}', NEW.{key});
-  END IF;
-  NEW.version := nextval('row_version');
-  {pieces_sql(table)}
-  RETURN NEW;
-END $$"""
-
-
-def _bury_sql(table: Table) -> str:
-    name, resource, key = table.name, table.info["resource"], table.info["key"]
-    return f"""CREATE FUNCTION {name}_bury() RETURNS trigger LANGUAGE plpgsql AS $$
--- Leaves a tombstone for each row that goes, by DELETE or TRUNCATE.
-BEGIN
-  IF TG_OP = 'TRUNCATE' THEN
-    PERFORM retrobus_bury('{resource}', {key}) FROM {name};
-    RETURN NULL;
-  END IF;
-  PERFORM retrobus_bury('{resource}', OLD.{key});
-  RETURN OLD;
-END $$"""
-
-
-def _announce_sql(table: Table) -> str:
-    name, resource, key = table.name, table.info["resource"], table.info["key"]
-    return f"""CREATE FUNCTION {name}_announce() RETURNS trigger LANGUAGE plpgsql AS $$
--- Tells listeners, if there are any, which rows changed; a change of many rows is told as one word.
--- (A notification makes commits wait for each other: without listeners, writes are 1.5 times as fast.)
-BEGIN
-  IF NOT EXISTS (SELECT FROM listener) THEN
-    RETURN NULL;
-  END IF;
-  IF TG_OP = 'TRUNCATE' THEN
-    PERFORM pg_notify('retrobus_change', '{resource}');
-  ELSIF (SELECT count(*) FROM (SELECT FROM touched LIMIT 51) AS first) > 50 THEN
-    PERFORM pg_notify('retrobus_change', '{resource}');
-  ELSE
-    PERFORM pg_notify('retrobus_change', '{resource} ' || {key}) FROM touched;
-  END IF;
-  RETURN NULL;
-END $$"""  # noqa: S608 - names of our own tables
-
-
-def trigger_sql(table: Table) -> list[str]:
-    """The statements that create a table's functions and triggers; the migrations hold a copy of their text."""
-    name = table.name
-    announced = [
-        f"CREATE TRIGGER {name}_announce_{event_} AFTER {event_.upper()} ON {name} "
-        f"REFERENCING {rows} TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
-        for event_, rows in (("insert", "NEW"), ("update", "NEW"), ("delete", "OLD"))
-    ]
-    return [
-        _stamp_sql(table),
-        _bury_sql(table),
-        _announce_sql(table),
-        (f"CREATE TRIGGER {name}_stamp BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_stamp()"),
-        f"CREATE TRIGGER {name}_bury BEFORE DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_bury()",
-        (f"CREATE TRIGGER {name}_bury_all BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_bury()"),
-        *announced,
-        (
-            f"CREATE TRIGGER {name}_announce_truncate AFTER TRUNCATE ON {name} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
-        ),
-    ]
