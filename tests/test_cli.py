@@ -28,6 +28,8 @@ COMMANDS = [
 ]  # fmt: skip
 PASSWORD = "un-mot-de-passe-exemple"
 CREATE = ["member", "create-admin", "--email", "alix@example.org", "--password-stdin"]
+NOBODY_LISTENS = "aucun serveur n'écoute à cette adresse (ConnectionRefusedError)"
+CHECK = "Vérifiez DATABASE_URL et le serveur."
 NOWHERE = "postgresql://127.0.0.1:1/retrobus"
 
 
@@ -134,7 +136,7 @@ def test_without_a_database_each_command_says_so_and_ends_with_78(retrobus: Retr
 def test_a_postgres_that_does_not_answer_is_one_sentence(retrobus: Retrobus, command: list[str]) -> None:
     code, _, said = retrobus(*command, given=PASSWORD, url=NOWHERE)
 
-    assert (code, said) == (1, "❌ PostgreSQL ne répond pas : vérifiez DATABASE_URL et le serveur.\n")
+    assert (code, said) == (1, f"❌ Pas de connexion à PostgreSQL : {NOBODY_LISTENS}. {CHECK}\n")
 
 
 def test_a_schema_that_is_not_there_is_one_sentence(retrobus: Retrobus, new_database: str) -> None:

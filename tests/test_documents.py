@@ -23,7 +23,7 @@ from retrobus.cli.program import app
 from retrobus.problems import KINDS, from_store
 from retrobus.settings import Settings
 from retrobus.store import refusals as store
-from retrobus.store.availability import AWAY_CLASSES, AWAY_STATES
+from retrobus.store.availability import AWAY_STATES, LOST_LINE
 from retrobus.store.contract import StoreError
 from retrobus.tables import metadata
 
@@ -92,7 +92,7 @@ def sql_code(state: str) -> str:
     translated = store.translate(asyncpg.PostgresError.new({"C": state, "M": "", "S": "ERROR"}))
     if isinstance(translated, StoreError):
         return from_store(translated).code
-    return "database_unavailable" if state in AWAY_STATES or state[:2] in AWAY_CLASSES else "internal_error"
+    return "database_unavailable" if state in AWAY_STATES or state[:2] == LOST_LINE else "internal_error"
 
 
 def test_the_example_file_lists_every_setting_with_its_default() -> None:
@@ -123,7 +123,7 @@ def test_the_table_of_errors_is_the_one_of_the_program() -> None:
 
 def test_the_table_of_sqlstates_is_the_one_of_the_program() -> None:
     documented = {state.strip("`"): code.strip("`") for state, _, code in rows(ERRORS, "SQLSTATE")}
-    classes = {"22", "23", *AWAY_CLASSES}
+    classes = {"22", "23", LOST_LINE}
     states = {
         store.NO_ACCESS,
         store.RIGHT,

@@ -9,7 +9,18 @@ import retrobus
 from harness import Api, served, settings_for
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
-STATUS = {"ready", "database", "mode", "toggles", "revision", "durability", "journal", "conflicts", "snapshot"}
+STATUS = {
+    "ready",
+    "database",
+    "reason",
+    "mode",
+    "toggles",
+    "revision",
+    "durability",
+    "journal",
+    "conflicts",
+    "snapshot",
+}
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.5"}
 TOKEN = "a-token-for-whoever-counts"
 
@@ -52,6 +63,7 @@ def test_without_postgres_it_is_not_ready_and_says_so_under_the_same_keys(api: A
     assert lost.status_code == 503
     assert lost.json().keys() == api.get("/ready").json().keys()
     assert (lost.json()["ready"], lost.json()["database"]) == (False, "down")
+    assert lost.json()["reason"] == "aucun serveur n'écoute à cette adresse (ConnectionRefusedError)"
 
 
 def test_figures_are_for_this_machine(api: Api) -> None:

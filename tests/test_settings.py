@@ -256,7 +256,8 @@ def test_an_encrypted_connection_that_is_required_is_never_replaced_by_a_plain_o
 
     code, said = complaint(monkeypatch, capsys)
 
-    assert (code, said) == (1, "❌ PostgreSQL ne répond pas : vérifiez DATABASE_URL et le serveur.\n")
+    reason = "le serveur n'accepte pas la demande de TLS (sslmode)"
+    assert (code, said) == (1, f"❌ Pas de connexion à PostgreSQL : {reason}. Vérifiez DATABASE_URL et le serveur.\n")
 
 
 def test_only_parameters_of_other_clients_are_taken_out_of_a_url() -> None:

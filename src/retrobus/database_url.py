@@ -5,7 +5,8 @@ import re
 import ssl
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlencode
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SESSION_KINDS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
@@ -137,3 +138,42 @@ def _has_own_roots() -> bool:
     """Whether the certificates lie where psql looks for them without being told."""
     named = os.environ.get("PGSSLROOTCERT")
     return os.access(named or Path(os.environ.get("HOME", "/"), ".postgresql", "root.crt"), os.R_OK)
+
+
+class Place(NamedTuple):
+    """One server of an address; what is None is for the driver to find (a socket, PGPORT)."""
+
+    host: str | None = None
+    port: int | None = None
+
+
+def places(url: str) -> list[Place]:
+    """Every server that the address names, each on its own: `a,b:6432` are `a` and `b:6432`.
+
+    Without a host, PGHOST and PGPORT count; a service of pg_service.conf is left to the driver.
+    """
+    address, _, query = url.partition("?")
+    values = dict(parse_qsl(query, keep_blank_values=True))
+    authority = address.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    ports = values.get("port") or os.environ.get("PGPORT") or ""
+    if authority:
+        found = [match for place in authority.split(",") if (match := _PLACE.fullmatch(place))]
+        hosts, given = [unquote(match[1]) for match in found], [match[2] for match in found]
+    else:
+        named = values.get("host") or ("" if "service" in values else os.environ.get("PGHOST")) or ""
+        hosts = [host for host in named.split(",") if host]
+        given = [None] * len(hosts)
+    each = ports.split(",") if "," in ports else [ports] * len(hosts)
+    pairs = zip(hosts, given, [*each, *[""] * len(hosts)], strict=False)
+    return [Place(host.strip("[]") or None, _port(own or shared)) for host, own, shared in pairs] or [Place()]
+
+
+def _port(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def wanted_session(url: str) -> str | None:
+    """`target_session_attrs`, of the address or of PGTARGETSESSIONATTRS; None if neither says it."""
+    values = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True))
+    found = values.get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
+    return found if found in SESSION_KINDS else None

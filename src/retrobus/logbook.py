@@ -76,6 +76,16 @@ def postgres_lost(reason: str, *, fallback: bool = False) -> None:
     _log.error(UNAVAILABLE_FALLBACK if fallback else UNAVAILABLE, reason=reason)
 
 
+def server_read_only(nature: str) -> None:
+    """The server that answers is a standby or refuses writes; a better one is looked for every second."""
+    _log.warning("🔒 PostgreSQL refuse les écritures - recherche d'un serveur qui les accepte", reason=nature)
+
+
+def server_writable() -> None:
+    """A server that takes writes was found again."""
+    _log.info("🔓 PostgreSQL accepte de nouveau les écritures")
+
+
 def backup_not_loaded() -> None:
     """LOAD_BACKUP_AT_BOOT is off."""
     _log.info(TOGGLE_OFF)

@@ -46,6 +46,18 @@ class Metrics:
             ["to"],
             registry=self.registry,
         )
+        self.database_writable = Gauge(
+            "retrobus_database_writable",
+            "1 while the present server takes writes.",
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
+        self.timeline = Gauge(
+            "retrobus_database_timeline",
+            "Timeline of the present server: higher after a failover.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
         self.pool = Gauge(
             "retrobus_pool_connections",
             "Connections to PostgreSQL.",

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -14,6 +13,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
+
+from retrobus.hosts import connect_for_command
 
 LOCK_TIMEOUT = "5s"
 """A migration that cannot have its lock gives up, rather than queue every request behind it."""
@@ -38,7 +39,7 @@ async def connect(url: str) -> AsyncIterator[AsyncConnection]:
     """A connection for migrations: what asyncpg accepts as URL is accepted."""
 
     async def create() -> Any:
-        return await asyncpg.connect(url, timeout=10, server_settings={"application_name": "retrobus migrate"})
+        return await connect_for_command(url, 10, "retrobus migrate")
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=create, poolclass=NullPool)
     try:

@@ -18,6 +18,7 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
     return {
         "ready": ready,
         "database": "up" if found.up else "down",
+        "reason": found.reason,
         "mode": opened.mode,
         "toggles": toggles,
         "revision": {"found": found.schema.current, "expected": head},
@@ -49,6 +50,9 @@ def measure_backups(schedule: Schedule, metrics: Metrics) -> None:
 
 def measure(opened: OpenStore, metrics: Metrics) -> None:
     """Reads the figures that are states, not events."""
+    server = opened.servers.current
+    metrics.database_writable.set(opened.availability.up and server is not None and server.writable)
+    metrics.timeline.set(0 if server is None else server.timeline)
     metrics.pool.labels("in_use").set(opened.availability.pool.in_use)
     metrics.pool.labels("idle").set(opened.availability.pool.idle)
     if opened.mirrored is not None:

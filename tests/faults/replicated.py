@@ -30,6 +30,17 @@ class Pair:
         """Until the standby receives what the leader writes."""
         until(lambda: run_sql(self.leader.url(), ATTACHED), 30, "the standby")
 
+    def wait_until_copied(self) -> None:
+        """Until the standby shows all that the leader has committed."""
+        [[there]] = run_sql(self.leader.url(), "SELECT pg_current_wal_lsn()::text")
+        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{there}'::pg_lsn"
+        until(lambda: run_sql(self.standby.url(), replayed)[0][0], 30, "the copy")
+
+    def count(self, table: str, *, at: EmbeddedPostgres) -> int:
+        """How many rows a table has on that server."""
+        [[rows]] = run_sql(at.url(DATABASE), f"SELECT count(*) FROM {table}")
+        return int(rows)
+
     def set(self, name: str, value: str) -> None:
         """Gives the leader a setting, until further notice."""
         run_sql(self.leader.url(), f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")

@@ -185,6 +185,10 @@ def _ready() -> dict[str, Any]:
     parts |= {
         "ready": {"type": "boolean"},
         "database": {"type": "string", "enum": ["up", "down"]},
+        "reason": {
+            "type": ["string", "null"],
+            "description": "Why PostgreSQL is down, or what the server that answers does not do; in French.",
+        },
         "mode": {"type": "string", "enum": ["strict", "fallback", "memory"]},
         "conflicts": {"type": ["integer", "null"], "description": "null while the database is down."},
         "missingRights": {

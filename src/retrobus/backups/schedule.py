@@ -12,10 +12,9 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 from retrobus import logbook
 from retrobus.backups import BadBackup, catalog, create
+from retrobus.hosts import connect_for_command
 from retrobus.schemas import moment_of
 
 TURN = "SELECT pg_advisory_lock(hashtextextended('retrobus:backup', 0))"
@@ -114,9 +113,7 @@ class Schedule:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        connection = await asyncpg.connect(
-            self.url, timeout=10, server_settings={"application_name": "retrobus backup"}
-        )
+        connection = await connect_for_command(self.url, 10, "retrobus backup")
         try:
             await connection.execute(TURN)
             yield

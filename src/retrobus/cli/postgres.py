@@ -25,6 +25,10 @@ SENTENCES = {
 }
 
 
+REFUSED = frozenset({"3D000", "28000", "28P01"})
+"""Connections refused for what DATABASE_URL says."""
+
+
 def stop(text: str, code: int = 1) -> typer.Exit:
     """Says what is wrong and how to cure it; the exit of a command that did nothing."""
     typer.echo(f"❌ {text}", err=True)
@@ -41,10 +45,10 @@ def url_or_exit() -> str:
 
 def with_connection(work: Callable[[Any], Awaitable[T]]) -> T:
     """Runs work on one connection; its failures are for `sentence`."""
-    import asyncpg
+    from retrobus.hosts import connect_for_command
 
     async def run() -> T:
-        connection = await asyncpg.connect(url, timeout=TIMEOUT, server_settings={"application_name": "retrobus cli"})
+        connection = await connect_for_command(url, TIMEOUT, "retrobus cli")
         try:
             return await work(connection)
         finally:
@@ -63,10 +67,10 @@ def sentence(error: BaseException | None) -> str | None:
 
     while error is not None:
         state = getattr(error, "sqlstate", None)
+        if is_unavailable(error):
+            return _away(error)
         if state in SENTENCES:
             return SENTENCES[state].format(said=error)
-        if is_unavailable(error):
-            return "PostgreSQL ne répond pas : vérifiez DATABASE_URL et le serveur."
         if isinstance(error, CommandError):
             return f"Migration impossible : {error}"
         if isinstance(error, asyncpg.PostgresError):
@@ -75,3 +79,13 @@ def sentence(error: BaseException | None) -> str | None:
             return "DATABASE_URL n'est pas utilisable (voir .env.example)."
         error = error.__cause__
     return None
+
+
+def _away(error: BaseException) -> str:
+    """Why there is no connection, and what the operator can do about it."""
+    from retrobus.connecting import reason_of
+
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state in REFUSED:
+        return SENTENCES[state]
+    return f"Pas de connexion à PostgreSQL : {reason_of(error)}. Vérifiez DATABASE_URL et le serveur."

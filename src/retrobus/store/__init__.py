@@ -1,7 +1,7 @@
 """Chooses the store: the one place that reads the three toggles."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups.files import Locked, locked, sweep
+from retrobus.connecting import CannotConnect
+from retrobus.server import Timelines
 from retrobus.settings import Settings
 from retrobus.store.availability import Availability, Watcher
 from retrobus.store.boot import fill_from_files, fill_from_sample
@@ -22,6 +24,7 @@ from retrobus.store.mirror import Mirror
 from retrobus.store.mirrored import MirroredStore, Serving
 from retrobus.store.pool import Connection, Pool, open_connection
 from retrobus.store.postgres import PostgresStore
+from retrobus.store.servers import Servers
 from retrobus.store.snapshot import NAME as SNAPSHOT_NAME
 from retrobus.store.snapshot import SnapshotWriter
 
@@ -48,6 +51,7 @@ class OpenStore:
     availability: Availability
     diagnose: Callable[[], Awaitable[Diagnosis]]
     mode: str
+    servers: Servers
     logins: SharedCounts | None
     """The shared count of wrong passwords; None without a database."""
 
@@ -95,9 +99,10 @@ async def open_store(settings: Settings, watcher: Watcher) -> AsyncIterator[Open
     Opens even while Postgres is away, and notices when it comes. CannotStart if the settings promise too much.
     """
     check_start(settings)
-    opener = _opener(settings)
-    pool = Pool(opener, settings.database_pool_size)
-    availability = Availability(pool, opener, settings.database_timeout, watcher)
+    servers = _servers(settings)
+    opener = servers.open
+    pool = Pool(opener, settings.database_pool_size, servers.is_current)
+    availability = Availability(pool, opener, settings.database_timeout, watcher, lambda: servers.last_words)
     diagnose = Diagnostician(availability, opener).ask
     async with AsyncExitStack() as stack:
         stack.callback(pool.drop)
@@ -105,35 +110,35 @@ async def open_store(settings: Settings, watcher: Watcher) -> AsyncIterator[Open
             if not await availability.verdict():
                 watcher.lost(availability.reason)
             await stack.enter_async_context(_running(availability.watch()))
+            await stack.enter_async_context(_running(servers.watch()))
         if needs_mirror(settings):
-            opened = await stack.enter_async_context(_mirrored(settings, availability, opener, diagnose))
+            opened = await stack.enter_async_context(_mirrored(settings, availability, servers, diagnose))
         else:
             logins = SharedCounts(availability)
-            opened = OpenStore(PostgresStore(availability, opener), availability, diagnose, "strict", logins)
+            opened = OpenStore(PostgresStore(availability, opener), availability, diagnose, "strict", servers, logins)
         await stack.enter_async_context(_running(_prune(opened)))
         yield opened
 
 
-def _opener(settings: Settings) -> Callable[[], Awaitable[Connection]]:
-    url = settings.database_url
+def _servers(settings: Settings) -> Servers:
+    seconds = settings.database_timeout * CONNECT_SHARE
+    url = "" if settings.database_url is None else settings.database_url.get_secret_value()
 
-    async def opener() -> Connection:
-        if url is None:
-            raise ConnectionRefusedError
+    async def opening(place: Mapping[str, Any]) -> Connection:
+        if not url:
+            raise CannotConnect("DATABASE_URL manque")
         return await open_connection(
-            url.get_secret_value(),
-            timeout=settings.database_timeout * CONNECT_SHARE,
-            statement_cache=settings.database_statement_cache,
+            url, timeout=seconds, statement_cache=settings.database_statement_cache, place=place
         )
 
-    return opener
+    return Servers(url, opening, seconds, Timelines())
 
 
 @asynccontextmanager
 async def _mirrored(
     settings: Settings,
     availability: Availability,
-    opener: Callable[[], Awaitable[Connection]],
+    servers: Servers,
     diagnose: Callable[[], Awaitable[Diagnosis]],
 ) -> AsyncIterator[OpenStore]:
     """The mirror with what keeps it: one process per folder, the follower, the journal, the snapshot."""
@@ -142,11 +147,11 @@ async def _mirrored(
         stack.enter_context(_sole_use(settings.backups_dir))
         journal = _journal(settings)
         serving = Serving(settings.enable_memory_fallback, when_empty=settings.app_env == "development")
-        store = MirroredStore(availability, opener, mirror, journal, serving)
+        store = MirroredStore(availability, servers.open, mirror, journal, serving)
         _say_what_is_read(settings, availability, journal)
         if not availability.up or journal.entries:
             _fill(settings, availability, mirror, journal)
-        follower = Follower(mirror, availability, opener, store)
+        follower = Follower(mirror, availability, servers.open_newest, store)
         store.lane.interrupt = follower.interrupt
         snapshot = await stack.enter_async_context(_snapshot(settings, mirror))
         await stack.enter_async_context(_running(store.lane.run()))
@@ -158,7 +163,7 @@ async def _mirrored(
         if not availability.up and not mirror.filled:
             _fill(settings, availability, mirror, journal)  # it went while the mirror was being filled
         logins = None if settings.database_url is None else SharedCounts(availability)
-        yield OpenStore(store, availability, diagnose, _mode(settings), logins, store, snapshot)
+        yield OpenStore(store, availability, diagnose, _mode(settings), servers, logins, store, snapshot)
 
 
 @contextmanager

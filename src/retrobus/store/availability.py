@@ -1,12 +1,15 @@
 """Whether Postgres answers: one verdict for the whole service, never found out by a queue of requests."""
 
 import asyncio
+import errno
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 import asyncpg
 
+from retrobus.connecting import CannotConnect, reason_of
 from retrobus.store.contract import Unavailable
 from retrobus.store.pool import Opener, Pool
 
@@ -16,24 +19,36 @@ PATIENCE = 0.35
 ANSWER = 0.55
 """Part of DATABASE_TIMEOUT within which that connection must answer; half of it while Postgres is away."""
 
+SILENT = "aucune réponse à temps"
+
 PROBE_INTERVAL = 0.3
 """Seconds between two attempts to reach a Postgres that is away."""
 
-AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "3D000"})
-"""Shutting down, crashed, starting up, idle session ended, no connection slot left, database gone."""
+AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05"})
+"""Shutting down, crashed, starting up, idle session ended."""
 
-AWAY_CLASSES = frozenset({"08", "28"})
-"""Connection lost, connection refused for what we said of ourselves."""
+LOST_LINE = "08"
+"""The class of SQLSTATEs of a lost connection."""
+
+NETWORK = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
+"""Errors of a line that Python gives no class of their own; those of files are none of Postgres."""
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error means that Postgres could not be asked, rather than that it said no."""
+    """Whether an error means that Postgres could not be asked, rather than that it said no.
+
+    Every failure to open a connection does. Of a connection in use, the loss of it does.
+    """
+    if isinstance(error, CannotConnect):
+        return True
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        return state in AWAY_STATES or state[:2] in AWAY_CLASSES
+        return state in AWAY_STATES or state[:2] == LOST_LINE
     if isinstance(error, asyncpg.InterfaceError):
         return "clos" in str(error)  # "connection is closed", "the underlying connection is closed"
-    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError | EOFError)
+    if isinstance(error, OSError) and error.errno in NETWORK:
+        return True
+    return isinstance(error, ConnectionError | TimeoutError | asyncpg.InternalClientError | EOFError)
 
 
 class Watcher(Protocol):
@@ -52,7 +67,15 @@ class Availability:
     Promise: the loss of Postgres is noticed within `timeout` seconds, its return within one second.
     """
 
-    def __init__(self, pool: Pool, opener: Opener, timeout: float, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        opener: Opener,
+        timeout: float,
+        watcher: Watcher,
+        last_words: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`last_words` tells what the servers said so far when an attempt takes too long."""
         self.pool = pool
         self.timeout = timeout
         self.up = False
@@ -61,6 +84,7 @@ class Availability:
         self._patience = timeout * PATIENCE
         self._answer_limit = timeout * ANSWER
         self._watcher = watcher
+        self._last_words = last_words
         self._running: dict[object, float] = {}
         self._asking: asyncio.Task[bool] | None = None
         self._asked_at = 0.0
@@ -107,7 +131,7 @@ class Availability:
         if done:
             return attempt.result()
         attempt.cancel()
-        self.reason = "timeout"
+        self.reason = self._last_words() or SILENT
         return False
 
     async def _attempt(self) -> bool:
@@ -116,8 +140,8 @@ class Availability:
             connection = await self._open()
             await connection.fetchval("SELECT 1")
         except Exception as error:  # noqa: BLE001 - a wrong password or an unknown host is as bad as a server that is down
-            self.reason = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
-            crowded = isinstance(error, asyncpg.TooManyConnectionsError)
+            self.reason = reason_of(error)
+            crowded = isinstance(error, CannotConnect) and error.crowded
             return crowded and self.up and self.pool.in_use + self.pool.idle > 0
         finally:
             if connection is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import asyncpg
 
 from retrobus import rights
+from retrobus.connecting import CannotConnect
 from retrobus.revisions import Revision, revision_of
 from retrobus.store.availability import Availability
 from retrobus.store.pool import Connection, Opener
@@ -15,6 +16,7 @@ from retrobus.store.pool import Connection, Opener
 FRESH = 1.0
 """Seconds for which one diagnosis serves all who ask: /ready is open to anyone and must cost little."""
 
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 SETTINGS = """SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys"""
 CONFLICTS = "SELECT count(*) FROM conflict WHERE resolution IS NULL"
@@ -25,6 +27,9 @@ class Diagnosis:
     """The database as seen on a connection of its own; only `up` is known while it is away."""
 
     up: bool
+    reason: str | None = None
+    """Why it is away, or what it does not do: a sentence for people."""
+
     schema: Revision = field(default_factory=Revision)
     durability: dict[str, str] = field(default_factory=dict)
     conflicts: int | None = None
@@ -49,7 +54,7 @@ class Diagnostician:
         """The present state; never waits on a Postgres that is known to be away."""
         async with self._lock:
             if not self._availability.up:
-                return Diagnosis(up=False)
+                return Diagnosis(up=False, reason=self._availability.reason)
             if time.monotonic() - self._asked > FRESH:
                 self._last = await self._look()
                 self._asked = time.monotonic()
@@ -63,8 +68,18 @@ class Diagnostician:
                     return await _inspect(connection)
                 finally:
                     connection.terminate()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            return Diagnosis(up=await self._availability.verdict())
+        except (CannotConnect, OSError, TimeoutError, *DRIVER_ERRORS):
+            return await self._without_details()
+
+    async def _without_details(self) -> Diagnosis:
+        if await self._availability.verdict():
+            return Diagnosis(up=True)
+        return Diagnosis(up=False, reason=self._availability.reason)
+
+
+def _shortcoming(connection: Connection) -> str | None:
+    """What a server that answers does not do."""
+    return None if connection.server.writable else connection.server.nature
 
 
 async def _inspect(connection: Connection) -> Diagnosis:
@@ -72,7 +87,11 @@ async def _inspect(connection: Connection) -> Diagnosis:
     durability = dict(row) if row else {}
     schema = await revision_of(connection)
     found = Diagnosis(
-        up=True, schema=schema, durability=durability, missing_rights=tuple(await rights.missing(connection))
+        up=True,
+        reason=_shortcoming(connection),
+        schema=schema,
+        durability=durability,
+        missing_rights=tuple(await rights.missing(connection)),
     )
     with suppress(asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
         found = replace(found, conflicts=await connection.fetchval(CONFLICTS))

@@ -2,10 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+
+from retrobus.server import Server
 
 ACQUIRE_TIMEOUT = 1.0
 """Seconds that a request waits for a connection when all are in use."""
@@ -37,9 +40,10 @@ else:
 
 
 class Connection(AnyConnection):
-    """A connection that remembers the server's warnings."""
+    """A connection that remembers the server's warnings, and which server it leads to."""
 
-    __slots__ = ("warnings",)
+    __slots__ = ("server", "warnings")
+    server: Server
     warnings: list[str]
 
 
@@ -50,11 +54,21 @@ class PoolExhausted(Exception):
     """Every connection was in use for longer than a request waits."""
 
 
-async def open_connection(url: str, *, timeout: float, statement_cache: int) -> Connection:  # noqa: ASYNC109 - asyncpg bounds its own steps
-    """A new connection with our limits set; raises what asyncpg raises."""
+async def open_connection(
+    url: str,
+    *,
+    timeout: float,  # noqa: ASYNC109 - asyncpg bounds its own steps
+    statement_cache: int,
+    place: Mapping[str, Any] = MappingProxyType({}),
+) -> Connection:
+    """A new connection with our limits set, to the server that the driver's arguments `place` name.
+
+    Raises what the driver raises; `Hosts` makes of it what it means.
+    """
     pooler = statement_cache == 0
     connection: Connection = await asyncpg.connect(
         url,
+        **place,
         timeout=timeout,
         command_timeout=None,
         statement_cache_size=statement_cache,
@@ -74,8 +88,10 @@ def _remember_warning(connection: Any, message: Any) -> None:
 class Pool:
     """Hands out connections; one that was broken, left in a transaction or dropped is never handed out again."""
 
-    def __init__(self, opener: Opener, size: int) -> None:
+    def __init__(self, opener: Opener, size: int, is_current: Callable[[Connection], bool] = lambda _: True) -> None:
+        """`is_current` says whether a connection still leads to the server that the service speaks to."""
         self.size = size
+        self._is_current = is_current
         self._open = opener
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
@@ -122,8 +138,9 @@ class Pool:
     def _pop(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed():
+            if not connection.is_closed() and self._is_current(connection):
                 return connection
+            connection.terminate()
         return None
 
     async def _open_one(self, generation: int) -> Connection:
@@ -148,7 +165,7 @@ class Pool:
         """Takes a connection back; what cannot be used again is closed at once, without waiting for the server."""
         del self._used[connection]
         self._slots.release()
-        if connection.is_closed() or connection.is_in_transaction():
+        if connection.is_closed() or connection.is_in_transaction() or not self._is_current(connection):
             connection.terminate()
         else:
             self._idle.append(connection)

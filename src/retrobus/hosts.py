@@ -1,0 +1,172 @@
+"""Opens a connection to the right one of the servers that DATABASE_URL names, whatever the order of their names.
+
+All are asked at once, so that a server that hangs costs nothing while another answers. A worked example: `a` is frozen,
+`b` was promoted. The driver alone would spend its whole time on `a`; here `b` answers after some milliseconds.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+
+from retrobus.connecting import CannotConnect, opened, reason_of
+from retrobus.database_url import Place, places, wanted_session
+from retrobus.server import Asked, Server, Timelines, facts_of
+
+GRACE = 0.05
+"""Seconds that the other servers have to answer too once a suitable one did: one of them may be its successor."""
+
+UNSUITABLE, ACCEPTABLE, IDEAL = range(3)
+"""Never taken; taken if no other server is better; taken at once."""
+
+_EVERY = [(standby, read_only) for standby in (False, True) for read_only in (False, True)]
+RANKS: dict[str, dict[tuple[bool, bool], int]] = {
+    "first": dict.fromkeys(_EVERY, IDEAL),
+    "any": dict.fromkeys(_EVERY, IDEAL),
+    "a primary": {kind: UNSUITABLE if kind[0] else ACCEPTABLE if kind[1] else IDEAL for kind in _EVERY},
+    "primary": {kind: UNSUITABLE if kind[0] else IDEAL for kind in _EVERY},
+    "standby": {kind: IDEAL if kind[0] else UNSUITABLE for kind in _EVERY},
+    "read-write": {kind: UNSUITABLE if kind[1] else IDEAL for kind in _EVERY},
+    "read-only": {kind: IDEAL if kind[1] else UNSUITABLE for kind in _EVERY},
+    "prefer-standby": {kind: IDEAL if kind[0] else ACCEPTABLE for kind in _EVERY},
+}
+"""How well a server (standby, read-only) is what `target_session_attrs` asks for.
+
+Unsaid, one server is taken as it is; of several the primary is, preferably one that takes writes.
+"""
+
+C = TypeVar("C", bound=Asked)
+Answer = asyncio.Task[tuple[C, Server]]
+
+
+class Hosts(Generic[C]):
+    """The servers of one address.
+
+    `opening` opens a connection with the driver's arguments for one server. Each server has `seconds` to answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        opening: Callable[[Mapping[str, Any]], Awaitable[C]],
+        seconds: float,
+        timelines: Timelines | None = None,
+    ) -> None:
+        self.places = places(url)
+        self.timelines = timelines or Timelines()
+        self._wanted = wanted_session(url)
+        self._opening = opening
+        self._seconds = seconds
+        self._said: dict[int, str] = {}
+
+    @property
+    def wants_writes(self) -> bool:
+        """Whether a server that refuses writes is not what the address asks for."""
+        return self._wanted in {None, "primary", "read-write"}
+
+    @property
+    def reason(self) -> str:
+        """What each server last had against a connection."""
+        if len(self.places) == 1:
+            return "".join(self._said.values())
+        return " ; ".join(f"serveur {number} : {text}" for number, text in sorted(self._said.items()))
+
+    async def open(self, *, hear_all: bool = False) -> tuple[C, Server]:
+        """A connection to the most suitable server, and what that server is; CannotConnect says why there is none.
+
+        Takes the first that suits, or with `hear_all` waits until each has answered or let its time pass.
+        """
+        self._said = said = dict.fromkeys(range(1, len(self.places) + 1), "aucune réponse à temps")
+        asked = {asyncio.create_task(self._ask(place)): number for number, place in enumerate(self.places, start=1)}
+        best = None
+        try:
+            heard = await self._heard(asked, said, hear_all=hear_all)
+            best = self._best(heard)
+        finally:
+            for task in asked:
+                if task is not best:
+                    task.cancel()
+                    task.add_done_callback(_close)
+        if best is None and len(asked) == 1:
+            next(iter(asked)).result()  # raises its own error, which names the cause
+        if best is None:
+            raise CannotConnect(self.reason, crowded=any(_is_crowded(task) for task in asked))
+        return best.result()
+
+    async def _ask(self, place: Place) -> tuple[C, Server]:
+        named = {"host": place.host, "port": place.port, "target_session_attrs": "any"}
+        arguments = named if place.host else {}
+
+        async def ask() -> tuple[C, Server]:
+            connection = await self._opening(arguments)
+            try:
+                return connection, await facts_of(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+
+        return await opened(ask, self._seconds)
+
+    async def _heard(
+        self, asked: "dict[Answer[C], int]", said: dict[int, str], *, hear_all: bool
+    ) -> "dict[Answer[C], Server]":
+        """The servers that answered while it was worth waiting for them."""
+        heard: dict[Answer[C], Server] = {}
+        pending, until = set(asked), math.inf
+        while pending and time.monotonic() < until:
+            rest = None if until == math.inf else until - time.monotonic()
+            done, pending = await asyncio.wait(pending, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if error is None:
+                    heard[task] = task.result()[1]
+                    self.timelines.note(heard[task])
+                said[asked[task]] = self._objection(heard[task]) if error is None else reason_of(error)
+            if until == math.inf and not hear_all and any(self._rank(server) == IDEAL for server in heard.values()):
+                until = time.monotonic() + (GRACE if self.wants_writes else 0.0)
+        return heard
+
+    def _best(self, heard: "dict[Answer[C], Server]") -> "Answer[C] | None":
+        suitable = [task for task, server in heard.items() if self._rank(server) > UNSUITABLE]
+        return max(suitable, key=lambda task: (self._rank(heard[task]), heard[task].timeline), default=None)
+
+    def _rank(self, server: Server) -> int:
+        if self.timelines.is_left_behind(server):
+            return UNSUITABLE
+        wanted = self._wanted or ("first" if len(self.places) == 1 else "a primary")
+        return RANKS[wanted][(server.standby, server.read_only)]
+
+    def _objection(self, server: Server) -> str:
+        """What speaks against a server that answered; empty if nothing does."""
+        highest = self.timelines.highest.get(server.system or "", 0)
+        if self.timelines.is_left_behind(server):
+            return f"ancien primaire (ligne de temps {server.timeline}, la {highest} a été vue)"
+        if self._rank(server) == IDEAL:
+            return ""
+        return server.nature
+
+
+def _close(task: "Answer[C]") -> None:
+    """Closes a connection that came too late or is not the best; its failure was told already."""
+    if not task.cancelled() and task.exception() is None:
+        task.result()[0].terminate()
+
+
+def _is_crowded(task: "Answer[C]") -> bool:
+    if not task.done() or task.cancelled():
+        return False
+    error = task.exception()
+    return isinstance(error, CannotConnect) and error.crowded
+
+
+async def connect_for_command(url: str, seconds: float, name: str, *, hear_all: bool = False) -> Any:
+    """The connection of one command or migration, to the server that suits; CannotConnect says why there is none."""
+
+    async def opening(place: Mapping[str, Any]) -> Any:
+        return await asyncpg.connect(url, **place, timeout=seconds, server_settings={"application_name": name})
+
+    connection, _ = await Hosts[Any](url, opening, seconds).open(hear_all=hear_all)
+    return connection
