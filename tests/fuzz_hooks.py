@@ -1,4 +1,4 @@
-"""What two of the fuzzer's own checks may pass over: refusals that depend on rows, which no schema knows.
+"""What three of the fuzzer's own checks may pass over: refusals that depend on rows, which no schema knows.
 
 The fuzzer loads this module by its name (SCHEMATHESIS_HOOKS), with `tests` on the path.
 """
@@ -7,7 +7,8 @@ from typing import Any
 
 import schemathesis
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 UNSAYABLE = {
     ("vehicleId", "désigne une ligne qui n'existe pas"),
@@ -38,3 +39,14 @@ def nothing_crashes(ctx: Any, response: Any, case: Any) -> bool | None:
     """No 5xx; but memory says 503 where only PostgreSQL knows, for instance whether a login name is an account's."""
     known = response.status_code == 503 and response.json()["code"] == "memory_unavailable"
     return None if known else not_a_server_error(ctx, response, case)
+
+
+@schemathesis.check
+def bad_requests_are_refused(ctx: Any, response: Any, case: Any) -> bool | None:
+    """A request that the reference forbids is refused; query parameters that no list knows are ignored, by contract."""
+    try:
+        return negative_data_rejection(ctx, response, case)
+    except AcceptedNegativeData as failure:
+        if "in query - violates `additionalProperties`" not in str(failure.message):
+            raise
+        return None
