@@ -50,7 +50,7 @@ def run_sql(url: str, *statements: str) -> list[Any]:
     return asyncio.run(run())
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0, what: str = "the awaited state") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "the awaited state") -> Any:
     """The condition's first true value; fails loudly when it does not come in time."""
     end = time.monotonic() + seconds
     while True:
@@ -171,7 +171,7 @@ def process(url: str | None, folder: Path, **environment: str) -> Iterator[tuple
     running = Process(["serve"], folder, wanted)
     with Api(f"http://127.0.0.1:{port}", url or "") as api:
         try:
-            until(lambda: running.popen.poll() is not None or _alive(api), 20, "the process's first answer")
+            until(lambda: running.popen.poll() is not None or _alive(api), 90, "the process's first answer")
             assert running.popen.poll() is None, running.log
             yield api, running
         finally:
