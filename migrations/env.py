@@ -1,6 +1,7 @@
 """How Alembic reaches the database: DATABASE_URL of the settings, or the connection handed over by the caller."""
 
 import asyncio
+import sys
 
 from alembic import context
 from pydantic import ValidationError
@@ -10,6 +11,8 @@ from retrobus.migrate import LOCK_TIMEOUT, check_server, connect, oldest_support
 from retrobus.settings import Settings, UnreadableFile, complaints
 from retrobus.tables import metadata
 
+TURN = "hashtext('retrobus:migrate')"
+PATIENCE = "10min"
 SERVER = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')"
 
 
@@ -19,7 +22,7 @@ def _run(connection: Connection) -> None:
     check_server(version, encoding)
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('retrobus:migrate'))")
+        _take_turn(connection)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")  # not for the turn just waited for
         context.run_migrations()
         _note_support(connection)
@@ -34,6 +37,15 @@ def _note_support(connection: Connection) -> None:
     if current is not None:
         oldest = oldest_supported(context.script, current)
         connection.execute(text("INSERT INTO schema_support VALUES (:oldest)"), {"oldest": oldest})
+
+
+def _take_turn(connection: Connection) -> None:
+    """Keeps other upgrades out until this one commits; a wait for one is told, and ends."""
+    if connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({TURN})").scalar_one():
+        return
+    sys.stderr.write(f"Une autre migration de cette base est en cours : attente de sa fin ({PATIENCE} au plus)…\n")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
 
 
 async def _run_async(url: str) -> None:

@@ -162,13 +162,13 @@ class Process:
 
 
 @contextmanager
-def process(url: str | None, folder: Path, **environment: str) -> Iterator[tuple[Api, Process]]:
+def process(url: str | None, folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[Api, Process]]:
     """`retrobus serve` as a process, ready to answer /health; killed at the end if it still runs."""
     port = free_port()
     wanted = {"JWT_SECRET": SECRET, "APP_ENV": "test", "PORT": str(port), "LOG_FORMAT": "json"} | environment
     if url is not None:
         wanted["DATABASE_URL"] = url
-    running = Process(["serve"], folder, wanted)
+    running = Process(["serve", *arguments], folder, wanted)
     with Api(f"http://127.0.0.1:{port}", url or "") as api:
         try:
             until(lambda: running.popen.poll() is not None or _alive(api), 90, "the process's first answer")

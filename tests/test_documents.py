@@ -215,12 +215,13 @@ def roles(server: str) -> Iterator[tuple[str, str]]:
     """URLs of a new database for the owner and the service role of the README, made by its own SQL."""
     mark = os.urandom(4).hex()
     names = {word: f"{word}_{mark}" for word in ("retrobus_owner", "retrobus_service")}
-    [create] = (renamed(block, names, f"retrobus_{mark}") for block in fenced(README, "sql"))
+    create, limits = (renamed(block, names, f"retrobus_{mark}") for block in fenced(README, "sql"))
     run_sql(server, *statements(create), *(f"ALTER ROLE {role} PASSWORD 'invented'" for role in names.values()))
     urls = [as_role(at(server, f"retrobus_{mark}"), role) for role in names.values()]
     try:
         migrate.upgrade(urls[0])
         grant(urls[0], names["retrobus_service"])
+        run_sql(server, *statements(limits))
         yield urls[0], urls[1]
     finally:
         run_sql(server, f"DROP DATABASE retrobus_{mark} WITH (FORCE)", *(f"DROP ROLE {r}" for r in names.values()))

@@ -208,7 +208,7 @@ def test_two_upgrades_at_once_take_turns(new_database: NewDatabase, tmp_path: Pa
 
 
 def test_an_upgrade_waits_for_its_turn_longer_than_for_a_lock(
-    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "50ms")
     url = new_database()
@@ -223,6 +223,7 @@ def test_an_upgrade_waits_for_its_turn_longer_than_for_a_lock(
 
     asyncio.run(upgrade_after_a_long_one())
 
+    assert "Une autre migration de cette base est en cours" in capfd.readouterr().err
     assert migrate.current(url) == migrate.head()
 
 

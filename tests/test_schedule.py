@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from harness import Api, process, run_sql, served, settings_for, until
 from retrobus import logbook
 from retrobus.backups import catalog
-from retrobus.backups.schedule import Schedule, local_now, next_time
+from retrobus.backups.schedule import Failed, Schedule, local_now, next_time
 
 PAST, SOON = datetime(2020, 1, 1, tzinfo=UTC), timedelta(seconds=0.2)
 
@@ -69,6 +70,24 @@ def test_of_two_services_one_makes_the_backup_and_both_know_of_it(database: str,
 
     assert len(kept(tmp_path)) == 1
     assert {schedule.verified for schedule in two} == {two[0].made}
+
+
+def test_the_turn_of_another_service_is_waited_for_aloud_and_not_for_ever(
+    database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    schedule = a_schedule(database, tmp_path, patience=timedelta(0))
+
+    async def beside_one_that_never_ends() -> None:
+        other = await asyncpg.connect(database)
+        await other.execute("SELECT pg_advisory_lock(hashtextextended('retrobus:backup', 0))")
+        with pytest.raises(Failed, match="pg_locks"):
+            await schedule.turn(datetime.now(UTC))
+        await other.close()
+
+    asyncio.run(beside_one_that_never_ends())
+
+    assert "attente de son tour" in capfd.readouterr().err
+    assert kept(tmp_path) == []
 
 
 def test_a_failure_is_counted_and_the_next_time_comes_all_the_same(

@@ -14,6 +14,7 @@ import asyncpg
 
 from retrobus.connecting import CannotConnect, opened, reason_of
 from retrobus.database_url import Place, places, wanted_session
+from retrobus.pooler import OwnNames, PoolerInTheWay, explained
 from retrobus.server import Asked, Server, Timelines, facts_of
 
 GRACE = 0.05
@@ -92,6 +93,8 @@ class Hosts(Generic[C]):
                     task.add_done_callback(_close)
         if best is None and len(asked) == 1:
             next(iter(asked)).result()  # raises its own error, which names the cause
+        if best is None and any(isinstance(_error_of(task), PoolerInTheWay) for task in asked):
+            raise PoolerInTheWay(self.reason)
         if best is None:
             raise CannotConnect(self.reason, crowded=any(_is_crowded(task) for task in asked))
         return best.result()
@@ -156,17 +159,33 @@ def _close(task: "Answer[C]") -> None:
 
 
 def _is_crowded(task: "Answer[C]") -> bool:
-    if not task.done() or task.cancelled():
-        return False
-    error = task.exception()
+    error = _error_of(task)
     return isinstance(error, CannotConnect) and error.crowded
 
 
-async def connect_for_command(url: str, seconds: float, name: str, *, hear_all: bool = False) -> Any:
-    """The connection of one command or migration, to the server that suits; CannotConnect says why there is none."""
+def _error_of(task: "Answer[C]") -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
-    async def opening(place: Mapping[str, Any]) -> Any:
-        return await asyncpg.connect(url, **place, timeout=seconds, server_settings={"application_name": name})
 
-    connection, _ = await Hosts[Any](url, opening, seconds).open(hear_all=hear_all)
+async def connect_for_command(url: str, seconds: float, name: str, *, hear_all: bool = False) -> OwnNames:
+    """The connection of one command or migration, to the server that suits; CannotConnect says why there is none.
+
+    It keeps no prepared statement beyond its transaction, so that it works behind a pooler too.
+    """
+
+    async def opening(place: Mapping[str, Any]) -> OwnNames:
+        try:
+            connection: OwnNames = await asyncpg.connect(
+                url,
+                **place,
+                timeout=seconds,
+                statement_cache_size=0,
+                server_settings={"application_name": name},
+                connection_class=OwnNames,
+            )
+        except asyncpg.PostgresError as error:
+            raise explained(error) from error
+        return connection
+
+    connection, _ = await Hosts[OwnNames](url, opening, seconds).open(hear_all=hear_all)
     return connection

@@ -86,6 +86,11 @@ def server_writable() -> None:
     _log.info("🔓 PostgreSQL accepte de nouveau les écritures")
 
 
+def statement_lost(state: str) -> None:
+    """A server process does not have the prepared statement that this service made: a pooler is in the way."""
+    _log.error("🔀 Requête préparée perdue : un pooler est en travers, DATABASE_STATEMENT_CACHE=0", sqlstate=state)
+
+
 def backup_not_loaded() -> None:
     """LOAD_BACKUP_AT_BOOT is off."""
     _log.info(TOGGLE_OFF)
@@ -157,6 +162,11 @@ def conflict(resource: str, key: str, operation: str, reason: str) -> None:
 def backup_made(name: str) -> None:
     """BACKUP_SCHEDULE: it was time, and the backup is on the disk."""
     _log.info("💾 Backup automatique fait", backup=name)
+
+
+def backup_waits() -> None:
+    """BACKUP_SCHEDULE: another service of this database makes its backup; this one waits for its end."""
+    _log.info("💾 Backup automatique : un autre service fait le sien, attente de son tour")
 
 
 def backup_failed(reason: str) -> None:

@@ -59,6 +59,7 @@ KINDS: dict[str, Kind] = {
         Kind(503, "journal_unavailable", "Le journal ne peut pas être écrit : rien n'a été fait"),
         Kind(503, "database_rights", "Il manque un droit au service dans PostgreSQL : retrobus db grant"),
         Kind(503, "schema_outdated", "Le schéma de la base n'est pas à jour : retrobus db upgrade"),
+        Kind(503, "statement_lost", "Un pooler perd les requêtes préparées : DATABASE_STATEMENT_CACHE=0"),
     )
 }
 
@@ -165,4 +166,5 @@ _ANSWERS: dict[type[contract.StoreError], Callable[[Any], Problem]] = {
     contract.JournalFailed: lambda _: _later("journal_unavailable", "not_applied"),
     contract.MissingRight: lambda _: _later("database_rights", "not_applied"),
     contract.SchemaOutdated: lambda _: _later("schema_outdated", "not_applied"),
+    contract.StatementLost: lambda _: _later("statement_lost", "not_applied"),
 }

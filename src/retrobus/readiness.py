@@ -14,7 +14,7 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
     journal = None if mirrored is None else mirrored.journal
     ready = found.up and found.suits(head)
     if mirrored is not None and mirrored.from_memory:
-        ready = mirrored.can_answer
+        ready = mirrored.can_answer and not opened.availability.misplaced
     return {
         "ready": ready,
         "database": "up" if found.up else "down",

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         200,
         ge=0,
         le=10_000,
-        description="Prepared statements kept per connection; 0 behind PgBouncer in transaction mode.",
+        description="Prepared statements kept per connection; 0 behind PgBouncer or another pooler.",
     )
     load_backup_at_boot: bool = Field(
         False, description="At boot, if PostgreSQL does not answer, fill the mirror from the selected backup."

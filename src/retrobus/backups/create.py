@@ -57,6 +57,10 @@ class About:
     position: dict[str, Any]
 
 
+UNHURRIED = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+"""The role's limits are for requests: a slow disk must not end a backup, nor many passwords a restore."""
+
+
 def silent(_table: str, _done: int, _total: int) -> None:
     """Tells nobody."""
 
@@ -78,6 +82,7 @@ async def create(
     """A backup of one instant of the database, however busy it is."""
     with alone(folder):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(UNHURRIED)
             return await write(connection, folder, note=note, progress=progress)
 
 

@@ -52,6 +52,7 @@ async def planned(connection: "Connection", request: Request, passwords: Passwor
         transaction = connection.transaction(isolation="repeatable_read")
         await transaction.start()
         try:
+            await connection.execute(create.UNHURRIED)
             await _staged(connection, reading, request, passwords, hashed=False)
             return await _judged(connection, reading, request)
         finally:
@@ -71,6 +72,7 @@ async def restore(
         open_reading(request.path, public_when_missing=request.public_when_missing) as reading,
     ):
         async with connection.transaction():
+            await connection.execute(create.UNHURRIED)
             await lock_maintenance(connection)
             await _staged(connection, reading, request, passwords, hashed=True)
             await lock_tables(connection)

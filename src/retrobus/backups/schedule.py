@@ -15,10 +15,23 @@ from typing import Any
 from retrobus import logbook
 from retrobus.backups import BadBackup, catalog, create
 from retrobus.hosts import connect_for_command
+from retrobus.pooler import OwnNames
 from retrobus.schemas import moment_of
 
-TURN = "SELECT pg_advisory_lock(hashtextextended('retrobus:backup', 0))"
-"""Who comes second waits for the first, then finds its backup."""
+BEGIN_TURN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0"
+TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('retrobus:backup', 0))"
+"""The service that comes second waits for the first, then finds its backup.
+
+The lock ends with its transaction. A session's lock would stay on a connection that a pooler gives to others.
+"""
+
+ENDLESS = "un autre service garde son tour : SELECT pid, objid FROM pg_locks WHERE locktype = 'advisory'"
+
+PATIENCE = timedelta(hours=1)
+"""How long a service waits for the turn of another before it counts its own backup as failed."""
+
+RETRY = 1.0
+"""Seconds between two attempts to have the turn."""
 
 PROGRAM = (sys.executable, "-c", "from retrobus.cli import main; main()")
 NOTE = "automatique"
@@ -51,6 +64,7 @@ class Schedule:
     folder: Path
     url: str
     clock: Callable[[], datetime] = local_now
+    patience: timedelta = PATIENCE
     failures: int = 0
     made: datetime | None = None
     verified: datetime | None = None
@@ -115,10 +129,27 @@ class Schedule:
     async def _alone(self) -> AsyncIterator[None]:
         connection = await connect_for_command(self.url, 10, "retrobus backup")
         try:
-            await connection.execute(TURN)
+            await self._take_turn(connection)
             yield
         finally:
             connection.terminate()
+
+    async def _take_turn(self, connection: OwnNames) -> None:
+        """Holds the lock for as long as the connection; tells the operator when another service has it."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self.patience.total_seconds()
+        told = False
+        while True:
+            await connection.execute(BEGIN_TURN)
+            if await connection.fetchval(TURN):
+                return
+            await connection.execute("ROLLBACK")
+            if not told:
+                logbook.backup_waits()
+                told = True
+            if clock() > until:
+                raise Failed(ENDLESS)
+            await asyncio.sleep(RETRY)
 
     async def _program(self, *arguments: str) -> str:
         """Runs one command apart from the service, whose requests do not wait for it; what it printed."""

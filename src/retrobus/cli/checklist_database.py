@@ -6,8 +6,10 @@ from typing import Any
 
 from retrobus import rights
 from retrobus.cli.checklist import Item, bad, doubtful, good
+from retrobus.cli.checklist_pooler import LIMITS_HERE, pooler_items
 from retrobus.cli.postgres import sentence, with_connection
 from retrobus.migrate import OLDEST_SERVER
+from retrobus.pooler import is_pooled
 from retrobus.revisions import revision_of
 from retrobus.settings import Settings
 from retrobus.tables import REVISION
@@ -53,6 +55,8 @@ async def _ask(connection: Any) -> Facts:
     before = time.time()
     facts = dict(await connection.fetchrow(FACTS))
     facts["skew"] = facts["clock"] - (before + time.time()) / 2
+    facts |= dict(await connection.fetchrow(LIMITS_HERE))
+    facts["pooled"] = await is_pooled(connection)
     facts |= dict(await connection.fetchrow(TABLES))
     facts["missing"] = await rights.missing(connection)
     facts["schema"] = await revision_of(connection)
@@ -76,6 +80,7 @@ def _judged(facts: Facts, settings: Settings) -> Iterator[Item]:
     for judge in judges:
         yield judge(facts)
     yield _connections(facts, settings.database_pool_size)
+    yield from pooler_items(facts, settings)
 
 
 def _version(facts: Facts) -> Item:

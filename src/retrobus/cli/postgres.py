@@ -60,25 +60,34 @@ def with_connection(work: Callable[[Any], Awaitable[T]]) -> T:
 
 def sentence(error: BaseException | None) -> str | None:
     """What a failure of Postgres or of the migrations means, in one sentence; None for a bug of ours."""
+    while error is not None:
+        said = _meaning(error)
+        if said is not None:
+            return said
+        error = error.__cause__
+    return None
+
+
+def _meaning(error: BaseException) -> str | None:
     import asyncpg
     from alembic.util import CommandError
 
+    from retrobus.pooler import PoolerInTheWay
     from retrobus.store.availability import is_unavailable
 
-    while error is not None:
-        state = getattr(error, "sqlstate", None)
-        if is_unavailable(error):
-            return _away(error)
-        if state in SENTENCES:
-            return SENTENCES[state].format(said=error)
-        if isinstance(error, CommandError):
-            return f"Migration impossible : {error}"
-        if isinstance(error, asyncpg.PostgresError):
-            return f"PostgreSQL refuse : {error}"
-        if isinstance(error, asyncpg.InterfaceError):
-            return "DATABASE_URL n'est pas utilisable (voir .env.example)."
-        error = error.__cause__
-    return None
+    state = getattr(error, "sqlstate", None)
+    if isinstance(error, PoolerInTheWay):
+        return f"DATABASE_URL : {error}."
+    if is_unavailable(error):
+        return _away(error)
+    if state in SENTENCES:
+        return SENTENCES[state].format(said=error)
+    kinds: tuple[tuple[type[BaseException], str], ...] = (
+        (CommandError, f"Migration impossible : {error}"),
+        (asyncpg.PostgresError, f"PostgreSQL refuse : {error}"),
+        (asyncpg.InterfaceError, "DATABASE_URL n'est pas utilisable (voir .env.example)."),
+    )
+    return next((said for kind, said in kinds if isinstance(error, kind)), None)
 
 
 def _away(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
@@ -59,10 +60,11 @@ def dev(
 
 def _check_start(settings: Settings, workers: int = 1) -> None:
     """Ends the program with one sentence where the service would have to refuse its start."""
-    from retrobus.store import CannotStart, check_start, needs_mirror
+    from retrobus.store import CannotStart, check_start, check_way, needs_mirror
 
     try:
         check_start(settings)
+        asyncio.run(check_way(settings))
     except CannotStart as error:
         raise stop(f"{error}.", CONFIGURATION) from None
     if workers > 1 and needs_mirror(settings):

@@ -5,7 +5,7 @@ from typing import Any
 from unicodedata import normalize
 
 from retrobus.backups import BadBackup
-from retrobus.backups.restore import lock_maintenance
+from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
 from retrobus.privacy.person import Person, person_of
 from retrobus.rows import encoded
 from retrobus.tables import SECRET_COLUMNS, member, stored_columns
@@ -90,6 +90,7 @@ def _is_about(person: Person, conflict: Document) -> bool:
 
 async def erase(connection: Any, person: Person) -> None:
     """Removes the row and every trace in the open transaction; what stays is a tombstone without a name, and hashes."""
+    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     await lock_maintenance(connection)
     await _check_admin(connection, person)
     await connection.execute("SELECT set_config('retrobus.cause', 'erase', true)")

@@ -10,6 +10,7 @@ from typing import Any
 from retrobus import logbook
 from retrobus.backups.files import Locked, locked, sweep
 from retrobus.connecting import CannotConnect
+from retrobus.pooler import PoolerInTheWay
 from retrobus.server import Timelines
 from retrobus.settings import Settings
 from retrobus.store.availability import Availability, Watcher
@@ -81,6 +82,17 @@ def check_start(settings: Settings) -> None:
         )
 
 
+async def check_way(settings: Settings) -> None:
+    """CannotStart if a pooler is where these settings cannot work; says nothing while Postgres is away."""
+    try:
+        connection = await _servers(settings).open()
+    except PoolerInTheWay as error:
+        raise CannotStart(f"DATABASE_URL : {error}") from None
+    except Exception:  # noqa: BLE001 - away, for whatever reason: the service starts, and tells it
+        return
+    connection.terminate()
+
+
 def _read_journal(settings: Settings) -> Journal:
     try:
         return read_journal(settings.backups_dir, max_age=settings.journal_max_age * DAY)
@@ -128,7 +140,11 @@ def _servers(settings: Settings) -> Servers:
         if not url:
             raise CannotConnect("DATABASE_URL manque")
         return await open_connection(
-            url, timeout=seconds, statement_cache=settings.database_statement_cache, place=place
+            url,
+            timeout=seconds,
+            statement_cache=settings.database_statement_cache,
+            follows=needs_mirror(settings),
+            place=place,
         )
 
     return Servers(url, opening, seconds, Timelines())

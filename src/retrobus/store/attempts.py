@@ -6,6 +6,7 @@ from typing import TypeVar
 import asyncpg
 
 from retrobus import logbook, rights
+from retrobus.pooler import LOST_STATEMENT
 from retrobus.store.availability import Availability, is_unavailable
 from retrobus.store.contract import Busy, MissingRight, SchemaOutdated, StoreError, Unavailable
 from retrobus.store.pool import ACQUIRE_TIMEOUT, Connection, PoolExhausted
@@ -56,6 +57,9 @@ class Attempts:
             except Exception as error:
                 if connection.is_closed():  # cut under the work: the driver says anything, even AttributeError
                     raise ConnectionResetError from error
+                if state_of(error) in LOST_STATEMENT:
+                    logbook.statement_lost(state_of(error))
+                    connection.terminate()  # the driver believes in its other statements too
                 raise
             finally:
                 try:
@@ -72,7 +76,7 @@ class Attempts:
         if fresh or not self._availability.up or isinstance(error, TimeoutError | PoolExhausted):
             return False  # a second wait would cost a second deadline
         stale = isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError)
-        return stale or state_of(error) == READ_ONLY or is_unavailable(error)
+        return stale or state_of(error) in {READ_ONLY, *LOST_STATEMENT} or is_unavailable(error)
 
     async def _refusal(self, error: Exception) -> Exception:
         """What the caller is told."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import asyncpg
 
 from retrobus.connecting import CannotConnect, reason_of
+from retrobus.pooler import PoolerInTheWay
 from retrobus.store.contract import Unavailable
 from retrobus.store.pool import Opener, Pool
 
@@ -80,6 +81,9 @@ class Availability:
         self.timeout = timeout
         self.up = False
         self.reason = ""
+        self.misplaced = False
+        """Whether a pooler stands where these settings cannot work: no waiting mends that."""
+
         self._open = opener
         self._patience = timeout * PATIENCE
         self._answer_limit = timeout * ANSWER
@@ -115,6 +119,7 @@ class Availability:
         self._asked_at = time.monotonic()
         alive = await self._probe()
         self._answer_limit = self.timeout * (ANSWER if alive else ANSWER / 2)
+        self.misplaced = self.misplaced and not alive
         if alive and not self.up:
             self.up = True
             self._watcher.found()
@@ -141,6 +146,7 @@ class Availability:
             await connection.fetchval("SELECT 1")
         except Exception as error:  # noqa: BLE001 - a wrong password or an unknown host is as bad as a server that is down
             self.reason = reason_of(error)
+            self.misplaced = isinstance(error, PoolerInTheWay)
             crowded = isinstance(error, CannotConnect) and error.crowded
             return crowded and self.up and self.pool.in_use + self.pool.idle > 0
         finally:

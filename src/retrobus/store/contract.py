@@ -234,6 +234,10 @@ class MissingRight(StoreError):
     """The role that serves lacks a right in Postgres; the text is the server's, and names the object."""
 
 
+class StatementLost(StoreError):
+    """The server process that answered does not have the prepared statement: a pooler changed it under the service."""
+
+
 class JournalFailed(StoreError):
     """The disk did not take the write's journal entry: nothing of it was done."""
 

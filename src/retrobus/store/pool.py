@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
+from retrobus import pooler
 from retrobus.server import Server
 
 ACQUIRE_TIMEOUT = 1.0
@@ -33,16 +34,21 @@ SESSION = {
 }
 """Limits that the server itself keeps, should this process die or hang in the middle of something."""
 
-if TYPE_CHECKING:
-    AnyConnection = asyncpg.Connection[asyncpg.Record]
-else:
-    AnyConnection = asyncpg.Connection
+TRACKED = ("application_name", "timezone")
+"""The parameters of SESSION that a pooler passes on; most refuse the others, or ignore them."""
+
+OF_A_WRITE = "".join(
+    f"SET LOCAL {name} = '{SESSION[name]}'; "
+    for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+)
+"""Begins a write where the session has no limits."""
 
 
-class Connection(AnyConnection):
-    """A connection that remembers the server's warnings, and which server it leads to."""
+class Connection(pooler.OwnNames):
+    """A connection that remembers the server's warnings, what a write has to limit by itself, and its server."""
 
-    __slots__ = ("server", "warnings")
+    __slots__ = ("limits", "server", "warnings")
+    limits: str
     server: Server
     warnings: list[str]
 
@@ -59,25 +65,46 @@ async def open_connection(
     *,
     timeout: float,  # noqa: ASYNC109 - asyncpg bounds its own steps
     statement_cache: int,
+    follows: bool = False,
     place: Mapping[str, Any] = MappingProxyType({}),
 ) -> Connection:
     """A new connection with our limits set, to the server that the driver's arguments `place` name.
 
-    Raises what the driver raises; `Hosts` makes of it what it means.
+    Raises what the driver raises; `Hosts` makes of it what it means. PoolerInTheWay if the connection keeps statements,
+    or `follows` changes, and leads to a pooler.
     """
-    pooler = statement_cache == 0
-    connection: Connection = await asyncpg.connect(
-        url,
-        **place,
-        timeout=timeout,
-        command_timeout=None,
-        statement_cache_size=statement_cache,
-        server_settings={} if pooler else SESSION,
-        connection_class=Connection,
-    )
+    kept = statement_cache > 0
+    try:
+        connection: Connection = await asyncpg.connect(
+            url,
+            **place,
+            timeout=timeout,
+            command_timeout=None,
+            statement_cache_size=statement_cache,
+            server_settings=SESSION if kept else {name: SESSION[name] for name in TRACKED},
+            connection_class=Connection,
+        )
+    except asyncpg.PostgresError as error:
+        raise pooler.explained(error) from error
     connection.warnings = []
+    connection.limits = "" if kept else OF_A_WRITE
     connection.add_log_listener(_remember_warning)
+    if kept or follows:
+        await _check_way(connection, timeout, follows=follows)
     return connection
+
+
+async def _check_way(connection: Connection, seconds: float, *, follows: bool) -> None:
+    """Closes a connection whose statements or notifications a pooler would give to others."""
+    try:
+        async with asyncio.timeout(seconds):
+            pooled = await pooler.is_pooled(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    if pooled:
+        connection.terminate()
+        raise pooler.PoolerInTheWay(pooler.NEEDS_DIRECT_URL if follows else pooler.NEEDS_NO_CACHE)
 
 
 def _remember_warning(connection: Any, message: Any) -> None:

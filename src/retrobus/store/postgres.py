@@ -170,7 +170,7 @@ class PostgresStore:
 
     async def _write(self, table: Table, act: Act, caller: Caller | None, once: Once | None) -> Document:
         async def work(connection: Connection) -> Document:
-            await connection.execute(_opening(caller))
+            await connection.execute(_opening(caller, connection.limits))
             replayed = await _replay(connection, caller, once)
             if replayed is not None:
                 return replayed
@@ -188,12 +188,12 @@ class PostgresStore:
             self._observer(table, written.document.key, written.row, written.version)
 
 
-def _opening(caller: Caller | None) -> str:
+def _opening(caller: Caller | None, limits: str) -> str:
     """The text that begins a write; the id goes as hexadecimal, which no value of it can escape from."""
     if caller is None:
-        return statements.OPEN.format(caller="NULL", epoch=0)
+        return statements.OPEN.format(limits=limits, caller="NULL", epoch=0)
     name = f"convert_from('\\x{caller.id.encode().hex()}', 'UTF8')"
-    return statements.OPEN.format(caller=name, epoch=int(caller.epoch))
+    return statements.OPEN.format(limits=limits, caller=name, epoch=int(caller.epoch))
 
 
 async def _fetch(connection: Connection, statement: Statement, named: dict[str, Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import asyncpg
 
+from retrobus.pooler import LOST_STATEMENT
 from retrobus.store.contract import (
     Busy,
     Conflict,
@@ -12,6 +13,7 @@ from retrobus.store.contract import (
     MissingRight,
     ReadOnly,
     SchemaOutdated,
+    StatementLost,
     StoreError,
     Unauthenticated,
 )
@@ -32,6 +34,7 @@ REFUSALS: tuple[tuple[frozenset[str], Callable[[], StoreError]], ...] = (
     (WAITED | RETRIED, Busy),
     (REFUSED, ReadOnly),
     (SCHEMA, SchemaOutdated),
+    (LOST_STATEMENT, StatementLost),
 )
 
 

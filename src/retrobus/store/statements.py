@@ -34,7 +34,7 @@ ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || ver
 
 ACCESS = """SELECT EXISTS (SELECT FROM member WHERE id = $1 AND token_epoch = $2 AND status = 'active')"""
 
-OPEN = "BEGIN; SELECT retrobus_open({caller}, {epoch})"
+OPEN = "BEGIN; {limits}SELECT retrobus_open({caller}, {epoch})"
 """Begins a write in one round trip: it fails with `RB401` if the caller has no access."""
 
 ONCE_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
