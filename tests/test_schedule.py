@@ -158,3 +158,17 @@ def test_the_variable_is_all_it_takes(database: str, tmp_path: Path) -> None:
         running.popen.terminate()
 
         assert running.popen.wait(20) == -signal.SIGTERM
+
+
+def test_backups_without_a_date_do_not_keep_the_automatic_one_away(database: str, tmp_path: Path) -> None:
+    undated = tmp_path / "backup_of_old"
+    undated.mkdir()
+    (undated / "data.json").write_text('{"Vehicle": []}')
+    schedule = a_schedule(database, tmp_path)
+
+    asyncio.run(schedule.look_back())
+    asyncio.run(schedule.turn(datetime.now(UTC)))
+
+    assert schedule.failures == 0
+    assert schedule.age < 60
+    assert len(kept(tmp_path)) == 2

@@ -18,6 +18,7 @@ from retrobus import logbook
 from retrobus.api import auth, events, health, members, public, vehicles
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
+from retrobus.background import Background
 from retrobus.backups.schedule import Schedule
 from retrobus.dispatch import Dispatch
 from retrobus.edge import Edge, Gate, problem_headers
@@ -133,9 +134,11 @@ class _Watch:
 def _lifespan(settings: Settings, metrics: Metrics) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        background = Background(lambda task: metrics.background_failures.labels(task).inc())
+        watch = _Watch(metrics, fallback=settings.enable_memory_fallback)
         async with (
-            open_store(settings, _Watch(metrics, fallback=settings.enable_memory_fallback)) as opened,
-            _backing_up(settings) as schedule,
+            open_store(settings, watch, background) as opened,
+            _backing_up(settings, background) as schedule,
         ):
             app.state.service = _service(settings, opened, metrics)
             app.state.measure = lambda: _measure(opened, schedule, metrics)
@@ -143,7 +146,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Any:
             await _report_start(settings, opened)
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
-            async with _measuring(app, metrics):
+            async with _measuring(app, metrics, background):
                 with notice(lambda: _stop(app)):
                     yield
 
@@ -151,7 +154,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Any:
 
 
 @asynccontextmanager
-async def _measuring(app: FastAPI, metrics: Metrics) -> AsyncIterator[None]:
+async def _measuring(app: FastAPI, metrics: Metrics, background: Background) -> AsyncIterator[None]:
     """With several processes, each one's states are written down for the one that answers /metrics."""
     if not metrics.shared:
         yield
@@ -162,28 +165,20 @@ async def _measuring(app: FastAPI, metrics: Metrics) -> AsyncIterator[None]:
             app.state.measure()
             await asyncio.sleep(MEASURED_EVERY)
 
-    task = asyncio.create_task(measure_often())
-    try:
+    async with background.running("measure", measure_often):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
-async def _backing_up(settings: Settings) -> AsyncIterator[Schedule | None]:
+async def _backing_up(settings: Settings, background: Background) -> AsyncIterator[Schedule | None]:
     """Automatic backups beside the requests, if they are wanted."""
     if not settings.backup_schedule or settings.database_url is None:
         yield None
         return
     url = settings.database_url.get_secret_value()
     schedule = Schedule(settings.backup_schedule, settings.backup_keep, settings.backups_dir, url)
-    task = asyncio.create_task(schedule.run())
-    try:
+    async with background.running("schedule", schedule.run):
         yield schedule
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _measure(opened: OpenStore, schedule: Schedule | None, metrics: Metrics) -> None:

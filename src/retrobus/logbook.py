@@ -124,16 +124,22 @@ def request(method: str, route: str, status: int, seconds: float, request_id: st
 
 def crashed(error: BaseException, request_id: str) -> None:
     """A bug: the client got 500. The error's text may hold values of a row, so only its place is logged."""
+    _log.error("💥 Erreur interne", error=type(error).__name__, where=_where(error), request_id=request_id)
+
+
+def background_failed(task: str, error: Exception | None, pause: float) -> None:
+    """A background task ended, with an error or without; it is started again after `pause` seconds."""
+    kind, where = ("", "") if error is None else (type(error).__name__, _where(error))
+    _log.error("💥 Tâche de fond interrompue, relancée", task=task, error=kind, where=where, pause=pause)
+
+
+def _where(error: BaseException) -> str:
+    """The innermost places of an error, the last one first."""
     frames, trace = [], error.__traceback__
     while trace is not None:
         frames.append(f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}")
         trace = trace.tb_next
-    _log.error(
-        "💥 Erreur interne",
-        error=type(error).__name__,
-        where=" < ".join(reversed(frames[-6:])),
-        request_id=request_id,
-    )
+    return " < ".join(reversed(frames[-6:]))
 
 
 def login_throttled() -> None:

@@ -115,6 +115,12 @@ class Metrics:
         )
         for age in (self.backup_age, self.verified_backup_age):
             age.set(nan)  # unknown without a schedule, not zero
+        self.background_failures = Counter(
+            "retrobus_background_failures_total",
+            "Background tasks that ended and were started again.",
+            ["task"],
+            registry=self.registry,
+        )
         self.logins = Counter("retrobus_logins_total", "Logins tried.", ["result"], registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

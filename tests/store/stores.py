@@ -13,6 +13,7 @@ from sqlalchemy import Table
 
 from harness import at, run_sql, settings_for
 from retrobus import logbook
+from retrobus.background import Background
 from retrobus.rows import completed
 from retrobus.store import OpenStore, open_store
 from retrobus.store.contract import (
@@ -193,7 +194,7 @@ def entered(runner: asyncio.Runner, context: AbstractAsyncContextManager[T]) -> 
 def opening(url: str, folder: Path, **toggles: bool) -> AbstractAsyncContextManager[OpenStore]:
     """The store as the service opens it."""
     logbook.configure("console", "error")
-    return open_store(settings_for(url, backups_dir=folder, **toggles), Silence())
+    return open_store(settings_for(url, backups_dir=folder, **toggles), Silence(), Background(lambda _: None))
 
 
 @contextmanager

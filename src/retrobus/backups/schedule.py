@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -116,9 +116,11 @@ class Schedule:
             await asyncio.to_thread(self._thin)
 
     def _newest(self) -> tuple[str, datetime] | None:
+        """The newest ordinary backup with a date; one without (made by hand, or old) is not an automatic one."""
         for entry in catalog.entries(self.folder):
             if entry.present and entry.kind == "normal":
-                return entry.name, moment_of(entry.timestamp)
+                with suppress(ValueError):
+                    return entry.name, moment_of(entry.timestamp)
         return None
 
     def _thin(self) -> None:

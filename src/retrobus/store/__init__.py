@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
+from retrobus.background import Background
 from retrobus.backups.files import Locked, locked, sweep
 from retrobus.connecting import CannotConnect
 from retrobus.pooler import PoolerInTheWay
@@ -15,7 +16,7 @@ from retrobus.server import Timelines
 from retrobus.settings import Settings
 from retrobus.store.availability import Availability, Watcher
 from retrobus.store.boot import fill_from_files, fill_from_sample
-from retrobus.store.contract import Store
+from retrobus.store.contract import Store, StoreError
 from retrobus.store.diagnosis import Diagnosis, Diagnostician
 from retrobus.store.follower import Follower
 from retrobus.store.journal import NAME as JOURNAL_NAME
@@ -28,6 +29,7 @@ from retrobus.store.postgres import PostgresStore
 from retrobus.store.servers import Servers
 from retrobus.store.snapshot import NAME as SNAPSHOT_NAME
 from retrobus.store.snapshot import SnapshotWriter
+from retrobus.throttle import Uncounted
 
 PRUNE_INTERVAL = 3600.0
 CONNECT_SHARE = 0.5
@@ -105,7 +107,7 @@ def _without_postgres(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, watcher: Watcher) -> AsyncIterator[OpenStore]:
+async def open_store(settings: Settings, watcher: Watcher, background: Background) -> AsyncIterator[OpenStore]:
     """Postgres alone in strict mode; Postgres wrapped in its mirror when a toggle needs one.
 
     Opens even while Postgres is away, and notices when it comes. CannotStart if the settings promise too much.
@@ -121,14 +123,14 @@ async def open_store(settings: Settings, watcher: Watcher) -> AsyncIterator[Open
         if settings.database_url is not None:
             if not await availability.verdict():
                 watcher.lost(availability.reason)
-            await stack.enter_async_context(_running(availability.watch()))
-            await stack.enter_async_context(_running(servers.watch()))
+            await stack.enter_async_context(background.running("watch", availability.watch))
+            await stack.enter_async_context(background.running("servers", servers.watch))
         if needs_mirror(settings):
-            opened = await stack.enter_async_context(_mirrored(settings, availability, servers, diagnose))
+            opened = await stack.enter_async_context(_mirrored(settings, availability, servers, diagnose, background))
         else:
             logins = SharedCounts(availability)
             opened = OpenStore(PostgresStore(availability, opener), availability, diagnose, "strict", servers, logins)
-        await stack.enter_async_context(_running(_prune(opened)))
+        await stack.enter_async_context(background.running("prune", lambda: _prune(opened)))
         yield opened
 
 
@@ -156,6 +158,7 @@ async def _mirrored(
     availability: Availability,
     servers: Servers,
     diagnose: Callable[[], Awaitable[Diagnosis]],
+    background: Background,
 ) -> AsyncIterator[OpenStore]:
     """The mirror with what keeps it: one process per folder, the follower, the journal, the snapshot."""
     mirror = Mirror()
@@ -169,10 +172,10 @@ async def _mirrored(
             _fill(settings, availability, mirror, journal)
         follower = Follower(mirror, availability, servers.open_newest, store)
         store.lane.interrupt = follower.interrupt
-        snapshot = await stack.enter_async_context(_snapshot(settings, mirror))
-        await stack.enter_async_context(_running(store.lane.run()))
+        snapshot = await stack.enter_async_context(_snapshot(settings, mirror, background))
+        await stack.enter_async_context(background.running("journal", store.lane.run))
         if settings.database_url is not None:
-            await stack.enter_async_context(_running(follower.run()))
+            await stack.enter_async_context(background.running("follower", follower.run))
             if availability.up:
                 await follower.caught_up(CATCH_UP)
         stack.push_async_callback(store.drained)
@@ -229,7 +232,7 @@ def _fill(settings: Settings, availability: Availability, mirror: Mirror, journa
 
 
 @asynccontextmanager
-async def _snapshot(settings: Settings, mirror: Mirror) -> AsyncIterator[SnapshotWriter | None]:
+async def _snapshot(settings: Settings, mirror: Mirror, background: Background) -> AsyncIterator[SnapshotWriter | None]:
     """What writes the snapshot for as long as the block, and once more at its end; None if nothing shall."""
     if not settings.enable_runtime_state_save:
         yield None
@@ -239,28 +242,17 @@ async def _snapshot(settings: Settings, mirror: Mirror) -> AsyncIterator[Snapsho
     snapshot = SnapshotWriter(settings.backups_dir, mirror, delay=delay, longest=longest)
     mirror.changed = snapshot.changed
     try:
-        async with _running(snapshot.run()):
+        async with background.running("snapshot", snapshot.run):
             yield snapshot
     finally:
         await snapshot.write()
-
-
-@asynccontextmanager
-async def _running(work: Any) -> AsyncIterator[None]:
-    """A background task for as long as the block."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _prune(opened: OpenStore) -> None:
     store: Any = opened.store
     while True:
         await asyncio.sleep(PRUNE_INTERVAL)
-        with suppress(Exception):  # away or busy: the next hour prunes more
+        with suppress(StoreError, Uncounted):  # away or busy: the next hour prunes more
             await store.prune()
             if opened.logins is not None:
                 await opened.logins.prune()

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 import asyncpg
@@ -158,10 +157,9 @@ class Availability:
         """Runs for as long as the service does: suspects silent statements, looks for a lost Postgres."""
         tick = min(self._patience / 4, 0.1)
         while True:
-            with suppress(Exception):  # a log that cannot be written must not blind us for ever
-                if not self.up or self._is_silent():
-                    await self.verdict()
-                self.pool.cut_silent()
+            if not self.up or self._is_silent():
+                await self.verdict()
+            self.pool.cut_silent()
             await asyncio.sleep(tick if self.up else PROBE_INTERVAL)
 
     def _is_silent(self) -> bool:

@@ -86,7 +86,11 @@ class Lane:
                 batch, self._queue = self._queue, []
                 for write in batch:
                     write.taken = True
-                await self._carry(batch)
+                try:
+                    await self._carry(batch)
+                except Exception as error:
+                    self._give_up(batch, error)
+                    raise
 
     async def _carry(self, batch: list[_Write]) -> None:
         """Decide, journal, show, answer: in this order, so that nobody sees what the journal may yet refuse."""
@@ -101,6 +105,12 @@ class Lane:
             return
         for one in decided:
             one.write.answer.set_result(self._show(one))
+
+    def _give_up(self, batch: list[_Write], error: Exception) -> None:
+        """Answers what a bug of ours left without an answer: its client must not wait for ever."""
+        for write in batch:
+            if not write.answer.done():
+                write.answer.set_exception(error)
 
     def _take_back(self, decided: list[_Decided], error: Exception) -> None:
         self._mirror.step_back()

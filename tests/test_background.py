@@ -1,0 +1,114 @@
+"""Facts about tasks beside the requests: one that fails is told, counted and started again, and no client waits."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from retrobus import background, logbook
+from retrobus.background import Background
+from retrobus.rows import completed
+from retrobus.store.contract import Caller
+from retrobus.store.journal import Journal
+from retrobus.store.lane import Lane
+from retrobus.store.memory import Held, MemoryStore, Prepared, Tag, Terms
+from retrobus.store.mirror import Mirror
+from retrobus.tables import event, member
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "FIRST_PAUSE", 0.0)
+    logbook.configure("console", "info")
+
+
+class Fragile:
+    """A task that ends badly a few times, then works until it is cancelled."""
+
+    def __init__(self, *endings: Exception | None) -> None:
+        self._endings = list(endings)
+        self.begun = 0
+        self.sound = asyncio.Event()
+        self.cancelled = False
+
+    async def run(self) -> None:
+        self.begun += 1
+        if self._endings:
+            ending = self._endings.pop(0)
+            if ending is not None:
+                raise ending
+            return
+        self.sound.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled = True
+
+
+def test_a_task_that_ends_is_told_counted_and_started_again(capsys: pytest.CaptureFixture[str]) -> None:
+    counted: list[str] = []
+
+    async def run() -> Fragile:
+        task = Fragile(KeyError("secret of a row"), None, OSError("disk"))
+        async with asyncio.timeout(10), Background(counted.append).running("fragile", task.run):
+            await task.sound.wait()
+        return task
+
+    task = asyncio.run(run())
+    said = capsys.readouterr().err
+
+    assert (task.begun, task.cancelled) == (4, True)
+    assert counted == ["fragile"] * 3
+    assert said.count("Tâche de fond interrompue") == 3
+    assert "KeyError" in said
+    assert "test_background.py" in said
+    assert "secret of a row" not in said
+
+
+def test_an_error_of_the_block_is_not_swallowed_by_its_task() -> None:
+    async def run() -> None:
+        async with Background(lambda _: None).running("fragile", Fragile().run):
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        asyncio.run(run())
+
+
+def test_a_write_whose_showing_fails_is_answered_and_the_next_one_goes_through() -> None:
+    caller = Caller("alix", 0, "ADMIN")
+
+    def creation(key: str) -> Any:
+        values = completed(event, {"id": key, "title": "Sortie", "date": background_day()})
+
+        def prepare(store: MemoryStore, tag: Tag) -> Prepared:
+            return store.prepare_insert(event, values, caller, None, tag)
+
+        return prepare
+
+    async def run() -> tuple[BaseException | None, str]:
+        mirror = Mirror()
+        alix = completed(member, {"id": "alix", "email": "alix@example.org", "role": "ADMIN", "version": 1})
+        mirror.ahead.memory.of(member).put("alix", Held(alix))
+        lane = Lane(mirror, Journal(None), lambda: True)
+        failures = iter([ZeroDivisionError()])
+
+        def changed() -> None:
+            for failure in failures:
+                raise failure
+
+        mirror.changed = changed
+        async with asyncio.timeout(10), Background(lambda _: None).running("journal", lane.run):
+            first = asyncio.create_task(lane.take(creation("a"), Terms(caller)))
+            await asyncio.wait({first})
+            second = await lane.take(creation("b"), Terms(caller))
+        return first.exception(), second.key
+
+    error, key = asyncio.run(run())
+
+    assert isinstance(error, ZeroDivisionError)
+    assert key == "b"
+
+
+def background_day() -> Any:
+    """An instant for an event."""
+    return completed(event, {})["created_at"]
