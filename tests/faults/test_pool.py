@@ -8,6 +8,7 @@ import pytest
 
 from faults.proxy import Proxy
 from harness import until
+from retrobus.background import Background
 from retrobus.embedded import EmbeddedPostgres
 from retrobus.store import pool as pools
 from retrobus.store.attempts import Attempts
@@ -130,8 +131,11 @@ def test_whatever_the_driver_says_of_a_connection_that_was_cut_the_work_is_done_
 
 def test_a_log_that_cannot_be_written_does_not_hide_the_return_of_postgres(postgres: EmbeddedPostgres) -> None:
     async def watch() -> None:
-        async with opened(postgres.url()) as (_, availability):
-            watching = asyncio.create_task(availability.watch())
+        counted: list[str] = []
+        async with (
+            opened(postgres.url()) as (_, availability),
+            Background(counted.append).running("watch", availability.watch),
+        ):
             await asyncio.to_thread(until, lambda: availability.up)
             availability.enter()  # a statement that Postgres will not answer
             await asyncio.to_thread(postgres.stop)
@@ -140,6 +144,6 @@ def test_a_log_that_cannot_be_written_does_not_hide_the_return_of_postgres(postg
             await asyncio.to_thread(postgres.start)
 
             await asyncio.to_thread(until, lambda: availability.up)
-            watching.cancel()
+        assert counted
 
     asyncio.run(watch())
