@@ -27,6 +27,8 @@ class _Line:
         self.client = client
         self.server: StreamWriter | None = None
         self.silent = False
+        self.commits = False
+        """Whether the service asked for a COMMIT of its own; the driver's transactions say `COMMIT;`."""
 
     def reset(self) -> None:
         """Ends the service's side as a machine that crashed and came back does; Postgres's side stays as it is."""
@@ -131,7 +133,8 @@ class Proxy:
         while chunk := await reader.read(65536):
             if line.silent:
                 continue
-            if self._cut is not None and self._cut[0] == side and COMMIT in chunk:
+            line.commits = line.commits or (side == "before" and COMMIT in chunk)
+            if self._cut is not None and self._cut[0] == side and line.commits and COMMIT in chunk:
                 await self._hold(line)
                 continue
             writer.write(chunk)
