@@ -167,25 +167,45 @@ def _error_of(task: "Answer[C]") -> BaseException | None:
     return task.exception() if task.done() and not task.cancelled() else None
 
 
+UNHURRIED = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
+"""The limits of a command's session: none, except those that the command itself sets for its transactions."""
+
+
+async def _connected(url: str, place: Mapping[str, Any], seconds: float, settings: dict[str, str]) -> OwnNames:
+    connection: OwnNames = await asyncpg.connect(
+        url,
+        **place,
+        timeout=seconds,
+        statement_cache_size=0,
+        server_settings=settings,
+        connection_class=OwnNames,
+    )
+    return connection
+
+
 async def connect_for_command(url: str, seconds: float, name: str, *, hear_all: bool = False) -> OwnNames:
     """The connection of one command or migration, to the server that suits; CannotConnect says why there is none.
 
-    It keeps no prepared statement beyond its transaction, so that it works behind a pooler too.
+    It keeps no prepared statement beyond its transaction, so that it works behind a pooler too. Limits that an
+    operator gave the database or the role are for the short work of a service: they do not cut a command short.
     """
 
     async def opening(place: Mapping[str, Any]) -> OwnNames:
         try:
-            connection: OwnNames = await asyncpg.connect(
-                url,
-                **place,
-                timeout=seconds,
-                statement_cache_size=0,
-                server_settings={"application_name": name},
-                connection_class=OwnNames,
-            )
+            return await _connected(url, place, seconds, {"application_name": name} | UNHURRIED)
+        except asyncpg.ProtocolViolationError:  # a pooler that knows no such parameter
+            pass
         except asyncpg.PostgresError as error:
             raise explained(error) from error
-        return connection
+        try:
+            return await _connected(url, place, seconds, {"application_name": name})
+        except asyncpg.PostgresError as error:
+            raise explained(error) from error
 
     connection, _ = await Hosts[OwnNames](url, opening, seconds).open(hear_all=hear_all)
     return connection
