@@ -52,8 +52,8 @@ def test_the_service_is_ready_while_postgres_answers(api: Api) -> None:
     assert found["toggles"] == dict.fromkeys(
         ("LOAD_BACKUP_AT_BOOT", "ENABLE_MEMORY_FALLBACK", "ENABLE_RUNTIME_STATE_SAVE"), False
     )
-    assert found["durability"].keys() == {"fsync", "synchronous_commit", "standbys"}
-    assert found["journal"].keys() == {"entries", "oldest"}
+    assert found["durability"].keys() == {"fsync", "synchronous_commit", "standbys", "attached", "waiting", "reason"}
+    assert found["journal"].keys() == {"entries", "oldest", "waiting"}
     assert found["snapshot"].keys() == {"age", "errors"}
 
 

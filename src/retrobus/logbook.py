@@ -91,6 +91,11 @@ def statement_lost(state: str) -> None:
     _log.error("🔀 Requête préparée perdue : un pooler est en travers, DATABASE_STATEMENT_CACHE=0", sqlstate=state)
 
 
+def commit_unconfirmed() -> None:
+    """A synchronous standby did not confirm a COMMIT in time: clients get 503 until one does."""
+    _log.error("⏳ COMMIT non confirmé par la réplique synchrone - écritures en 503, lectures servies")
+
+
 def backup_not_loaded() -> None:
     """LOAD_BACKUP_AT_BOOT is off."""
     _log.info(TOGGLE_OFF)
@@ -225,9 +230,9 @@ def journal_failed(error: str) -> None:
     _log.error("📓 Journal non écrit, écriture refusée", error=error)
 
 
-def replay_failed(error: str) -> None:
-    """The replay could not finish; it is tried again, and answers go on coming from memory."""
-    _log.warning("📓 Rejeu du journal interrompu, nouvel essai", error=error)
+def journal_waits(reason: str) -> None:
+    """Postgres answers and does not have the journal yet; the replay goes on, and answers come from memory still."""
+    _log.warning("📓 Journal en attente, réponses depuis la mémoire", reason=reason)
 
 
 def snapshot_failed(error: str, failures: int) -> None:

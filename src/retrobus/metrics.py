@@ -65,6 +65,18 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self.commits_waiting = Gauge(
+            "retrobus_commits_waiting",
+            "COMMITs that wait for a second and longer, as for a synchronous standby.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self.commits_unconfirmed = Gauge(
+            "retrobus_commits_unconfirmed",
+            "COMMITs that a synchronous standby did not confirm, since start.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self.journal_entries = Gauge(
             "retrobus_journal_entries",
             "Writes acknowledged from memory, not yet in PostgreSQL.",

@@ -12,7 +12,7 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
     found = await opened.diagnose()
     mirrored, snapshot = opened.mirrored, opened.snapshot
     journal = None if mirrored is None else mirrored.journal
-    ready = found.up and found.suits(head)
+    ready = found.up and found.suits(head) and found.durability.get("reason") is None
     if mirrored is not None and mirrored.from_memory:
         ready = mirrored.can_answer and not opened.availability.misplaced
     return {
@@ -24,7 +24,11 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
         "revision": {"found": found.schema.current, "expected": head},
         "missingRights": list(found.missing_rights),
         "durability": found.durability,
-        "journal": {"entries": len(journal or ()), "oldest": None if journal is None else journal.oldest},
+        "journal": {
+            "entries": len(journal or ()),
+            "oldest": None if journal is None else journal.oldest,
+            "waiting": None if mirrored is None else mirrored.waiting,
+        },
         "conflicts": found.conflicts,
         "snapshot": {
             "age": None if snapshot is None else snapshot.age,
@@ -54,6 +58,8 @@ def measure(opened: OpenStore, metrics: Metrics) -> None:
     metrics.database_writable.set(opened.availability.up and server is not None and server.writable)
     metrics.timeline.set(0 if server is None else server.timeline)
     metrics.pool.labels("in_use").set(opened.availability.pool.in_use)
+    metrics.commits_waiting.set(opened.commits.waiting)
+    metrics.commits_unconfirmed.set(opened.commits.unconfirmed)
     metrics.pool.labels("idle").set(opened.availability.pool.idle)
     if opened.mirrored is not None:
         metrics.journal_entries.set(len(opened.mirrored.journal))

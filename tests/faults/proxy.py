@@ -77,6 +77,10 @@ class Proxy:
     def _run(self, step: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(10)
 
+    def lead_to(self, server_port: int) -> None:
+        """From now on connections go to this server, as after a failover."""
+        self._server_port = server_port
+
     async def open(self) -> None:
         """Starts to listen, on the same port each time."""
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

@@ -1,13 +1,13 @@
 """A leader and its standby: two servers of our own, joined by streaming replication."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import free_port, run_sql, until
 from retrobus import migrate
-from retrobus.embedded import EmbeddedPostgres, embedded_postgres
+from retrobus.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 from retrobus.postgres_programs import find_programs, make_private
 
 DATABASE = "retrobus"
@@ -66,7 +66,8 @@ def replicated(folder: Path, *, synchronous: bool = True) -> Iterator[Pair]:
         if synchronous:
             pair.set("synchronous_standby_names", "*")
         yield pair
-        pair.standby.thaw()
+        with suppress(EmbeddedPostgresError):  # a test may have stopped it
+            pair.standby.thaw()
 
 
 def _copy(leader: EmbeddedPostgres, folder: Path) -> None:

@@ -10,6 +10,7 @@ from retrobus.backups import create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import lock_maintenance, lock_tables
+from retrobus.store.confirmed import confirmed
 from retrobus.tables import RESOURCES
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def clean(
 ) -> Cleaned:
     """Deletes every row of these resources; the tombstones decide about none, so that a restore brings them back."""
     with create.alone(folder):
-        async with connection.transaction():
+        async with confirmed(connection):
             await lock_maintenance(connection)
             await lock_tables(connection)
             safety = await create.write(connection, folder, kind="safety", note=NOTES[cause], progress=progress)

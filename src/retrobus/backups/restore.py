@@ -15,6 +15,7 @@ from retrobus.backups.plan import Plan, described
 from retrobus.backups.staging import Passwords, fill_in, settle, stage
 from retrobus.backups.verdicts import Rules, judge, unknown_deletions
 from retrobus.backups.writing import verified, write_rows
+from retrobus.store.confirmed import confirmed
 from retrobus.tables import RESOURCES
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ async def restore(
         create.alone(folder),
         open_reading(request.path, public_when_missing=request.public_when_missing) as reading,
     ):
-        async with connection.transaction():
+        async with confirmed(connection):
             await connection.execute(create.UNHURRIED)
             await lock_maintenance(connection)
             await _staged(connection, reading, request, passwords, hashed=True)

@@ -12,6 +12,7 @@ from retrobus.migrate import OLDEST_SERVER
 from retrobus.pooler import is_pooled
 from retrobus.revisions import revision_of
 from retrobus.settings import Settings
+from retrobus.store.diagnosis import unconfirmable
 from retrobus.tables import REVISION
 
 EXTRA = 3
@@ -25,6 +26,9 @@ FACTS = """SELECT current_setting('server_version_num')::int AS version, current
   current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
   current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys, current_setting('archive_mode') AS archive_mode,
+  (SELECT count(*) FROM pg_stat_replication) AS attached,
+  (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()
+    AND query_start < clock_timestamp() - interval '1 second') AS waiting,
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
   extract(epoch FROM clock_timestamp())::float8 AS clock, current_user AS role, pg_is_in_recovery() AS standby,
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser"""
@@ -134,6 +138,9 @@ def _standbys(facts: Facts) -> Item:
     if facts["standby"]:
         cure = "target_session_attrs=read-write dans DATABASE_URL"
         return bad("Répliques", "ce serveur est une réplique : aucune écriture", cure)
+    reason = unconfirmable(facts)
+    if reason is not None:
+        return bad("Répliques", reason, "rattacher la réplique (SELECT * FROM pg_stat_replication)")
     return good("Répliques", facts["standbys"] or "aucune réplique synchrone")
 
 

@@ -60,10 +60,12 @@ async def add_admin(connection: Any, email: str, password: str | None = None) ->
 
     from retrobus.ids import new_id
     from retrobus.security import hash_password
+    from retrobus.store.confirmed import confirmed
 
     password_hash = None if password is None else await hash_password(password)
     try:
-        await connection.execute(ADD_ADMIN, new_id("", None), email, password_hash)
+        async with confirmed(connection):
+            await connection.execute(ADD_ADMIN, new_id("", None), email, password_hash)
     except asyncpg.UniqueViolationError:
         raise stop("un membre a déjà cette adresse : donnez-lui le rôle ADMIN (voir docs/operations.md)") from None
 

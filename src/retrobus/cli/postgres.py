@@ -76,6 +76,7 @@ def _meaning(error: BaseException) -> str | None:
 
     from retrobus.pooler import PoolerInTheWay
     from retrobus.store.availability import is_unavailable
+    from retrobus.store.confirmed import Unconfirmed
 
     state = getattr(error, "sqlstate", None)
     if isinstance(error, PoolerInTheWay):
@@ -85,6 +86,7 @@ def _meaning(error: BaseException) -> str | None:
     if state in SENTENCES:
         return SENTENCES[state].format(said=error)
     kinds: tuple[tuple[type[BaseException], str], ...] = (
+        (Unconfirmed, str(error)),
         (CommandError, f"Migration impossible : {error}"),
         (asyncpg.PostgresError, f"PostgreSQL refuse : {error}"),
         (asyncpg.InterfaceError, "DATABASE_URL n'est pas utilisable (voir .env.example)."),

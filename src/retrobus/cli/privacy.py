@@ -90,8 +90,9 @@ def erase(key: Key, *, dry_run: DryRun = False, yes: Yes = False) -> None:
 async def _erased(connection: Any, person: Person, folder: Path) -> None:
     """One transaction, with the files inside: what fails leaves the member whole, and the command can be repeated."""
     from retrobus.privacy import database, files
+    from retrobus.store.confirmed import confirmed
 
-    async with connection.transaction():
+    async with confirmed(connection):
         await database.erase(connection, person)
         files.forget(person, folder)
 

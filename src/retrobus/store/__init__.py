@@ -16,6 +16,7 @@ from retrobus.server import Timelines
 from retrobus.settings import Settings
 from retrobus.store.availability import Availability, Watcher
 from retrobus.store.boot import fill_from_files, fill_from_sample
+from retrobus.store.commit import Commits
 from retrobus.store.contract import Store, StoreError
 from retrobus.store.diagnosis import Diagnosis, Diagnostician
 from retrobus.store.follower import Follower
@@ -53,6 +54,7 @@ class OpenStore:
     store: Store
     availability: Availability
     diagnose: Callable[[], Awaitable[Diagnosis]]
+    commits: Commits
     mode: str
     servers: Servers
     logins: SharedCounts | None
@@ -128,8 +130,8 @@ async def open_store(settings: Settings, watcher: Watcher, background: Backgroun
         if needs_mirror(settings):
             opened = await stack.enter_async_context(_mirrored(settings, availability, servers, diagnose, background))
         else:
-            logins = SharedCounts(availability)
-            opened = OpenStore(PostgresStore(availability, opener), availability, diagnose, "strict", servers, logins)
+            alone, logins = PostgresStore(availability, opener), SharedCounts(availability)
+            opened = OpenStore(alone, availability, diagnose, alone.commits, "strict", servers, logins)
         await stack.enter_async_context(background.running("prune", lambda: _prune(opened)))
         yield opened
 
@@ -182,7 +184,8 @@ async def _mirrored(
         if not availability.up and not mirror.filled:
             _fill(settings, availability, mirror, journal)  # it went while the mirror was being filled
         logins = None if settings.database_url is None else SharedCounts(availability)
-        yield OpenStore(store, availability, diagnose, _mode(settings), servers, logins, store, snapshot)
+        commits = store.postgres.commits
+        yield OpenStore(store, availability, diagnose, commits, _mode(settings), servers, logins, store, snapshot)
 
 
 @contextmanager

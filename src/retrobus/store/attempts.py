@@ -28,12 +28,12 @@ class Attempts:
         self._availability = availability
         self._pool = availability.pool
 
-    async def run(self, work: Work[T]) -> T:
-        """What the work gives back."""
+    async def run(self, work: Work[T], *, writes: bool = False) -> T:
+        """What the work gives back; work that `writes` leaves some connections to reads."""
         fresh = demoted = False
         for left in range(RETRIES, -1, -1):
             try:
-                result = await self._try(work, fresh=fresh)
+                result = await self._try(work, fresh=fresh, writes=writes)
             except StoreError:
                 raise
             except Exception as error:
@@ -46,10 +46,10 @@ class Attempts:
                 return result
         raise AssertionError("the last try either answers or raises")
 
-    async def _try(self, work: Work[T], *, fresh: bool) -> T:
+    async def _try(self, work: Work[T], *, fresh: bool, writes: bool) -> T:
         mark = self._availability.enter()
         try:
-            connection = await self._pool.acquire(fresh=fresh)
+            connection = await self._pool.acquire(fresh=fresh, writes=writes)
             try:
                 return await work(connection)
             except StoreError:
@@ -96,7 +96,7 @@ class Attempts:
 
     async def _is_locked_out(self) -> bool:
         try:
-            return await self._try(rights.is_locked_out, fresh=False)
+            return await self._try(rights.is_locked_out, fresh=False, writes=False)
         except Exception:  # noqa: BLE001 - whatever it was, the first error stays the answer
             return False
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import asyncpg
 
@@ -18,7 +20,10 @@ FRESH = 1.0
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 SETTINGS = """SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
-  current_setting('synchronous_standby_names') AS standbys"""
+  current_setting('synchronous_standby_names') AS standbys,
+  (SELECT count(*) FROM pg_stat_replication) AS attached,
+  (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()
+    AND query_start < clock_timestamp() - interval '1 second') AS waiting"""
 CONFLICTS = "SELECT count(*) FROM conflict WHERE resolution IS NULL"
 
 
@@ -31,13 +36,25 @@ class Diagnosis:
     """Why it is away, or what it does not do: a sentence for people."""
 
     schema: Revision = field(default_factory=Revision)
-    durability: dict[str, str] = field(default_factory=dict)
+    durability: dict[str, Any] = field(default_factory=dict)
     conflicts: int | None = None
     missing_rights: tuple[str, ...] = ()
 
     def suits(self, expected: str) -> bool:
         """Whether code that expects this revision can work here."""
         return self.schema.suits(expected) and not self.missing_rights
+
+
+def unconfirmable(durability: Mapping[str, Any]) -> str | None:
+    """Why no COMMIT is confirmed now, for an operator; None if nothing is known to be wrong."""
+    if not durability.get("standbys") or durability["synchronous_commit"] in {"off", "local"}:
+        return None
+    if not durability["attached"]:
+        names = durability["standbys"]
+        return f"aucune réplique attachée (synchronous_standby_names = {names}) : les écritures ne sont pas confirmées"
+    if durability["waiting"]:
+        return f"{durability['waiting']} COMMIT en attente de la réplique synchrone"
+    return None
 
 
 class Diagnostician:
@@ -85,6 +102,7 @@ def _shortcoming(connection: Connection) -> str | None:
 async def _inspect(connection: Connection) -> Diagnosis:
     row = await connection.fetchrow(SETTINGS)
     durability = dict(row) if row else {}
+    durability["reason"] = unconfirmable(durability)
     schema = await revision_of(connection)
     found = Diagnosis(
         up=True,

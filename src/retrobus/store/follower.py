@@ -18,11 +18,14 @@ HEARTBEAT = 0.4
 
 LATEST = """SELECT last_value, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin FROM row_version"""
 
-REGISTER = """DELETE FROM listener WHERE pid NOT IN (SELECT pid FROM pg_stat_activity);
-INSERT INTO listener VALUES (pg_backend_pid()) ON CONFLICT DO NOTHING"""
+HERE = "BEGIN; SET LOCAL synchronous_commit = 'local'; {}; COMMIT"
+"""Who listens concerns this server alone: it must not wait for a standby, which may be away for hours."""
+
+REGISTER = HERE.format("""DELETE FROM listener WHERE pid NOT IN (SELECT pid FROM pg_stat_activity);
+INSERT INTO listener VALUES (pg_backend_pid()) ON CONFLICT DO NOTHING""")
 """From the commit of this on, writes tell what they change; those already under way may not."""
 
-UNREGISTER = "DELETE FROM listener WHERE pid = pg_backend_pid()"
+UNREGISTER = HERE.format("DELETE FROM listener WHERE pid = pg_backend_pid()")
 HORIZON = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 RETRY = 0.3
 
@@ -81,7 +84,7 @@ class Follower:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever broke, following starts anew; it must never end
-                if self._availability.up:
+                if self._availability.up and not self._settling.pending:  # who settles tells why it waits
                     logbook.listener_lost(type(error).__name__)
             finally:
                 self._caught_up.clear()

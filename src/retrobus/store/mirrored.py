@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Table
@@ -11,6 +12,7 @@ from sqlalchemy import Table
 from retrobus import logbook
 from retrobus.rows import Row
 from retrobus.store.availability import Availability
+from retrobus.store.confirmed import NO_STANDBY, Unconfirmed
 from retrobus.store.contract import (
     POSTGRES,
     Caller,
@@ -76,6 +78,9 @@ class MirroredStore:
         self.postgres = PostgresStore(availability, opener, mirror.wrote)
         self.lane = Lane(mirror, journal, lambda: self.from_memory)
         self.conflicts = 0
+        self.waiting: str | None = None
+        """Why the journal is not in Postgres yet although Postgres answers, as /ready and the log say it."""
+
         self._report = Report()
         self._availability = availability
         self._serving = serving
@@ -231,9 +236,14 @@ class MirroredStore:
     async def settle(self, connection: Any) -> None:
         """Brings the journal into Postgres: most of it beside the writes, the last of it while they wait."""
         if self.pending:
-            await self._bring_in(connection)
+            try:
+                await self._bring_in(connection)
+            except Exception as error:
+                self._wait(str(error) if isinstance(error, Unconfirmed) else self.waiting or type(error).__name__)
+                raise
         else:
             await self.mirror.refresh(connection)
+        self.waiting = None
         if not self.pending and self._told:
             self._told = False
             logbook.fallback_ended(self._report.applied, self._report.already, len(self._report.conflicts))
@@ -245,14 +255,25 @@ class MirroredStore:
             if self.journal.last - done <= FEW:
                 break
         async with self.lane.halted():
-            done = await self._replay(connection)
+            done = await self._replay(connection, halted=True)
             await self.mirror.refresh(connection, settled=True)
             await asyncio.to_thread(self.journal.settle, done)
 
-    async def _replay(self, connection: Any) -> int:
-        replay = Replay(connection, self.journal)
+    async def _replay(self, connection: Any, *, halted: bool = False) -> int:
+        replay = Replay(connection, self.journal, partial(self._goes_on, halted=halted))
         done = await replay.run()
         self.conflicts += len(replay.report.conflicts)
         self._report.add(replay.report)
         self._told = True
         return done
+
+    async def _goes_on(self, *, halted: bool) -> bool:
+        """Whether to wait for a standby still: while Postgres lives, unless writes wait for the end of the replay."""
+        self._wait(NO_STANDBY)
+        return not halted and await self._availability.verdict()
+
+    def _wait(self, reason: str) -> None:
+        """Notes why the journal waits; the log says each reason once."""
+        if reason != self.waiting:
+            self.waiting = reason
+            logbook.journal_waits(reason)

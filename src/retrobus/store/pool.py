@@ -17,6 +17,9 @@ ACQUIRE_TIMEOUT = 1.0
 LONGEST_USE = 10.0
 """Seconds after which a connection in use is taken for dead: more than any transaction within the limits below."""
 
+READS = 4
+"""Of so many slots one is kept for reads; of a pool of one, none can be."""
+
 DROPPED = "the pool was dropped while a request waited for its connection"
 
 SESSION = {
@@ -121,8 +124,10 @@ class Pool:
         self._is_current = is_current
         self._open = opener
         self._slots = asyncio.Semaphore(size)
+        self._write_slots = asyncio.Semaphore(max(1, size - max(1, size // READS)))
         self._idle: list[Connection] = []
         self._used: dict[Connection, float] = {}
+        self._writing: set[Connection] = set()
         self._opening: set[asyncio.Future[Connection]] = set()
         self._generation = 0
 
@@ -136,10 +141,25 @@ class Pool:
         """Connections open and waiting."""
         return len(self._idle)
 
-    async def acquire(self, *, fresh: bool = False) -> Connection:
-        """A connection, newly opened if `fresh`; PoolExhausted after a second without one."""
+    async def acquire(self, *, fresh: bool = False, writes: bool = False) -> Connection:
+        """A connection, newly opened if `fresh`; PoolExhausted after a second without one.
+
+        Connections that are for writes never hold the last slots: those whose COMMIT waits for a standby stop no read.
+        """
+        if not writes:
+            return await self._acquire(fresh=fresh)
+        await _take(self._write_slots)
+        try:
+            connection = await self._acquire(fresh=fresh)
+        except BaseException:
+            self._write_slots.release()
+            raise
+        self._writing.add(connection)
+        return connection
+
+    async def _acquire(self, *, fresh: bool) -> Connection:
         generation = self._generation
-        await self._take_slot()
+        await _take(self._slots)
         try:
             if fresh and self._idle:
                 self._idle.pop(0).terminate()  # idle and used ones together never exceed the size
@@ -151,16 +171,6 @@ class Pool:
             raise
         self._used[connection] = time.monotonic()
         return connection
-
-    async def _take_slot(self) -> None:
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
-        try:
-            async with asyncio.timeout(ACQUIRE_TIMEOUT):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise PoolExhausted from None
 
     def _pop(self) -> Connection | None:
         while self._idle:
@@ -192,6 +202,9 @@ class Pool:
         """Takes a connection back; what cannot be used again is closed at once, without waiting for the server."""
         del self._used[connection]
         self._slots.release()
+        if connection in self._writing:
+            self._writing.discard(connection)
+            self._write_slots.release()
         if connection.is_closed() or connection.is_in_transaction() or not self._is_current(connection):
             connection.terminate()
         else:
@@ -218,3 +231,15 @@ class Pool:
         for connection, since in self._used.items():
             if now - since > LONGEST_USE:
                 connection.terminate()
+
+
+async def _take(slots: asyncio.Semaphore) -> None:
+    """Waits a second at most; what is free is taken without a timer."""
+    if not slots.locked():
+        await slots.acquire()
+        return
+    try:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT):
+            await slots.acquire()
+    except TimeoutError:
+        raise PoolExhausted from None

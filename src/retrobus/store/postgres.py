@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Table
@@ -31,6 +32,7 @@ from retrobus.store.contract import (
     Unauthenticated,
 )
 from retrobus.store.pool import Connection, Opener
+from retrobus.store.refusals import tells_state
 from retrobus.store.statements import Statement, shape_of
 from retrobus.tables import key_column, order_of, stored_columns
 from retrobus.wire import View, camel
@@ -44,8 +46,8 @@ class PostgresStore:
     """Five verbs, straight to Postgres; raises Unavailable when it cannot be asked."""
 
     def __init__(self, availability: Availability, opener: Opener, observer: Observer | None = None) -> None:
+        self.commits = Commits(availability, opener)
         self._attempts = Attempts(availability)
-        self._commits = Commits(availability, opener)
         self._observer = observer
         self._whole = observer is not None
         self.origin = POSTGRES
@@ -105,7 +107,7 @@ class PostgresStore:
             if not changes:
                 statement = statements.get(table, "one", (), access=False)
                 same = (await _fetch(connection, statement, {"row_key": key}))[0]
-                return Written(Document(same["json"], etag, key), row["version"], row["updated_at"])
+                return _found(Document(same["json"], etag, key))
             await _keep_one(connection, table, row, row | changes)
             statement = statements.change(table, frozenset(changes), whole=self._whole)
             changed = await _fetch(connection, statement, changes | {"row_key": key})
@@ -149,9 +151,10 @@ class PostgresStore:
         """Forgets answers kept for Idempotency-Keys of more than a day ago."""
 
         async def work(connection: Connection) -> None:
-            await connection.execute(statements.ONCE_PRUNE)
+            await connection.execute(f"BEGIN; {statements.ONCE_PRUNE}")
+            await self.commits.confirm(connection)
 
-        await self._attempts.run(work)
+        await self._attempts.run(work, writes=True)
 
     async def _read(self, statement: Statement, named: dict[str, Any], caller: Caller | None) -> list[Any]:
         values = statement.values(named)
@@ -171,20 +174,35 @@ class PostgresStore:
     async def _write(self, table: Table, act: Act, caller: Caller | None, once: Once | None) -> Document:
         async def work(connection: Connection) -> Document:
             await connection.execute(_opening(caller, connection.limits))
-            replayed = await _replay(connection, caller, once)
-            if replayed is not None:
-                return replayed
-            written = await act(connection)
-            if once is not None and caller is not None:
-                await _keep(connection, caller, once, written.document)
-            await self._commits.commit(connection, table, written)
-            self._tell(table, written)
+            written = await self._done(connection, act, caller, once)
+            if written.is_new:
+                await self.commits.commit(connection, table, written)
+                self._tell(table, written)
+            else:
+                await self.commits.confirm(connection)
             return written.document
 
-        return await self._attempts.run(work)
+        return await self._attempts.run(work, writes=True)
+
+    async def _done(self, connection: Connection, act: Act, caller: Caller | None, once: Once | None) -> Written:
+        """What the act wrote or found; what speaks against it is told only after a commit that is confirmed."""
+        try:
+            kept = await _replay(connection, caller, once)
+            if kept is not None:
+                return _found(kept)
+            written = await act(connection)
+        except Exception as error:
+            if tells_state(error):
+                # after an error of Postgres nothing else is possible in the same transaction
+                await connection.execute(f"ROLLBACK; BEGIN; {connection.limits}")
+                await self.commits.confirm(connection)
+            raise
+        if once is not None and caller is not None:
+            await _keep(connection, caller, once, written.document)
+        return written
 
     def _tell(self, table: Table, written: Written) -> None:
-        if self._observer is not None and written.xid != "0":
+        if self._observer is not None:
             self._observer(table, written.document.key, written.row, written.version)
 
 
@@ -199,6 +217,11 @@ def _opening(caller: Caller | None, limits: str) -> str:
 async def _fetch(connection: Connection, statement: Statement, named: dict[str, Any]) -> list[Any]:
     rows: list[Any] = await connection.fetch(statement.sql, *statement.values(named))
     return rows
+
+
+def _found(document: Document) -> Written:
+    """What was there already: nothing is written."""
+    return Written(document, 0, datetime.min.replace(tzinfo=UTC))
 
 
 def _written(rows: list[Any], table: Table | None = None) -> Written:

@@ -9,6 +9,7 @@ from retrobus.store.contract import (
     Busy,
     Conflict,
     FieldError,
+    InProgress,
     Invalid,
     MissingRight,
     ReadOnly,
@@ -56,6 +57,13 @@ def translate(error: Exception) -> Exception:
     if state == RIGHT:
         return MissingRight(str(error))
     return next((kind() for states, kind in REFUSALS if state in states), error)
+
+
+def tells_state(error: Exception) -> bool:
+    """Whether the refusal of a write tells what is there, as "it is gone" does, or "it is taken"."""
+    if isinstance(error, StoreError):
+        return not isinstance(error, InProgress)
+    return state_of(error)[:2] == "23"
 
 
 def _bad_argument(error: Exception) -> Exception:

@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from retrobus import logbook
 from retrobus.rows import Row, content_hash, decode, encode
 from retrobus.store import conflicts
+from retrobus.store.confirmed import Asked, confirmed
 from retrobus.store.journal import Entry, Journal
 from retrobus.tables import RESOURCES, key_column, number_column, stored_columns
 from retrobus.wire import view_sql
@@ -57,8 +58,9 @@ class Refused(Exception):
 class Replay:
     """One transaction's worth of a journal."""
 
-    def __init__(self, connection: Any, journal: Journal) -> None:
+    def __init__(self, connection: Any, journal: Journal, asked: Asked | None = None) -> None:
         self._connection = connection
+        self._asked = asked
         self._journal = journal
         self._entries = list(journal.entries)
         self._journals = sorted({entry.journal for entry in self._entries})
@@ -68,8 +70,11 @@ class Replay:
         self.report = Report()
 
     async def run(self) -> int:
-        """Replays what Postgres does not have yet and commits; the last sequence that it has now."""
-        async with self._connection.transaction():
+        """Replays what Postgres does not have yet and commits; the last sequence that it has now.
+
+        Unconfirmed if a synchronous standby may lack it: the journal stays, and replaying it again does nothing twice.
+        """
+        async with confirmed(self._connection, self._asked):
             await self._prepare()
             refusal = await self._refusal()
             done = {row["journal"]: row["sequence"] for row in await self._connection.fetch(PROGRESS, self._journals)}

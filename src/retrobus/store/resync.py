@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from retrobus.rows import Row, completed, decode, encode
+from retrobus.store.confirmed import confirmed
 from retrobus.store.conflicts import Resolution
 from retrobus.store.journal import Journal
 from retrobus.store.replay import Replay, Report, locked_row, put_row
@@ -78,7 +79,7 @@ async def differences(connection: Any, conflict: Conflict) -> dict[str, tuple[An
 
 async def discard(connection: Any, number: int) -> None:
     """Leaves Postgres as it is and closes the conflict; Decided if it is not open."""
-    async with connection.transaction():
+    async with confirmed(connection):
         await _hold(connection, number)
         await _close(connection, number, "discarded", None)
 
@@ -88,7 +89,7 @@ async def apply(connection: Any, conflict: Conflict, *, named: bool) -> None:
 
     Decided if it is not open; Deleted if an update would bring a row back and the operator did not name it.
     """
-    async with connection.transaction():
+    async with confirmed(connection):
         await connection.execute("SET LOCAL lock_timeout = '5s'")
         await connection.execute(
             "SELECT set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true)",
@@ -137,7 +138,10 @@ async def _close(connection: Any, number: int, resolution: Resolution, image: Ro
 
 
 async def bring_in(connection: Any, journal: Journal) -> Report:
-    """Brings a journal that no service holds into Postgres, as rows or as conflicts, and removes its file."""
+    """Brings a journal that no service holds into Postgres, as rows or as conflicts, and removes its file.
+
+    Unconfirmed if a synchronous standby may lack it: then the file stays.
+    """
     replay = Replay(connection, journal)
     journal.settle(await replay.run())
     return replay.report

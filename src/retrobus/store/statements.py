@@ -59,6 +59,14 @@ CASE, because the conditions of AND are tried in any order, and nobody else may 
 """
 
 
+BARRIER = """SELECT pg_backend_pid() AS pid, pg_current_xact_id()::xid::text AS xid,
+  pg_logical_emit_message(true, 'retrobus', '') WHERE current_setting('synchronous_standby_names') <> ''"""
+"""Writes to the log without touching a row, so that COMMIT waits for the standby; gives no row if none is waited for.
+
+The standby confirms the log in order: once it has this message, it has every commit that was visible before.
+"""
+
+
 class Statement(NamedTuple):
     """SQL text and the order in which it takes its named values."""
 
