@@ -115,8 +115,11 @@ def crash_a_backend(postgres: EmbeddedPostgres) -> None:
     """The server ends every connection and recovers, under the same start time."""
 
     async def crash() -> None:
-        other = await asyncpg.connect(postgres.url())
+        other, witness = [await asyncpg.connect(postgres.url()) for _ in range(2)]
+        noticed = asyncio.Event()
+        witness.add_termination_listener(lambda _: noticed.set())
         os.kill(await other.fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
+        await noticed.wait()  # until then the server takes connections, as if nothing had happened
         other.terminate()
 
     asyncio.run(crash())
