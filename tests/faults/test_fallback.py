@@ -214,7 +214,7 @@ def test_what_memory_took_is_in_postgres_when_that_speaks_again(fallback: Outage
     assert [row["parc"] for row in fallback.send("GET", "vehicles").json()["vehicles"]] == ["910", "920"]
     [tombstone] = fallback.api.sql("SELECT key, cause, actor FROM deletion WHERE resource = 'Vehicle'")
     assert tuple(tombstone) == ("930", "api", fallback.who.id)
-    assert fallback.ready()["journal"] == {"entries": 0, "oldest": None}
+    assert fallback.ready()["journal"] == {"entries": 0, "oldest": None, "waiting": None}
 
 
 def test_until_the_journal_is_in_postgres_every_answer_is_memorys(fallback: Outage) -> None:
