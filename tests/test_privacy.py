@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from builders import a_member
 from harness import run_sql, served, settings_for, until
 from retrobus.backups import files
-from retrobus.rows import completed, encode
+from retrobus.rows import completed, content_hash, decode, encode
 from retrobus.store import LOCK
 from retrobus.store.journal import Entry, Journal, read_journal
 from retrobus.store.snapshot import FORMAT
@@ -35,6 +36,22 @@ INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason
   (gen_random_uuid(), 2, 'Vehicle', '920', 'update', '{"member": "m1", "row": {"parc": "920"}}', 'x')
 """
 NAMES = ("m1", "acha", "S12", "N-0077", "secret-hash")
+OWN = {"id": "m1"}
+ACT = {"role", "at", "resource", "operation"}
+OF_OTHERS = """
+INSERT INTO member (id, email, address, password_hash) VALUES ('claude', 'c@example.org', '1 rue Tierce', 'hash-t');
+INSERT INTO idempotency VALUES
+  ('m1', 'PUT', '/api/members/claude', 'k', '', '{"address": "1 rue Tierce"}', '', 'claude');
+INSERT INTO deletion VALUES (900, 'Member', 'parti-tierce', now(), 'm1', 'api', 1);
+INSERT INTO deletion VALUES (901, 'Member', 'm1', now(), 'claude', 'api', 1);
+INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
+  (gen_random_uuid(), 3, 'Member', 'claude', 'update', '{"member": "m1", "base": {"hash": "tierce"},
+   "row": {"id": "claude", "address": "1 rue Tierce", "matricule": "S12"}, "image": {"password_hash": "hash-t"}}', 'x'),
+  (gen_random_uuid(), 4, 'Member', 'gone', 'update', '{"member": "claude",
+   "row": {"id": "gone", "address": "1 rue Tierce", "matricule": "S12"}}', 'x')
+"""
+WAITING = """INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
+(gen_random_uuid(), 9, 'Member', 'm8', 'insert', '{"member": "m2", "row": {"id": "m8", "created_by": "m1"}}', 'x')"""
 OLD = {
     "members": [
         {"id": "legacy-9", "email": "SACHA@example.org", "password": "azerty-2020"},
@@ -102,13 +119,84 @@ def test_an_export_tells_every_trace_but_no_password(terminal: Terminal, filled:
     found = json.loads(said)
     assert code == 0
     assert found["member"]["email"] == "Sacha@example.org"
-    assert [answer["row_key"] for answer in found["answers"]] == ["e1", "m1"]
-    assert [(row["resource"], row["key"]) for row in found["deletions"]] == [("Vehicle", "920")]
-    assert [row["key"] for row in found["conflicts"]] == ["old-id", "920"]
-    assert [entry["sequence"] for entry in found["journal"]] == [1, 2]
+    assert [(told["role"], told.get("answer")) for told in found["answers"]] == [("actor", None), ("subject", OWN)]
+    assert [(told["role"], told["resource"]) for told in found["deletions"]] == [("actor", "Vehicle")]
+    assert [(told["role"], told.get("key")) for told in found["conflicts"]] == [("subject", "old-id"), ("actor", None)]
+    assert [(told["role"], told["operation"]) for told in found["journal"]] == [
+        ("subject", "update"),
+        ("actor", "delete"),
+    ]
     assert [row["id"] for row in found["snapshot"]] == ["m1"]
-    assert (found["createdMembers"], found["backups"]) == (["m2"], [old.name])
+    assert (found["createdMembers"], found["backups"]) == (1, [old.name])
     assert "secret-hash" not in said
+
+
+def test_an_export_tells_no_word_of_others_and_no_secret(terminal: Terminal, filled: str) -> None:
+    run_sql(filled, *OF_OTHERS.split(";\n"))
+    FOLDER.mkdir(exist_ok=True)
+    at, theirs = "2026-01-31T14:00:00.000Z", {"address": "1 rue Tierce", "password_hash": "hash-tierce"}
+    mine = {"password_hash": "hash-sien", "created_by": "claude"}
+    entries = [
+        Entry(1, at, "Member", "claude", "update", a_row("claude", **theirs), {"version": 5, "hash": "tierce"}, "m1"),
+        Entry(2, at, "Member", "m1", "update", a_row("m1", **mine), None, "claude", {"key": "cle-tierce"}),
+        Entry(3, at, "Event", "e-tierce", "delete", None, None, "m1"),
+        Entry(4, at, "Member", "gone", "insert", a_row("gone", matricule="s12", **theirs), None, "claude"),
+    ]
+    Journal(FOLDER / "journal.jsonl").append(entries)
+    state = {"members": [a_row("claude", **theirs), a_row("m1", **mine), a_row("gone", member_number="N-0077")]}
+    (FOLDER / "runtime-state.json").write_text(json.dumps({"format": FORMAT, "state": state}))
+
+    code, said, _ = terminal("member", "export", "m1", url=filled)
+
+    found = json.loads(said)
+    assert code == 0
+    assert [word for word in ("tierce", "Tierce", "claude", "hash-", "gone") if word in said] == []
+    assert "m1@example.org" in said  # the negative control: the person's own rows are told
+    assert [set(told) for told in found["journal"] if told["role"] == "actor"] == [ACT, ACT]
+    assert [set(told) for told in found["conflicts"] if told["role"] == "actor"] == [ACT, ACT]
+    assert found["toLookAt"] == ["conflit 4", "journal.jsonl", "runtime-state.json"]
+
+
+def test_a_kept_answer_about_a_bus_with_the_members_id_is_not_theirs(terminal: Terminal, filled: str) -> None:
+    kept = """('m2', 'PUT', '/api/vehicles/m1', 'k', '', '{"parc": "m1"}', '"x"', 'm1')"""
+    run_sql(filled, f"INSERT INTO idempotency VALUES {kept}")
+
+    _, said, _ = terminal("member", "export", "m1", url=filled)
+    terminal("member", "erase", "m1", "--yes", url=filled)
+
+    assert len(json.loads(said)["answers"]) == 2
+    assert run_sql(filled, "SELECT path FROM idempotency") == [("/api/vehicles/m1",)]
+
+
+def test_what_others_wait_for_is_kept_without_the_erased_as_creator(terminal: Terminal, filled: str) -> None:
+    FOLDER.mkdir()
+    at = datetime.now(UTC).isoformat()
+    made, changed = a_row("m9", created_by="m1"), a_row("m9", created_by="m1", city="Lyon")
+    base = {"sequence": 1, "hash": content_hash(member, decode(member, made))}
+    identity = run_sql(filled, "SELECT id::text FROM database_identity")[0][0]
+    waiting = Journal(FOLDER / "journal.jsonl", identity=identity)
+    waiting.append([
+        Entry(1, at, "Member", "m9", "insert", made, None, "m2", journal=waiting.id),
+        Entry(2, at, "Member", "m9", "update", changed, base, "m2", journal=waiting.id),
+    ])  # fmt: skip
+    run_sql(filled, WAITING)
+
+    terminal("member", "erase", "m1", "--yes", url=filled)
+    with_name = '"m1"' in (FOLDER / "journal.jsonl").read_text() + everything(filled)
+    terminal("resync", url=filled)
+
+    assert not with_name
+    assert run_sql(filled, "SELECT city, created_by FROM member WHERE id = 'm9'") == [("Lyon", None)]
+
+
+def test_a_row_of_a_living_member_stays_theirs_whatever_number_it_had(terminal: Terminal, filled: str) -> None:
+    FOLDER.mkdir()
+    entry = Entry(1, "2026-01-31T14:00:00.000Z", "Member", "m2", "update", a_row("m2", matricule="S12"), None, "m2")
+    Journal(FOLDER / "journal.jsonl").append([entry])
+
+    terminal("member", "erase", "m1", "--yes", url=filled)
+
+    assert [kept.key for kept in read_journal(FOLDER, max_age=1e9).entries] == ["m2"]
 
 
 def test_an_erased_member_leaves_no_name_in_the_database(terminal: Terminal, filled: str) -> None:

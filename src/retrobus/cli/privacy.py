@@ -37,10 +37,11 @@ def list_(*, as_json: AsJson = False) -> None:
 
 
 def export(key: Key) -> None:
-    """Donne en JSON tout ce qui est gardé d'un membre : base, journal, instantané, noms des backups."""
+    """Donne en JSON tout ce qui est gardé d'un membre, et rien d'autrui : base, journal, instantané, backups."""
     person, document = with_connection(lambda connection: _told(connection, key))
     _check_known(document, key)
-    answer(document | _in_files(person, backups_folder()))
+    found = _in_files(person, backups_folder())
+    answer(document | found | {"toLookAt": document["toLookAt"] + found["toLookAt"]})
 
 
 async def _told(connection: Any, key: str) -> tuple[Person, Document]:
@@ -55,14 +56,13 @@ async def _told(connection: Any, key: str) -> tuple[Person, Document]:
 
 def _in_files(person: Person, folder: Path) -> Document:
     from retrobus.privacy import files
-    from retrobus.store.journal import Entry
 
     holding, unknown = files.backups_about(person, folder)
     return {
-        "journal": [{name: getattr(e, name) for name in Entry.__slots__} for e in files.entries_about(person, folder)],
-        "snapshot": files.rows_about(person, folder),
+        "journal": files.entries_told(person, folder),
+        "snapshot": files.rows_told(person, folder),
         "backups": holding,
-        "toLookAt": unknown,
+        "toLookAt": files.doubtful(person, folder) + unknown,
     }
 
 
@@ -98,14 +98,15 @@ async def _erased(connection: Any, person: Person, folder: Path) -> None:
 
 
 def _say(person: Person, document: Document, folder: Path) -> None:
-    found = _in_files(person, folder)
+    from retrobus.privacy import files
+
     counts = (
         ("ligne de la table member", 1 if document["member"] else 0),
         ("réponses gardées (Idempotency-Key)", len(document["answers"])),
         ("traces de suppression rendues anonymes", len(document["deletions"])),
-        ("conflits", len(document["conflicts"])),
-        ("entrées du journal", len(found["journal"])),
-        ("lignes de l'instantané", len(found["snapshot"])),
+        ("conflits", len(document["conflicts"]) + len(document["toLookAt"])),
+        ("entrées du journal", len(files.entries_about(person, folder))),
+        ("lignes de l'instantané", len(files.rows_about(person, folder))),
     )
     typer.echo(f"{person.id} : " + ", ".join(f"{count} {text}" for text, count in counts if count))
 

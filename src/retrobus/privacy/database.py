@@ -1,26 +1,31 @@
 """What Postgres holds about one member, and how it goes."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from unicodedata import normalize
 
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
 from retrobus.privacy.person import Person, person_of
+from retrobus.privacy.telling import Role, Trace, own_row, trace
 from retrobus.rows import encoded
 from retrobus.tables import SECRET_COLUMNS, member, stored_columns
 from retrobus.wire import moment
 
 FIND = """SELECT {columns} FROM member WHERE id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
 OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id"""
-ANSWERS = (
-    "SELECT member_id, method, path, row_key, answer, created_at FROM idempotency WHERE member_id = $1 OR row_key = $1"
-)
-DELETIONS = """SELECT resource, key, deleted_at, actor, cause FROM deletion
+ANSWERS = """SELECT * FROM (
+  SELECT row_key = $1 AND path NOT LIKE '/api/vehicles%' AND path NOT LIKE '/api/events%' AS own,
+    member_id = $1 AS acted, member_id, method, path, key, answer, created_at FROM idempotency) AS kept
+WHERE own OR acted ORDER BY created_at"""
+FORGET_ANSWER = "DELETE FROM idempotency WHERE member_id = $1 AND method = $2 AND path = $3 AND key = $4"
+DELETIONS = """SELECT resource = 'Member' AND key = $1 AS own, resource, deleted_at, cause FROM deletion
 WHERE (resource = 'Member' AND key = $1) OR actor = $1 ORDER BY version"""
-CONFLICTS = """SELECT id, resource, key, operation, entry, reason, created_at FROM conflict
+CONFLICTS = """SELECT id, resource, key, operation, entry::text AS entry, reason, created_at, resolution FROM conflict
 WHERE resource = 'Member' OR entry->>'member' = $1 ORDER BY id"""
-CREATED = "SELECT id FROM member WHERE created_by = $1 AND id <> $1 ORDER BY id"
+OTHERS = "SELECT id FROM member WHERE id <> $1"
+CREATED = "SELECT count(*) FROM member WHERE created_by = $1 AND id <> $1"
 ANOTHER_ADMIN = "SELECT EXISTS (SELECT FROM member WHERE role = 'ADMIN' AND status = 'active' AND id <> $1)"
 
 REMEMBER = """INSERT INTO erasure (fingerprint) SELECT unnest(retrobus_fingerprints($1, $2, $3, $4))
@@ -30,12 +35,16 @@ NAMELESS = """UPDATE deletion SET cause = 'erase',
 WHERE resource = 'Member' AND key = $1"""
 FORGET = (
     "UPDATE deletion SET actor = NULL WHERE actor = $1",
-    "DELETE FROM idempotency WHERE member_id = $1 OR row_key = $1",
     """UPDATE conflict SET entry = entry || '{"member": null, "once": null}' WHERE entry->>'member' = $1""",
+    """UPDATE conflict SET entry = jsonb_set(entry, '{row,created_by}', 'null')
+    WHERE resource = 'Member' AND entry->'row'->>'created_by' = $1""",
+    """UPDATE conflict SET entry = jsonb_set(entry, '{image,created_by}', 'null')
+    WHERE resource = 'Member' AND entry->'image'->>'created_by' = $1""",
     "UPDATE member SET created_by = NULL WHERE created_by = $1",
     "DELETE FROM member WHERE id = $1",
 )
 
+PARTS = {"vehicles": "Vehicle", "events": "Event"}
 Document = dict[str, Any]
 
 
@@ -54,38 +63,74 @@ async def find(connection: Any, key: str) -> tuple[Person, Document | None]:
     columns = [column for column in stored_columns(member) if column.name not in SECRET_COLUMNS]
     rows = await connection.fetch(FIND.format(columns=", ".join(column.name for column in columns)), key)
     if not rows:
-        return Person(key), None
+        return Person(key, others=await _others(connection, key)), None
     if len(rows) > 1:
         raise SeveralMembers([row["id"] for row in rows])
     row = rows[0]
-    return person_of(row), {column.name: encoded(column, row[column.name]) for column in columns}
+    document = own_row({column.name: encoded(column, row[column.name]) for column in columns})
+    return person_of(row, await _others(connection, row["id"])), document
+
+
+async def _others(connection: Any, key: str) -> frozenset[str]:
+    return frozenset(row["id"] for row in await connection.fetch(OTHERS, key))
 
 
 async def held(connection: Any, person: Person) -> Document:
-    """Every trace of the person outside the member's row."""
-    conflicts = await _plain(connection, CONFLICTS, person.id)
+    """Every trace of the person outside the member's row, as the person may read it."""
+    conflicts = await _conflicts(connection, person)
     return {
-        "answers": await _plain(connection, ANSWERS, person.id),
-        "deletions": await _plain(connection, DELETIONS, person.id),
-        "conflicts": [row for row in conflicts if _is_about(person, row) or row["entry"].get("member") == person.id],
-        "createdMembers": [row["id"] for row in await connection.fetch(CREATED, person.id)],
+        "answers": [_answer_told(row) for row in await connection.fetch(ANSWERS, person.id)],
+        "deletions": [_deletion_told(row) for row in await connection.fetch(DELETIONS, person.id)],
+        "conflicts": [told for row in conflicts if (told := _conflict_told(person, row)) is not None],
+        "createdMembers": await connection.fetchval(CREATED, person.id),
+        "toLookAt": [f"conflit {row['id']}" for row in conflicts if _is_doubtful(person, row)],
     }
 
 
-async def _plain(connection: Any, sql: str, key: str) -> list[Document]:
-    return [{name: _value(name, value) for name, value in row.items()} for row in await connection.fetch(sql, key)]
+def _answer_told(row: Any) -> Trace:
+    """An answer that is kept for a repeat: the member's row in it is told, any other row is not."""
+    resource = next((name for part, name in PARTS.items() if row["path"].startswith(f"/api/{part}")), "Member")
+    own = {"answer": json.loads(row["answer"])} if row["own"] else {}
+    return trace("actor" if row["acted"] else "subject", moment(row["created_at"]), resource, row["method"], **own)
 
 
-def _value(name: str, value: Any) -> Any:
-    if name.endswith("_at"):
-        return moment(value)
-    return json.loads(value) if name in {"entry", "answer"} else value
+def _deletion_told(row: Any) -> Trace:
+    role: Role = "subject" if row["own"] else "actor"
+    return trace(role, moment(row["deleted_at"]), row["resource"], "delete", cause=row["cause"])
 
 
-def _is_about(person: Person, conflict: Document) -> bool:
+async def _conflicts(connection: Any, person: Person) -> list[Document]:
+    rows = await connection.fetch(CONFLICTS, person.id)
+    return [{**row, "entry": json.loads(row["entry"])} for row in rows]
+
+
+def _conflict_told(person: Person, row: Document) -> Trace | None:
+    at, resource, operation = moment(row["created_at"]), row["resource"], row["operation"]
+    if _is_about(person, row, person.is_surely_in):
+        rows = {name: own_row(found) for name, found in _rows_of(row).items() if _is_theirs(person, row, found)}
+        return trace("subject", at, resource, operation, key=row["key"], reason=row["reason"], **rows)
+    return trace("actor", at, resource, operation) if row["entry"].get("member") == person.id else None
+
+
+def _is_theirs(person: Person, conflict: Document, found: Document) -> bool:
+    """Whether one of the two rows of a conflict is theirs: another member may have taken the key since."""
+    return conflict["key"] == person.id or person.is_surely_in(found)
+
+
+def _is_doubtful(person: Person, conflict: Document) -> bool:
+    return not _is_about(person, conflict, person.is_surely_in) and _is_about(person, conflict, person.is_perhaps_in)
+
+
+def _is_about(person: Person, conflict: Document, is_in: Callable[[Document], bool]) -> bool:
     """Whether it holds this member's row; what they did to other rows stays to be decided."""
-    rows = (conflict["entry"].get("row"), conflict["entry"].get("image"))
-    return conflict["resource"] == "Member" and (conflict["key"] == person.id or any(map(person.is_in, rows)))
+    return conflict["resource"] == "Member" and (
+        conflict["key"] == person.id or any(map(is_in, _rows_of(conflict).values()))
+    )
+
+
+def _rows_of(conflict: Document) -> dict[str, Document]:
+    entry = conflict["entry"]
+    return {name: entry[name] for name in ("row", "image") if entry.get(name) is not None}
 
 
 async def erase(connection: Any, person: Person) -> None:
@@ -95,8 +140,12 @@ async def erase(connection: Any, person: Person) -> None:
     await _check_admin(connection, person)
     await connection.execute("SELECT set_config('retrobus.cause', 'erase', true)")
     await connection.execute(REMEMBER, person.id, person.email, person.matricule, person.number)
-    about = [row["id"] for row in await _plain(connection, CONFLICTS, person.id) if _is_about(person, row)]
+    found = await _conflicts(connection, person)
+    about = [row["id"] for row in found if _is_about(person, row, person.is_in)]
     await connection.execute("DELETE FROM conflict WHERE id = ANY ($1::int[])", about)
+    answers = await connection.fetch(ANSWERS, person.id)
+    places = [(row["member_id"], row["method"], row["path"], row["key"]) for row in answers]
+    await connection.executemany(FORGET_ANSWER, places)
     for statement in FORGET:
         await connection.execute(statement, person.id)
     await connection.execute(NAMELESS, person.id)

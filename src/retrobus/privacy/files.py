@@ -11,14 +11,30 @@ from retrobus.backups.catalog import ARCHIVE, NAME
 from retrobus.backups.files import read_capped, write_atomically
 from retrobus.backups.formats import Tombstone, open_reading
 from retrobus.privacy.person import Person
+from retrobus.privacy.telling import Trace, own_row, trace
+from retrobus.rows import content_hash, decode
 from retrobus.store import journal as journals
 from retrobus.store import snapshot as snapshots
 from retrobus.store.journal import Entry, Journal
+from retrobus.tables import member
 
 
 def entries_about(person: Person, folder: Path) -> list[Entry]:
-    """The journal's entries that change this member or were made by them."""
+    """The journal's entries that may be about this member or were made by them."""
     return [entry for entry in _journal(folder).entries if _is_about(person, entry) or entry.member == person.id]
+
+
+def entries_told(person: Person, folder: Path) -> list[Trace]:
+    """The same as the person may read them."""
+    told = []
+    for entry in _journal(folder).entries:
+        if _is_surely_about(person, entry):
+            told.append(
+                trace("subject", entry.at, entry.resource, entry.operation, key=entry.key, row=own_row(entry.row))
+            )
+        elif entry.member == person.id:
+            told.append(trace("actor", entry.at, entry.resource, entry.operation))
+    return told
 
 
 def _journal(folder: Path) -> Journal:
@@ -29,11 +45,30 @@ def _is_about(person: Person, entry: Entry) -> bool:
     return entry.resource == "Member" and (entry.key == person.id or person.is_in(entry.row))
 
 
-def rows_about(person: Person, folder: Path) -> list[dict[str, Any]]:
+def _is_surely_about(person: Person, entry: Entry) -> bool:
+    return entry.resource == "Member" and (entry.key == person.id or person.is_surely_in(entry.row))
+
+
+def rows_about(person: Person, folder: Path) -> list[Trace]:
+    """The snapshot's rows that may be about this member."""
+    return [row for row in _members(_snapshot(folder)) if person.is_in(row)]
+
+
+def rows_told(person: Person, folder: Path) -> list[Trace | None]:
     """The snapshot's rows of this member, without secrets."""
-    rows = _snapshot(folder).get("state", {}).get("members", [])
-    secret = ("password_hash", "token_epoch")
-    return [{name: row[name] for name in row if name not in secret} for row in rows if person.is_in(row)]
+    return [own_row(row) for row in rows_about(person, folder) if person.is_surely_in(row)]
+
+
+def doubtful(person: Person, folder: Path) -> list[str]:
+    """The files with a row that has the matricule or the number of this member and may be another's."""
+    entries = [entry.row for entry in entries_about(person, folder) if entry.resource == "Member"]
+    found = ((journals.NAME, entries), (snapshots.NAME, rows_about(person, folder)))
+    return [name for name, rows in found if any(map(person.is_perhaps_in, rows))]
+
+
+def _members(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = snapshot.get("state", {}).get("members", [])
+    return rows
 
 
 def _snapshot(folder: Path) -> dict[str, Any]:
@@ -51,13 +86,38 @@ def forget(person: Person, folder: Path) -> None:
     journal = _journal(folder)
     if journal.refusal is not None:
         raise BadBackup(f"{journals.NAME} est {journal.refusal} : retrobus purge d'abord.")
-    if entries_about(person, folder):
-        kept = [entry for entry in journal.entries if not _is_about(person, entry)]
-        journal.rewrite([replace(e, member=None, once=None) if e.member == person.id else e for e in kept])
-    if rows_about(person, folder):
-        value = _snapshot(folder)
-        value["state"]["members"] = [row for row in value["state"]["members"] if not person.is_in(row)]
+    kept = _without(person, [entry for entry in journal.entries if not _is_about(person, entry)])
+    if kept != journal.entries:
+        journal.rewrite(kept)
+    value = _snapshot(folder)
+    rows = [_without_creator(person, row) for row in _members(value) if not person.is_in(row)]
+    if rows != _members(value):
+        value["state"]["members"] = rows
         write_atomically(folder, snapshots.NAME, [json.dumps(value, ensure_ascii=False).encode()])
+
+
+def _without(person: Person, entries: list[Entry]) -> list[Entry]:
+    """The entries without this member as author or creator; each still fits the one that it was based on."""
+    left: dict[str, str] = {}
+    return [_anonymous(person, entry, left) for entry in entries]
+
+
+def _anonymous(person: Person, entry: Entry, left: dict[str, str]) -> Entry:
+    """One entry; `left` holds the content hash of each member row that an entry before it left without a creator."""
+    if entry.member == person.id:
+        entry = replace(entry, member=None, once=None)
+    if entry.resource != "Member":
+        return entry
+    if entry.key in left and "sequence" in (entry.base or {}):
+        entry = replace(entry, base={**(entry.base or {}), "hash": left[entry.key]})
+    if entry.row is not None and entry.row.get("created_by") == person.id:
+        entry = replace(entry, row=_without_creator(person, entry.row))
+        left[entry.key] = content_hash(member, decode(member, entry.row or {}))
+    return entry
+
+
+def _without_creator(person: Person, row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"created_by": None} if row.get("created_by") == person.id else row
 
 
 def backups_about(person: Person, folder: Path) -> tuple[list[str], list[str]]:
