@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from retrobus.backups import BadBackup, catalog, files
 from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Manifest
 from retrobus.backups.manifest import Kind as BackupKind
+from retrobus.file_trouble import is_of_a_file, told
 from retrobus.tables import deletion, event, key_column, member, stored_columns, vehicle
 from retrobus.wire import JSON_AS_STRING, Kind, camel, kind_of, moment
 
@@ -114,11 +115,19 @@ async def put(source: Source, folder: Path, about: About, progress: Progress = s
             place = (about.revision, about.identity, about.position)
             manifest = Manifest(name, moment(at), FORMAT, about.kind, about.note, *sums, *place)
             files.write_atomically(inside, MANIFEST, [manifest.written()])
+    except OSError as error:
+        if not is_of_a_file(error):
+            raise  # Postgres, not the disk
+        raise BadBackup(f"{told(error, folder)}. Aucun backup n'a été fait.") from error
+    return listed(folder, manifest)
+
+
+def listed(folder: Path, manifest: Manifest) -> Manifest:
+    """The same backup, in the index; it is on the disk and whole, so a failing index changes nothing of that."""
+    try:
         catalog.add(folder, manifest)
     except OSError as error:
-        if isinstance(error, ConnectionError | TimeoutError):
-            raise  # Postgres, not the disk
-        raise BadBackup(f"Écriture impossible dans {folder} : {error.strerror}. Rien n'y a été laissé.") from error
+        return replace(manifest, trouble=f"absent de l'index : {told(error, folder)}")
     return manifest
 
 

@@ -50,6 +50,7 @@ def new_file(folder: Path, name: str) -> Iterator[BinaryIO]:
     _check(name)
     with _opened(folder) as place:
         descriptor = os.open(name, _NEW, 0o600, dir_fd=place)
+        leave_to_owner(descriptor, folder)
     with os.fdopen(descriptor, "wb") as file:
         yield file
         file.flush()
@@ -63,6 +64,7 @@ def new_folder(folder: Path, name: str) -> Iterator[Path]:
     private_folder(folder)
     temporary = folder / _temporary(name)
     temporary.mkdir(mode=0o700)
+    leave_to_owner(temporary, folder)
     try:
         yield temporary
         with _opened(temporary) as place:
@@ -113,7 +115,9 @@ def read_capped(folder: Path, name: str, limit: int) -> bytes:
 
 def private_folder(folder: Path) -> None:
     """Makes the folder if it is missing, and closes it to everybody but its owner."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        leave_to_owner(folder, folder.absolute().parent)
     found = folder.stat()
     if found.st_mode & 0o077 and found.st_uid == os.geteuid():
         folder.chmod(0o700)
@@ -125,13 +129,32 @@ def locked(folder: Path, name: str, *, wait: bool = False) -> Iterator[None]:
     private_folder(folder)
     with _opened(folder) as place:
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=place)
+        leave_to_owner(descriptor, folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        _hold(descriptor, name, wait=wait)
         yield
-    except BlockingIOError as error:
-        raise Locked(name) from error
     finally:
         os.close(descriptor)
+
+
+def _hold(descriptor: int, name: str, *, wait: bool) -> None:
+    """Takes the lock; apart from the block that holds it, whose own errors are no sign that it is taken."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as error:
+        raise Locked(name) from error
+
+
+def leave_to_owner(new: int | Path, folder: Path) -> None:
+    """Gives what the system's administrator makes in a folder to the folder's owner.
+
+    A backup made once as root would otherwise keep the service, which is another account, from its own files.
+    """
+    if os.geteuid() != 0:
+        return
+    owner = folder.stat()
+    if owner.st_uid != 0:
+        os.chown(new, owner.st_uid, owner.st_gid)
 
 
 def sweep(folder: Path, pattern: str = "*") -> list[str]:

@@ -37,6 +37,8 @@ class Manifest:
     identity: str | None = None
     position: dict[str, Any] = field(default_factory=dict)
     total: int | None = None
+    trouble: str | None = None
+    """What did not go well after the backup was whole on the disk; never in its file."""
 
     @property
     def ours(self) -> bool:
@@ -45,7 +47,7 @@ class Manifest:
 
     def written(self) -> bytes:
         """The file, with a seal over all that it says."""
-        said = {name: value for name, value in asdict(self).items() if name != "total"}
+        said = {name: value for name, value in asdict(self).items() if name not in {"total", "trouble"}}
         return json.dumps(said | {"seal": _seal(said)}, ensure_ascii=False, indent=2).encode() + b"\n"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.postgres import stop, with_connection
+from retrobus.cli.postgres import say, stop, warn, with_connection
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ app = typer.Typer(help="Les backups de la base.", no_args_is_help=True)
 
 NAME = typer.Argument(..., help="Nom d'un backup de la liste, ou chemin d'un fichier ou dossier.")
 AsJson = Annotated[bool, typer.Option("--json", help="Réponse en JSON sur la sortie standard.")]
+SHAPE: dict[str, Any] = {"ensure_ascii": False, "indent": 2, "default": str}
 SHOWN = 20
 """Rejects that are printed; --json gives up to 1000."""
 
@@ -44,7 +45,12 @@ def located(name: str) -> Path:
 
 def answer(document: Any) -> None:
     """Prints what a script reads."""
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    typer.echo(json.dumps(document, **SHAPE))
+
+
+def report(document: Any) -> None:
+    """The same for work that is done: a closed output does not undo it."""
+    say(json.dumps(document, **SHAPE))
 
 
 @contextmanager
@@ -79,7 +85,6 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Sauvegarde un instant de la base : vehicle, event, member et les suppressions."""
-    from retrobus.backups import catalog
     from retrobus.backups import create as creation
 
     folder = backups_folder()
@@ -89,14 +94,31 @@ def create(
             return await creation.create(connection, folder, note=note, progress=progress)
 
     made = _from_snapshot(folder, note) if from_snapshot else with_connection(work)
-    with creation.alone(folder):
-        gone = catalog.keep(folder, keep) if keep else []
+    gone = _thinned(folder, keep) if keep else []
+    if made.trouble is not None:
+        warn(f"{made.name} est fait, mais {made.trouble}.")
     if as_json:
-        answer({"path": folder / made.name, "removed": gone, **asdict(made)})
+        report({"path": folder / made.name, "removed": gone, **asdict(made)})
         return
-    typer.echo(f"✅ {folder / made.name} : {_counts(made.counts)}, {_size(made.size)}")
+    say(f"✅ {folder / made.name} : {_counts(made.counts)}, {_size(made.size)}")
     for name in gone:
-        typer.echo(f"🗑️  {name} supprimé (--keep {keep})")
+        say(f"🗑️  {name} supprimé (--keep {keep})")
+
+
+def _thinned(folder: Path, keep: int) -> list[str]:
+    """The older backups that went. The new one is made: what fails here is told, and changes nothing of that."""
+    from retrobus.backups import BadBackup, catalog
+    from retrobus.backups import create as creation
+    from retrobus.file_trouble import told
+
+    try:
+        with creation.alone(folder):
+            return catalog.keep(folder, keep)
+    except BadBackup as error:
+        warn(f"Le backup est fait, --keep ne l'est pas : {error}")
+    except OSError as error:
+        warn(f"Le backup est fait, --keep ne l'est pas : {told(error, folder)}.")
+    return []
 
 
 def _from_snapshot(folder: Path, note: str | None) -> Manifest:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import AsJson, answer, backups_folder, progress_bar
-from retrobus.cli.postgres import stop, with_connection
+from retrobus.cli.backup import AsJson, answer, backups_folder, progress_bar, report
+from retrobus.cli.postgres import say, stop, with_connection
 from retrobus.cli.purge import DryRun, Yes
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def _empty(cause: Cause, scope: tuple[str, ...], *, dry_run: bool, yes: bool, as
         raise stop("rien n'a été changé")
     done = with_connection(lambda connection: _cleaned(connection, scope, cause))
     if as_json:
-        answer({"done": True, "database": base, "counts": done.counts, "safety": done.safety.name})
+        report({"done": True, "database": base, "counts": done.counts, "safety": done.safety.name})
         return
-    typer.echo(f"🛟 Avant : {backups_folder() / done.safety.name}")
-    typer.echo(f"✅ Supprimés : {_said(done.counts)}")
+    say(f"🛟 Avant : {backups_folder() / done.safety.name}")
+    say(f"✅ Supprimés : {_said(done.counts)}")
     if "Member" in scope:
-        typer.echo("Plus aucun compte : retrobus member create-admin --email …")
+        say("Plus aucun compte : retrobus member create-admin --email …")
 
 
 async def _counted(connection: Any, scope: tuple[str, ...]) -> tuple[str, dict[str, int], int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from retrobus.cli.postgres import url_or_exit
+from retrobus.cli.postgres import say, url_or_exit, with_connection
 
 app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ def upgrade(revision: str = typer.Argument("head", help="Révision visée.")) ->
 
     url = url_or_exit()
     migrate.upgrade(url, revision)
-    typer.echo(f"✅ Schéma à la révision {migrate.current(url)}")
+    say(f"✅ Schéma à la révision {migrate.head() if revision == 'head' else revision}")
 
 
 @app.command()
@@ -46,7 +46,6 @@ def grant(
 ) -> None:
     """Donne au rôle du service ses droits, et aucun autre ; à lancer avec le rôle propriétaire."""
     from retrobus import rights
-    from retrobus.cli.postgres import with_connection
 
     async def work(connection: Any) -> list[str]:
         found = await rights.grants(connection, role)
@@ -60,4 +59,4 @@ def grant(
     if show:
         typer.echo("\n".join(f"{statement};" for statement in done))
     else:
-        typer.echo(f"✅ {role} a les droits du service")
+        say(f"✅ {role} a les droits du service")

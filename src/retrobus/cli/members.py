@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import typer
 
-from retrobus.cli.postgres import CONFIGURATION, stop, with_connection
+from retrobus.cli.postgres import CONFIGURATION, say, stop, with_connection
 from retrobus.settings import Settings
 
 app = typer.Typer(help="Les comptes des membres.", no_args_is_help=True)
@@ -35,7 +35,7 @@ def create_admin(
     given = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
     password = _checked(Password, given, "mot de passe de 10 à 200 caractères attendu")
     with_connection(lambda connection: add_admin(connection, email, password))
-    typer.echo(f"✅ Administrateur créé : {email}")
+    say(f"✅ Administrateur créé : {email}")
 
 
 def _checked(kind: Any, text: str, sentence: str) -> str:

@@ -1,7 +1,11 @@
 """A connection to Postgres for one command, and what each failure of it means to the operator."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
@@ -37,6 +41,22 @@ def stop(text: str, code: int = 1) -> typer.Exit:
     return typer.Exit(code)
 
 
+def say(text: str) -> None:
+    """Tells that work is done. A closed output does not undo it: the command's exit code stays that of its work."""
+    try:
+        typer.echo(text)
+        if sys.stdout is not None:  # Python's way to say that the output was closed from the start
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the program ends
+
+
+def warn(text: str) -> None:
+    """Tells on the error output what did not go well after the work was done."""
+    with suppress(OSError, ValueError):
+        typer.echo(f"⚠️  {text}", err=True)
+
+
 def url_or_exit() -> str:
     """DATABASE_URL, or a sentence about its absence and exit code 78."""
     url = Settings().database_url
@@ -54,7 +74,10 @@ def with_connection(work: Callable[[Any], Awaitable[T]]) -> T:
         try:
             return await work(connection)
         finally:
-            await connection.close(timeout=TIMEOUT)
+            try:
+                await connection.close(timeout=TIMEOUT)
+            except Exception:  # noqa: BLE001 - the work is done or has failed: how its line ends changes nothing
+                connection.terminate()
 
     url = url_or_exit()
     return asyncio.run(run())
@@ -74,6 +97,7 @@ def _meaning(error: BaseException) -> str | None:
     import asyncpg
     from alembic.util import CommandError
 
+    from retrobus.file_trouble import is_of_a_file, told
     from retrobus.pooler import PoolerInTheWay
     from retrobus.store.availability import is_unavailable
     from retrobus.store.confirmed import Unconfirmed
@@ -81,6 +105,8 @@ def _meaning(error: BaseException) -> str | None:
     state = getattr(error, "sqlstate", None)
     if isinstance(error, PoolerInTheWay):
         return f"DATABASE_URL : {error}."
+    if isinstance(error, OSError) and is_of_a_file(error):
+        return f"{told(error)}."
     if is_unavailable(error):
         return _away(error)
     if state in SENTENCES:

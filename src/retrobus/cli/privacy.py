@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrobus.cli.backup import AsJson, answer, backups_folder
-from retrobus.cli.postgres import stop, with_connection
+from retrobus.cli.postgres import say, stop, with_connection
 from retrobus.cli.purge import DryRun, Yes, nobody_serving
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def erase(key: Key, *, dry_run: DryRun = False, yes: Yes = False) -> None:
         if not yes and typer.prompt(f"Pour confirmer, tapez l'id ({person.id})") != person.id:
             raise stop("rien n'a été changé")
         with_connection(lambda connection: _erased(connection, person, folder))
-        typer.echo(f"✅ {person.id} effacé de la base, du journal et de l'instantané")
+        say(f"✅ {person.id} effacé de la base, du journal et de l'instantané")
         _say_remains(person, folder)
 
 
@@ -114,7 +114,7 @@ def _say(person: Person, document: Document, folder: Path) -> None:
 def _say_remains(person: Person, folder: Path) -> None:
     found = _in_files(person, folder)
     for name in found["backups"]:
-        typer.echo(f"⚠️  {folder / name} contient encore cette personne ; une restauration ne la ramènera pas")
+        say(f"⚠️  {folder / name} contient encore cette personne ; une restauration ne la ramènera pas")
     for name in found["toLookAt"]:
-        typer.echo(f"⚠️  {folder / name} n'a pas pu être lu comme un backup : à regarder à la main")
-    typer.echo("Hors d'ici : sauvegardes pg_dump et archives WAL, à laisser expirer.")
+        say(f"⚠️  {folder / name} n'a pas pu être lu comme un backup : à regarder à la main")
+    say("Hors d'ici : sauvegardes pg_dump et archives WAL, à laisser expirer.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrobus.cli.backup import AsJson, answer, backups_folder
-from retrobus.cli.postgres import stop
+from retrobus.cli.postgres import say, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def purge(
     if as_json:
         answer({"done": done, "steps": [{"name": step.name, "text": step.text} for step in steps]})
     elif done:
-        typer.echo("✅ Purge faite")
+        say("✅ Purge faite")
 
 
 @contextmanager

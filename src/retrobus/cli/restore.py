@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrobus.cli.backup import NAME, SHOWN, AsJson, answer, backups_folder, located, progress_bar
-from retrobus.cli.postgres import stop, with_connection
+from retrobus.cli.postgres import say, stop, with_connection
 
 if TYPE_CHECKING:
     from retrobus.backups.plan import Plan
@@ -69,9 +69,9 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     if as_json:
         answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
     else:
+        say(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
+        say(f"✅ {restored.plan.name} restauré et vérifié : {restored.plan.changes} lignes changées")
         _show(restored.plan, done=True)
-        typer.echo(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
-        typer.echo(f"✅ {restored.plan.name} restauré et vérifié : {restored.plan.changes} lignes changées")
     if restored.plan.total("reject"):
         raise typer.Exit(PARTLY)
 

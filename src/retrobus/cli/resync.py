@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrobus.cli.backup import AsJson, answer
-from retrobus.cli.postgres import sentence, stop, with_connection
+from retrobus.cli.postgres import say, sentence, stop, with_connection
 from retrobus.cli.purge import Yes
 from retrobus.settings import Settings
 
@@ -163,7 +163,7 @@ def _tell(wanted: list[Conflict], results: dict[int, str | None], done: str, *, 
     for one in () if as_json else wanted:
         reason = results[one.number]
         sign, words = ("✅", done) if reason is None else ("⚠️ ", f"laissé : {reason}")
-        typer.echo(f"{sign} {one.number} {OPERATIONS[one.operation]} de {one.resource} {one.key} : {words}")
+        say(f"{sign} {one.number} {OPERATIONS[one.operation]} de {one.resource} {one.key} : {words}")
     if not wanted and not as_json:
         typer.echo("✅ Aucun conflit à trancher")
     if failed:

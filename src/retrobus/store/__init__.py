@@ -11,6 +11,7 @@ from retrobus import logbook
 from retrobus.background import Background
 from retrobus.backups.files import Locked, locked, sweep
 from retrobus.connecting import CannotConnect
+from retrobus.file_trouble import told
 from retrobus.pooler import PoolerInTheWay
 from retrobus.server import Timelines
 from retrobus.settings import Settings
@@ -101,7 +102,7 @@ def _read_journal(settings: Settings) -> Journal:
     try:
         return read_journal(settings.backups_dir, max_age=settings.journal_max_age * DAY)
     except OSError as error:
-        raise CannotStart(f"{settings.backups_dir / JOURNAL_NAME} est illisible : {error.strerror}") from None
+        raise CannotStart(told(error, settings.backups_dir / JOURNAL_NAME)) from None
 
 
 def _without_postgres(settings: Settings) -> bool:
@@ -197,7 +198,7 @@ def _sole_use(folder: Path) -> Iterator[None]:
         except Locked:
             raise CannotStart(f"Un autre service utilise déjà {folder} : un seul à la fois") from None
         except OSError as error:
-            raise CannotStart(f"{folder} ne peut pas servir : {error.strerror}") from None
+            raise CannotStart(told(error, folder)) from None
         yield
 
 

@@ -1,7 +1,6 @@
 """Whether Postgres answers: one verdict for the whole service, never found out by a queue of requests."""
 
 import asyncio
-import errno
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -9,6 +8,7 @@ from typing import Protocol
 import asyncpg
 
 from retrobus.connecting import CannotConnect, reason_of
+from retrobus.file_trouble import NETWORK
 from retrobus.pooler import PoolerInTheWay
 from retrobus.store.contract import Unavailable
 from retrobus.store.pool import Opener, Pool
@@ -29,9 +29,6 @@ AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05"})
 
 LOST_LINE = "08"
 """The class of SQLSTATEs of a lost connection."""
-
-NETWORK = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
-"""Errors of a line that Python gives no class of their own; those of files are none of Postgres."""
 
 
 def is_unavailable(error: BaseException) -> bool:

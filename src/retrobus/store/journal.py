@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
-from retrobus.backups.files import set_aside, write_atomically
+from retrobus.backups.files import leave_to_owner, set_aside, write_atomically
 
 NAME = "journal.jsonl"
 LARGEST = 1 << 30
@@ -79,14 +79,15 @@ class Journal:
             raise OSError("the journal is full")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            leave_to_owner(descriptor, path.parent)
             if os.fstat(descriptor).st_size < self.size:
                 raise OSError("the journal is not the one that was written")
             os.ftruncate(descriptor, self.size)
+            if first:
+                _sync_folder(path.parent)  # before the write: once it is on the disk, nothing may call it refused
             _add(descriptor, added, self.size)
         finally:
             os.close(descriptor)
-        if first:
-            _sync_folder(path.parent)
         self.size += len(added)
 
     def _header(self) -> dict[str, Any]:

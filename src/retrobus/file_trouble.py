@@ -1,0 +1,74 @@
+"""What an error of a file means to the operator: the file, its owner, the reason and the cure, in one sentence."""
+
+import errno
+import os
+import pwd
+import socket
+from pathlib import Path
+
+REASONS = {
+    errno.EROFS: ("système de fichiers en lecture seule", "choisissez un dossier où ce compte écrit (BACKUPS_DIR)"),
+    errno.ENOSPC: ("plus de place sur le disque", "libérez de la place, puis recommencez"),
+    errno.EDQUOT: ("quota de disque atteint", "libérez de la place, puis recommencez"),
+    errno.EFBIG: ("fichier trop grand pour ce disque ou pour la limite du compte", "voyez ulimit -f"),
+    errno.ELOOP: ("c'est un lien, et les liens ne sont pas suivis", "mettez le vrai fichier à sa place"),
+    errno.EISDIR: ("c'est un dossier, un fichier est attendu", "retirez-le"),
+    errno.ENOTDIR: ("ce n'est pas un dossier", "donnez le chemin d'un dossier"),
+    errno.ENOENT: ("n'existe pas", "vérifiez le chemin"),
+    errno.EEXIST: ("existe déjà", "choisissez un autre nom"),
+    errno.EIO: ("le disque ne répond pas bien", "vérifiez le disque avant de continuer"),
+    errno.EMFILE: ("trop de fichiers ouverts", "augmentez la limite (ulimit -n)"),
+    errno.EPIPE: ("la sortie est fermée", "recommencez sans fermer la sortie"),
+}
+NETWORK = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
+"""Errors of a line that Python gives no class of their own."""
+
+RIGHTS = frozenset({errno.EACCES, errno.EPERM})
+
+
+def is_of_a_file(error: BaseException) -> bool:
+    """Whether this is an error of a file or a folder, and none of a connection."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return False
+    return error.errno is not None and error.errno not in NETWORK
+
+
+def told(error: OSError, where: Path | None = None) -> str:
+    """The sentence; `where` is the file or folder, for an error that does not say it."""
+    path = _path_of(error, where)
+    named = "" if path is None else f"{path} : "
+    if error.errno in RIGHTS:
+        return f"{named}{_no_right(path)}"
+    reason, cure = REASONS.get(error.errno or 0, (error.strerror or str(error), "vérifiez ce fichier"))
+    return f"{named}{reason} ; {cure}"
+
+
+def _path_of(error: OSError, where: Path | None) -> Path | None:
+    """The whole path: functions that work inside an opened folder name only the last part."""
+    if error.filename is None:
+        return where
+    path = Path(os.fsdecode(error.filename))
+    return path if path.is_absolute() or where is None or where.name == path.name else where / path
+
+
+def _no_right(path: Path | None) -> str:
+    """Who owns what this account may not use; the nearest folder that can be seen stands for what cannot."""
+    me = _name(os.geteuid())
+    while path is not None:
+        try:
+            owner = _name(path.lstat().st_uid)
+        except OSError:
+            path = path.parent if path != path.parent else None
+            continue
+        cure = f"prenez ce compte, ou : chown -R {me} {path}" if owner != me else f"chmod u+rwX {path}"
+        return f"le compte {me} n'en a pas le droit, le propriétaire de {path} est {owner} ; {cure}"
+    return f"le compte {me} n'en a pas le droit ; vérifiez le propriétaire"
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
