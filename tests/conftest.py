@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from harness import Api, Person, at, run_sql, served, settings_for
+from harness import Api, Person, at, copy_database, run_sql, served, settings_for
 from retrobus import migrate
 from retrobus.cli import main
 from retrobus.embedded import embedded_postgres
@@ -45,8 +45,7 @@ def template(server: str) -> Iterator[str]:
 def database(server: str, template: str) -> Iterator[str]:
     """URL of a migrated, empty database that is this test's own."""
     name = f"retrobus_test_{os.urandom(5).hex()}"
-    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield at(server, name)
+    yield copy_database(server, name, template)
     run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -54,8 +53,7 @@ def database(server: str, template: str) -> Iterator[str]:
 def shared_api(server: str, template: str) -> Iterator[Api]:
     """The service that most tests share; use `api`, which empties its tables first."""
     name = f"retrobus_shared_{os.getpid()}"
-    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    url = at(server, name)
+    url = copy_database(server, name, template)
     with served(settings_for(url), url) as api:
         yield api
     run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -21,6 +21,7 @@ import uvicorn
 from retrobus import logbook
 from retrobus.app import create_app
 from retrobus.heads import BoundedHttp
+from retrobus.home import SETTLE
 from retrobus.security import TokenRules, Tokens
 from retrobus.settings import Settings
 
@@ -48,6 +49,13 @@ def run_sql(url: str, *statements: str) -> list[Any]:
             await connection.close()
 
     return asyncio.run(run())
+
+
+def copy_database(server: str, name: str, template: str) -> str:
+    """URL of a new copy of a database, which has an identity of its own as if it had never been a copy."""
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    run_sql(at(server, name), *SETTLE)
+    return at(server, name)
 
 
 def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "the awaited state") -> Any:

@@ -18,7 +18,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from harness import Process, at, process, run_sql, until
-from retrobus import migrate, sorting, triggers
+from retrobus import home, migrate, sorting, triggers
 from retrobus.tables import RESOURCES, metadata
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +80,8 @@ def build_from_models(url: str) -> None:
     asyncio.run(build())
     run_sql(url, *triggers.SHARED)
     run_sql(url, *(statement for table in RESOURCES.values() for statement in triggers.trigger_sql(table)))
-    run_sql(url, *(statement for name in ("vehicle", "conflict") for statement in triggers.number_sql(name)))
+    run_sql(url, *(statement for name in triggers.NUMBERED for statement in triggers.number_sql(name)))
+    run_sql(url, home.AT_HOME_SQL, home.NOTE_SQL, home.TRIGGER_SQL)
 
 
 def with_a_bad_migration(folder: Path, url: str) -> Config:

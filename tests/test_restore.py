@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from harness import Api, Process, at, run_sql
+from harness import Api, Process, copy_database, run_sql
 from retrobus.backups import BadBackup, catalog, create, files
 from retrobus.backups.plan import Plan
 from retrobus.backups.restore import MAINTENANCE, Request, Restored, lock_tables, planned, restore
@@ -95,8 +95,7 @@ def test_a_restore_into_an_empty_database_gives_back_every_value(
 
 @contextmanager
 def another_database(server: str, template: str) -> Iterator[str]:
-    run_sql(server, f"CREATE DATABASE other_{template} TEMPLATE {template}")
-    yield at(server, f"other_{template}")
+    yield copy_database(server, f"other_{template}", template)
     run_sql(server, f"DROP DATABASE other_{template} WITH (FORCE)")
 
 

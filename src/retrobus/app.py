@@ -216,6 +216,8 @@ async def _report_start(settings: Settings, opened: OpenStore) -> None:
     found = await opened.diagnose()
     if found.missing_rights:
         logbook.right_missing(", ".join(found.missing_rights))
+    elif not found.at_home:
+        logbook.elsewhere()
     elif found.up and not found.suits(REVISION):
         logbook.schema_behind(found.schema.current, REVISION)
     logbook.started(retrobus.__version__, opened.mode)

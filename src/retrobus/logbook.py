@@ -106,6 +106,11 @@ def schema_behind(found: str | None, expected: str) -> None:
     _log.error("❌ Schéma de la base à mettre à jour : retrobus db upgrade", found=found, expected=expected)
 
 
+def elsewhere() -> None:
+    """The database was restored or copied, and nobody has said so yet."""
+    _log.error("❌ Base restaurée ou copiée : son identité est celle d'une autre, lancez retrobus db repair")
+
+
 def right_missing(what: str) -> None:
     """The role of DATABASE_URL lacks a right; `what` names it, in our words or in the server's."""
     _log.error("🔑 Il manque un droit au rôle de DATABASE_URL : retrobus db grant", right=what)

@@ -47,7 +47,7 @@ NAME_KEY, PARC_KEY = "retrobus_name_key", "retrobus_parc_key"
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
-REVISION = "0007"
+REVISION = "0008"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 row_version = "row_version"
@@ -326,8 +326,13 @@ database_identity = Table(
     metadata,
     Column("id", UUID(as_uuid=False), primary_key=True, server_default=func.gen_random_uuid()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("system_identifier", BigInteger),
+    Column("server_major", Integer),
+    Column("database_oid", BigInteger),
+    Column("written_by", BigInteger),
     Index("database_identity_single", text("(true)"), unique=True),
 )
+"""Which database this is, and where the identity was given (see `retrobus.home`)."""
 
 version_guard = Table(
     "version_guard",

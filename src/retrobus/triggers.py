@@ -178,6 +178,10 @@ BEGIN
 END $$"""
 
 
+NUMBERED = ("vehicle", "conflict")
+"""The tables whose rows the database numbers."""
+
+
 def number_sql(name: str) -> list[str]:
     """What gives a row of this table the next free `id` when its sequence stands behind the table."""
     return [

@@ -111,21 +111,28 @@ def _joined(columns: list[Column[Any]], prefix: str) -> str:
     return " || ',' ||\n    ".join(_sql_member(column, prefix) for column in columns)
 
 
-IMAGES_SQL = """CASE WHEN starts_with(NEW.background_image, 'data:') THEN ',"hasBackgroundImage":true'
-      ELSE ',"backgroundImage":' || coalesce(to_json(NEW.background_image)::text, 'null') END ||
-    CASE WHEN jsonb_path_exists(NEW.gallery, '$[*] ? (@ starts with "data:")') THEN ',"hasGallery":true'
-      ELSE ',"gallery":' || NEW.gallery::text END"""
+def _images(prefix: str) -> str:
+    image, gallery = f"{prefix}background_image", f"{prefix}gallery"
+    return f"""CASE WHEN starts_with({image}, 'data:') THEN ',"hasBackgroundImage":true'
+      ELSE ',"backgroundImage":' || coalesce(to_json({image})::text, 'null') END ||
+    CASE WHEN jsonb_path_exists({gallery}, '$[*] ? (@ starts with "data:")') THEN ',"hasGallery":true'
+      ELSE ',"gallery":' || {gallery}::text END"""
+
+
+def pieces(table: Table, prefix: str) -> dict[str, str]:
+    """The SQL expression of each piece of a row's wire JSON, by its column; `prefix` stands before a column's name."""
+    if table is not vehicle:
+        return {"wire": f"'{{' ||\n    {_joined(wire_columns(table), prefix)} || '}}'"}
+    return {
+        "wire_public": f"'{{' ||\n    {_joined(_public(vehicle), prefix)}",
+        "wire_images": _images(prefix),
+        "wire_private": f"',' ||\n    {_joined(_named(PRIVATE), prefix)} || '}}'",
+    }
 
 
 def pieces_sql(table: Table) -> str:
     """The assignments by which the table's trigger keeps the pieces of wire JSON of a row."""
-    if table is not vehicle:
-        return f"NEW.wire := '{{' ||\n    {_joined(wire_columns(table), 'NEW.')} || '}}';"
-    return (
-        f"NEW.wire_public := '{{' ||\n    {_joined(_public(vehicle), 'NEW.')};\n"
-        f"  NEW.wire_images := {IMAGES_SQL};\n"
-        f"  NEW.wire_private := ',' ||\n    {_joined(_named(PRIVATE), 'NEW.')} || '}}';"
-    )
+    return "\n  ".join(f"NEW.{column} := {value};" for column, value in pieces(table, "NEW.").items())
 
 
 def view_sql(table: Table, view: View) -> str:

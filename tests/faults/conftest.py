@@ -11,7 +11,7 @@ from faults.outage import Outage, outage
 from faults.proxy import Proxy, proxy
 from faults.psql import ORDINARY
 from faults.service import Service
-from harness import free_port, process, run_sql, until
+from harness import copy_database, free_port, process, run_sql, until
 from operations import prepared
 from retrobus import migrate
 from retrobus.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
@@ -53,7 +53,7 @@ def _nothing_forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def own_database(postgres: EmbeddedPostgres) -> str:
     """Name of a migrated, empty database that is this test's own."""
     name = f"faults_{os.urandom(5).hex()}"
-    run_sql(postgres.url(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    copy_database(postgres.url(), name, TEMPLATE)
     return name
 
 
@@ -83,7 +83,7 @@ def saving(line: Proxy, postgres: EmbeddedPostgres, own_database: str, tmp_path:
 def running(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service that the tests of one file share."""
     name = f"faults_{os.urandom(5).hex()}"
-    run_sql(cluster.url(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    copy_database(cluster.url(), name, TEMPLATE)
     url = cluster.url(name)
     with process(url, tmp_path_factory.mktemp("service")) as (api, serving):
         yield Service(api, serving, prepared(api)["ADMIN"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from harness import run_sql
+from harness import copy_database, run_sql
 from retrobus.backups import BadBackup, create
 from retrobus.backups.catalog import choose
 from retrobus.backups.formats import read_backup
@@ -28,7 +28,7 @@ Mutation = Callable[[random.Random, Path], None]
 def sound(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup with some rows of everything."""
     folder, name = tmp_path_factory.mktemp("sound"), f"mutations_{os.getpid()}"
-    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    copy_database(server, name, template)
 
     async def make() -> str:
         connection = await asyncpg.connect(server, database=name)

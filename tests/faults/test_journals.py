@@ -62,6 +62,19 @@ def test_a_journal_of_another_database_is_not_replayed(fallback: Outage) -> None
     assert_all_in_conflict(fallback, "journal d'une autre base")
 
 
+def test_a_journal_is_not_replayed_into_a_dump_of_its_own_database(fallback: Outage) -> None:
+    fallback.done("POST", "vehicles", a_vehicle(parc="920"))
+    fallback.cut()
+    fallback.done("DELETE", "vehicles/920")
+    fallback.done("POST", "vehicles", a_vehicle(parc="921"))
+    fallback.api.sql(
+        "SET session_replication_role = replica",  # pg_restore too writes the row before triggers are there
+        "UPDATE database_identity SET created_at = created_at",
+    )
+
+    assert_all_in_conflict(fallback, "base restaurée ou copiée depuis")
+
+
 def test_a_journal_that_is_too_old_at_the_start_is_not_replayed(
     line: Proxy, url: str, who: Person, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from faults.background import at_once
 from faults.proxy import Proxy
 from faults.service import Service
-from harness import process, run_sql, served, settings_for, until
+from harness import copy_database, process, run_sql, served, settings_for, until
 from operations import OPERATIONS, Operation, send
 from retrobus.embedded import EmbeddedPostgres
 from retrobus.logbook import POSTGRES_READY, UNAVAILABLE
@@ -135,5 +135,5 @@ def test_a_database_that_is_dropped_is_away_until_it_is_made_again(
         run_sql(postgres.url(), f"DROP DATABASE {own_database} WITH (FORCE)")
 
         assert_away(OPERATIONS["listPublicEvents"], api.get("/public/events"))
-        run_sql(postgres.url(), f"CREATE DATABASE {own_database} TEMPLATE faults_template")
+        copy_database(postgres.url(), own_database, "faults_template")
         until(lambda: api.get("/public/events").status_code == 200, what="the first answer from Postgres")

@@ -6,6 +6,7 @@ from faults.replicated import Pair, replicated
 from harness import run_sql, until
 
 INSERT = "INSERT INTO vehicle (parc) SELECT '{}' || n FROM generate_series(1, 100) n"
+AT_HOME = "SELECT retrobus_is_at_home()"
 VERSIONS = "SELECT version FROM vehicle WHERE starts_with(parc, '{}')"
 
 
@@ -19,6 +20,7 @@ def test_versions_of_the_lost_end_of_a_timeline_are_never_drawn_again(tmp_path: 
     with replicated(tmp_path, synchronous=False) as pair:
         run_sql(pair.url(), INSERT.format("kept"))
         until(lambda: len(run_sql(pair.standby.url("retrobus"), VERSIONS.format("kept"))) == 100, 20, "the copy")
+        standby = run_sql(pair.standby.url("retrobus"), AT_HOME)
         cut_off(pair)
         run_sql(pair.url(), INSERT.format("lost"))
         lost = {row[0] for row in run_sql(pair.url(), VERSIONS.format("lost"))}
@@ -33,8 +35,10 @@ def test_versions_of_the_lost_end_of_a_timeline_are_never_drawn_again(tmp_path: 
         new = {row[0] for row in run_sql(url, VERSIONS.format("new"))}
         guard = run_sql(url, "SELECT timeline FROM version_guard")
         dead = run_sql(url, "SELECT version FROM deletion")
+        home = [tuple(row) for row in (*standby, *run_sql(url, AT_HOME))]
         again = run_sql(url, "INSERT INTO vehicle (parc) VALUES ('later') RETURNING version")
 
+    assert home == [(True,), (True,)]
     assert not lost & new
     assert min(new) > max(lost)
     assert [row["timeline"] for row in guard] == ["00000002"]

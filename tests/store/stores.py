@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy import Table
 
-from harness import at, run_sql, settings_for
+from harness import at, copy_database, settings_for
 from retrobus import logbook
 from retrobus.background import Background
 from retrobus.rows import completed
@@ -245,5 +245,4 @@ async def close(operator: Any, name: str) -> None:
 def new_database(server: str, template: str) -> str:
     """URL of a new copy of a database."""
     name = f"retrobus_store_{os.urandom(5).hex()}"
-    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    return at(server, name)
+    return copy_database(server, name, template)

@@ -84,7 +84,7 @@ async def restore(
             if plan.empties and not request.empty:
                 raise BadBackup(f"{reading.name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
             before = await _row_counts(connection, request.rules)
-            await write_rows(connection, request.rules, epoch=_epoch())
+            await write_rows(connection, request.rules, epoch=later_epoch())
             await _verify(connection, request.rules, plan, before)
     return Restored(plan, safety)
 
@@ -131,6 +131,6 @@ async def _verify(connection: "Connection", rules: Rules, plan: Plan, before: di
             raise BadBackup(f"La vérification de {resource} n'a pas réussi : rien n'a été changé.")
 
 
-def _epoch() -> int:
-    """A token epoch later than any that a restored member ever had: seconds since 2020."""
+def later_epoch() -> int:
+    """A token epoch later than any that a member ever had here or in another database: seconds since 2020."""
     return int(time.time()) - 1_577_836_800

@@ -7,9 +7,11 @@ from typing import Any
 from retrobus import rights
 from retrobus.cli.checklist import Item, bad, doubtful, good
 from retrobus.cli.checklist_pooler import LIMITS_HERE, pooler_items
+from retrobus.cli.checklist_repair import repair_items
 from retrobus.cli.postgres import sentence, with_connection
 from retrobus.migrate import OLDEST_SERVER
 from retrobus.pooler import is_pooled
+from retrobus.repair.findings import look
 from retrobus.revisions import revision_of
 from retrobus.settings import Settings
 from retrobus.store.diagnosis import unconfirmable
@@ -67,6 +69,8 @@ async def _ask(connection: Any) -> Facts:
     facts["suits"] = facts["schema"].suits(REVISION) and not facts["missing"]
     if facts["suits"]:
         facts |= dict(await connection.fetchrow(CONTENT))
+    if facts["suits"] and facts["schema"].current == REVISION:
+        facts["findings"] = await look(connection)
     return facts
 
 
@@ -80,6 +84,8 @@ def _judged(facts: Facts, settings: Settings) -> Iterator[Item]:
     if facts["suits"]:
         yield _admin(facts)
         yield _conflicts(facts)
+    if "findings" in facts:
+        yield from repair_items(facts["findings"])
     judges: tuple[Callable[[Facts], Item], ...] = (_durability, _standbys, _archive, _clock, _role)
     for judge in judges:
         yield judge(facts)

@@ -15,6 +15,7 @@ from retrobus.cli import (
     members,
     privacy,
     purge,
+    repair,
     restore,
     resync,
     serving,
@@ -44,6 +45,7 @@ members.app.command("export")(privacy.export)
 members.app.command("erase")(privacy.erase)
 database.app.command("reset")(cleaning.reset)
 database.app.command("clean")(cleaning.clean)
+database.app.command("repair")(repair.repair)
 database.app.command("show")(show.show)
 app.add_typer(backup.app, name="backup")
 app.add_typer(database.app, name="db")

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from retrobus import rights
+from retrobus import home, rights
 from retrobus.connecting import CannotConnect
 from retrobus.revisions import Revision, revision_of
 from retrobus.store.availability import Availability
@@ -39,10 +39,12 @@ class Diagnosis:
     durability: dict[str, Any] = field(default_factory=dict)
     conflicts: int | None = None
     missing_rights: tuple[str, ...] = ()
+    at_home: bool = True
+    """Whether its identity was given to this database; not so in a dump that was restored."""
 
     def suits(self, expected: str) -> bool:
-        """Whether code that expects this revision can work here."""
-        return self.schema.suits(expected) and not self.missing_rights
+        """Whether code that expects this revision can work here, and this is the database that it seems to be."""
+        return self.schema.suits(expected) and not self.missing_rights and self.at_home
 
 
 def unconfirmable(durability: Mapping[str, Any]) -> str | None:
@@ -113,4 +115,6 @@ async def _inspect(connection: Connection) -> Diagnosis:
     )
     with suppress(asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
         found = replace(found, conflicts=await connection.fetchval(CONFLICTS))
+    if not found.missing_rights and not await home.is_at_home(connection):
+        found = replace(found, at_home=False, reason=home.ELSEWHERE)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Table
 
-from retrobus import logbook
+from retrobus import home, logbook
 from retrobus.rows import Row, content_hash, decode, encode
 from retrobus.store import conflicts
 from retrobus.store.confirmed import Asked, confirmed
@@ -102,6 +102,8 @@ class Replay:
             return f"journal sans base connue (origine {self._journal.origin})"
         if await self._connection.fetchval(IDENTITY) != self._journal.identity:
             return "journal d'une autre base"
+        if not await home.is_at_home(self._connection):
+            return "base restaurée ou copiée depuis"
         return None
 
     async def _one(self, entry: Entry, refusal: str | None) -> None:

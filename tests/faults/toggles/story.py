@@ -11,7 +11,7 @@ from faults.background import at_once
 from faults.toggles.model import COMBINATIONS
 from faults.toggles.subject import CHIEF, TRUTH, Service
 from faults.toggles.table import Line
-from harness import run_sql
+from harness import copy_database, run_sql
 from retrobus import migrate
 from retrobus.embedded import EmbeddedPostgres
 
@@ -130,7 +130,7 @@ def services(postgres: EmbeddedPostgres, folder: Path) -> Iterator[list[Service]
 
 def _service(postgres: EmbeddedPostgres, folder: Path, number: int, *, production: bool) -> Service:
     name = f"toggles_{number}{'_production' if production else ''}"
-    run_sql(postgres.url(), f"CREATE DATABASE {name} TEMPLATE toggles")
+    copy_database(postgres.url(), name, "toggles")
     url = f"postgresql://postgres@127.0.0.1:{postgres.port}/{name}?sslmode=disable"
     (folder / name).mkdir()
     return Service(COMBINATIONS[number], url, folder / name, production=production)

@@ -1,0 +1,104 @@
+"""Mends what was found, in one transaction, after a safety backup of what was there."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from retrobus import home
+from retrobus.backups import create
+from retrobus.backups.create import Progress, silent
+from retrobus.backups.manifest import Manifest
+from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
+from retrobus.privacy import database as privacy
+from retrobus.privacy.person import person_of
+from retrobus.repair import parts
+from retrobus.repair.findings import Findings, Keys, look
+from retrobus.tables import RESOURCES, key_column
+from retrobus.wire import pieces
+
+Choice = Literal["keep", "drop"]
+"""What becomes of rows that were deleted and came back: `keep` makes them new rows, `drop` deletes them again."""
+
+NOTE = "avant une réparation"
+NUMBER = "SELECT setval('{0}_id_seq', (SELECT max(id) FROM {0}))"
+
+
+async def mend(
+    connection: Any,
+    folder: Path,
+    choice: Choice | None = None,
+    *,
+    restored: bool = False,
+    progress: Progress = silent,
+) -> tuple[Findings, Findings, Manifest]:
+    """What was found, what is left of it, and the safety backup. `restored`: the operator says that this database is
+    a copy or was taken back to an earlier time. Rows that came back stay as they are without a choice.
+    """
+    with create.alone(folder):
+        async with connection.transaction():
+            await lock_maintenance(connection)
+            await lock_tables(connection)
+            found = await look(connection)
+            await _mend_triggers(connection, found)
+            await _mend_sequences(connection, found)
+            await _erase(connection, found.erased)  # first: the safety backup must not hold them
+            safety = await create.write(connection, folder, kind="safety", note=NOTE, progress=progress)
+            await _mend_rows(connection, found, choice)
+            if restored or not found.at_home:
+                await _settle(connection, later_epoch())
+            left = await look(connection)
+    return found, left, safety
+
+
+async def _mend_triggers(connection: Any, found: Findings) -> None:
+    for name in found.functions:
+        await connection.execute(parts.FUNCTIONS[name].statement)
+    for name in found.missing:
+        await connection.execute(parts.TRIGGERS[name].statement)
+    for name in found.disabled:
+        await connection.execute(f"ALTER TABLE {parts.TRIGGERS[name].told} ENABLE TRIGGER {name}")
+
+
+async def _mend_sequences(connection: Any, found: Findings) -> None:
+    for name in found.sequences:
+        if name == "row_version":
+            await connection.execute("SELECT retrobus_version_above(0)")
+        else:
+            await connection.execute(NUMBER.format(name.removesuffix("_id_seq")))
+
+
+async def _erase(connection: Any, ids: list[str]) -> None:
+    for row in await connection.fetch("SELECT * FROM member WHERE id = ANY ($1::text[])", ids):
+        await privacy.erase(connection, person_of(dict(row)))
+    await connection.execute("SELECT set_config('retrobus.cause', 'sql', true)")
+
+
+async def _mend_rows(connection: Any, found: Findings, choice: Choice | None) -> None:
+    if choice == "drop":
+        for resource, keys in found.returned.items():
+            table = RESOURCES[resource]
+            await connection.execute(
+                f"DELETE FROM {table.name} WHERE {key_column(table).name} = ANY ($1::text[])", keys
+            )
+    await _stamp(connection, found.stale)
+    if choice == "keep":
+        await _stamp(connection, found.returned)
+
+
+async def _stamp(connection: Any, rows: Keys) -> None:
+    """Lets the trigger write the pieces and a new version: a row whose text changes is another state of the row."""
+    for resource, keys in rows.items():
+        table = RESOURCES[resource]
+        [piece, *_] = pieces(table, "")
+        await connection.execute(
+            f"UPDATE {table.name} SET {piece} = {piece} || ' ' WHERE {key_column(table).name} = ANY ($1::text[])", keys
+        )
+
+
+async def _settle(connection: Any, epoch: int) -> None:
+    """An identity of this database's own: journals and ETags of the other one mean nothing here, and no token counts
+    that may have been ended there since.
+    """
+    for statement in home.SETTLE:
+        await connection.execute(statement)
+    await connection.execute("UPDATE member SET token_epoch = greatest(token_epoch + 1, $1)", epoch)
+    await connection.execute("SELECT pg_notify('retrobus_change', 'Vehicle')")  # mirrors read everything again

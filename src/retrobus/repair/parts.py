@@ -1,0 +1,35 @@
+"""The functions and triggers that the tables must have, read from the text that makes them."""
+
+import re
+from dataclasses import dataclass
+from itertools import chain
+
+from retrobus import home, triggers
+from retrobus.tables import RESOURCES
+
+FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION public\.(\w+)\(.*?AS \$\$(.*)\$\$", re.DOTALL)
+TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+) ", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One function or trigger: its name, the statement that makes it, and a function's body or a trigger's table."""
+
+    name: str
+    statement: str
+    told: str
+
+
+def _read(pattern: re.Pattern[str], statements: list[str]) -> dict[str, Part]:
+    found = ((pattern.match(statement), statement) for statement in statements)
+    return {match[1]: Part(match[1], statement, match[2]) for match, statement in found if match}
+
+
+_STATEMENTS = [
+    *triggers.SHARED,
+    *chain.from_iterable(triggers.trigger_sql(table) for table in RESOURCES.values()),
+    *chain.from_iterable(triggers.number_sql(name) for name in triggers.NUMBERED),
+    *(home.AT_HOME_SQL, home.NOTE_SQL, home.TRIGGER_SQL),
+]
+FUNCTIONS = _read(FUNCTION, _STATEMENTS)
+TRIGGERS = _read(TRIGGER, _STATEMENTS)
