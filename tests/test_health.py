@@ -13,6 +13,7 @@ STATUS = {
     "ready",
     "database",
     "reason",
+    "failover",
     "mode",
     "toggles",
     "revision",

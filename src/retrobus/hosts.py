@@ -61,6 +61,9 @@ class Hosts(Generic[C]):
         self._wanted = wanted_session(url)
         self._opening = opening
         self._seconds = seconds
+        self.former: Server | None = None
+        """The primary that was last found to have a successor."""
+
         self._said: dict[int, str] = {}
 
     @property
@@ -128,6 +131,7 @@ class Hosts(Generic[C]):
                     heard[task] = task.result()[1]
                     self.timelines.note(heard[task])
                 said[asked[task]] = self._objection(heard[task]) if error is None else reason_of(error)
+            self.former = next(filter(self.timelines.is_left_behind, heard.values()), self.former)
             if until == math.inf and not hear_all and any(self._rank(server) == IDEAL for server in heard.values()):
                 until = time.monotonic() + (GRACE if self.wants_writes else 0.0)
         return heard
@@ -188,11 +192,12 @@ async def _connected(url: str, place: Mapping[str, Any], seconds: float, setting
     return connection
 
 
-async def connect_for_command(url: str, seconds: float, name: str, *, hear_all: bool = False) -> OwnNames:
+async def connect_for_command(url: str, seconds: float, name: str, timelines: Timelines | None = None) -> OwnNames:
     """The connection of one command or migration, to the server that suits; CannotConnect says why there is none.
 
     It keeps no prepared statement beyond its transaction, so that it works behind a pooler too. Limits that an
     operator gave the database or the role are for the short work of a service: they do not cut a command short.
+    With `timelines` every server is heard first, and no former primary is taken: for what must not be lost.
     """
 
     async def opening(place: Mapping[str, Any]) -> OwnNames:
@@ -207,5 +212,5 @@ async def connect_for_command(url: str, seconds: float, name: str, *, hear_all: 
         except asyncpg.PostgresError as error:
             raise explained(error) from error
 
-    connection, _ = await Hosts[OwnNames](url, opening, seconds).open(hear_all=hear_all)
+    connection, _ = await Hosts[OwnNames](url, opening, seconds, timelines).open(hear_all=timelines is not None)
     return connection

@@ -96,6 +96,28 @@ def commit_unconfirmed() -> None:
     _log.error("⏳ COMMIT non confirmé par la réplique synchrone - écritures en 503, lectures servies")
 
 
+def former_primary(timeline: int, highest: int) -> None:
+    """A primary in whose place another was promoted still answers: nothing is read from it, nothing written to it."""
+    _log.warning("⛔ Ancien primaire écarté : une bascule a promu un autre serveur", timeline=timeline, highest=highest)
+
+
+def failover_clean(timeline: int, checked: int) -> None:
+    """Another primary leads, and has all that was looked for."""
+    _log.info("🔀 Bascule de PostgreSQL - aucune écriture acquittée ne manque", timeline=timeline, checked=checked)
+
+
+def failover_lost(timeline: int, lost: int, checked: int, examples: list[str]) -> None:
+    """Another primary leads, which never received some of the last writes that were acknowledged."""
+    _log.error(
+        "🔀 La bascule a perdu des écritures acquittées", timeline=timeline, lost=lost, checked=checked, rows=examples
+    )
+
+
+def timeline_not_kept(error: str) -> None:
+    """A restarted service would not know the former primary."""
+    _log.error("💾 Ligne de temps de PostgreSQL non écrite", error=error)
+
+
 def backup_not_loaded() -> None:
     """LOAD_BACKUP_AT_BOOT is off."""
     _log.info(TOGGLE_OFF)

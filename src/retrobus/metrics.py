@@ -52,6 +52,12 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemin",
         )
+        self.lost_writes = Gauge(
+            "retrobus_failover_lost_writes",
+            "Acknowledged writes that failovers of PostgreSQL lost since start, of the last ones that were looked for.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self.timeline = Gauge(
             "retrobus_database_timeline",
             "Timeline of the present server: higher after a failover.",

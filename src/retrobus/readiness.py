@@ -11,7 +11,6 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
     """The same keys in every mode; `ready` says whether requests are answered."""
     found = await opened.diagnose()
     mirrored, snapshot = opened.mirrored, opened.snapshot
-    journal = None if mirrored is None else mirrored.journal
     ready = found.up and found.suits(head) and found.durability.get("reason") is None
     if mirrored is not None and mirrored.from_memory:
         ready = mirrored.can_answer and not opened.availability.misplaced
@@ -24,11 +23,8 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
         "revision": {"found": found.schema.current, "expected": head},
         "missingRights": list(found.missing_rights),
         "durability": found.durability,
-        "journal": {
-            "entries": len(journal or ()),
-            "oldest": None if journal is None else journal.oldest,
-            "waiting": None if mirrored is None else mirrored.waiting,
-        },
+        "failover": _failover(opened),
+        "journal": _journal(opened),
         "conflicts": found.conflicts,
         "snapshot": {
             "age": None if snapshot is None else snapshot.age,
@@ -36,6 +32,23 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
         },
         "mirror": _mirror(opened),
     }
+
+
+def _journal(opened: OpenStore) -> dict[str, Any]:
+    if opened.mirrored is None:
+        return {"entries": 0, "oldest": None, "waiting": None}
+    journal, waiting = opened.mirrored.journal, opened.mirrored.waiting
+    if opened.mirrored.pending and not opened.availability.up:
+        waiting = opened.availability.reason
+    return {"entries": len(journal), "oldest": journal.oldest, "waiting": waiting}
+
+
+def _failover(opened: OpenStore) -> dict[str, Any] | None:
+    """The last change of primary since the start, and how many acknowledged writes it is known to have lost."""
+    found = opened.servers.failover
+    if found is None:
+        return None
+    return {"timeline": found.timeline, "lost": len(found.lost), "checked": found.checked}
 
 
 def _mirror(opened: OpenStore) -> dict[str, Any] | None:
@@ -56,6 +69,7 @@ def measure(opened: OpenStore, metrics: Metrics) -> None:
     """Reads the figures that are states, not events."""
     server = opened.servers.current
     metrics.database_writable.set(opened.availability.up and server is not None and server.writable)
+    metrics.lost_writes.set(opened.servers.lost)
     metrics.timeline.set(0 if server is None else server.timeline)
     metrics.pool.labels("in_use").set(opened.availability.pool.in_use)
     metrics.commits_waiting.set(opened.commits.waiting)

@@ -46,6 +46,11 @@ class Pair:
         run_sql(self.leader.url(), f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")
         until(lambda: run_sql(self.leader.url(), f"SHOW {name}")[0][0] == value, what=f"{name} = {value}")
 
+    def stop_copying(self) -> None:
+        """What the leader commits from now on reaches no other server."""
+        run_sql(self.standby.url(), "ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+        until(lambda: not run_sql(self.leader.url(), "SELECT FROM pg_stat_replication"), 30, "the end of the copying")
+
     def promote(self) -> str:
         """Makes the standby a leader, which waits for no other server; the URL of the database there."""
         run_sql(self.standby.url(), "SELECT pg_promote(true, 30)")

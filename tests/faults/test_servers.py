@@ -1,6 +1,7 @@
 """Several servers in DATABASE_URL: the living one answers, the right one takes writes, whatever their order."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,9 @@ def test_a_switchover_is_followed_and_told(pair: Pair) -> None:
         pair.promote()
 
         until(lambda: adds(api, who, "2") == 201, SOON, "writes on the new primary")
+        told = api.get("/ready").json()["failover"]
+
+    assert told == {"timeline": 2, "lost": 0, "checked": 1}
 
 
 def test_a_single_standby_answers_reads_and_says_that_it_takes_no_writes(
@@ -165,3 +169,79 @@ def test_no_server_that_suits_is_told_with_what_each_has_against_it(pair: Pair) 
         "serveur 1 : aucun serveur n'écoute à cette adresse (ConnectionRefusedError)"
         " ; serveur 2 : réplique, lectures seulement"
     )
+
+
+def test_a_failover_that_lost_acknowledged_writes_is_told(pair: Pair, capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(pair, address(pair.leader.port, pair.standby.port), log_level="info") as (api, who):
+        assert [adds(api, who, parc) for parc in ("1", "2", "3")] == [201] * 3
+        pair.wait_until_copied()
+        pair.stop_copying()
+        assert adds(api, who, "4") == 201
+        assert api.patch("/api/vehicles/2", headers=who.headers, json={"modele": "PCM"}).status_code == 200
+        assert api.delete("/api/vehicles/3", headers=who.headers).status_code == 200
+
+        pair.leader.kill()
+        pair.promote()
+
+        until(lambda: adds(api, who, "5") == 201, SOON, "writes on the new primary")
+        told, figure = api.get("/ready").json()["failover"], metric(api, "retrobus_failover_lost_writes")
+
+    line = next(line for line in capfd.readouterr().err.splitlines() if "La bascule a perdu" in line)
+    assert told == {"timeline": 2, "lost": 3, "checked": 4}
+    assert figure == "3.0"
+    assert all(f"Vehicle {parc}" in line for parc in ("2", "3", "4"))
+
+
+def test_a_journal_waits_for_the_primary_that_was_promoted_and_goes_into_no_former_one(
+    pair: Pair, tmp_path: Path
+) -> None:
+    url, folder = address(pair.leader.port, pair.standby.port), tmp_path / "backups"
+    toggles = {"enable_memory_fallback": True, "enable_runtime_state_save": True, "backups_dir": folder}
+    with serving(pair, url, **toggles) as (api, who):
+        pair.promote()
+        until(lambda: metric(api, "retrobus_database_timeline") == "2.0", SOON, "the service to see the promotion")
+        until(lambda: api.get("/public/vehicles").headers["X-Data-Source"] == "postgres", SOON, "the mirror")
+        pair.standby.freeze()
+        until(lambda: adds(api, who, "1") == 202, SOON, "memory to take over")
+        until(lambda: "ancien primaire" in waiting(api), SOON, "the reason why the journal waits")
+
+    with served(settings_for(url, **toggles), pair.url()) as api:
+        until(lambda: "ancien primaire" in waiting(api), SOON, "the same reason after a restart")
+        assert adds(api, who, "2") == 202
+
+        pair.standby.thaw()
+
+        until(lambda: api.get("/ready").json()["journal"]["entries"] == 0, SOON, "the replay")
+        assert waiting(api) == ""
+    assert pair.count("vehicle", at=pair.standby) == 2
+    assert pair.count("vehicle", at=pair.leader) == 0
+
+
+def waiting(api: Api) -> str:
+    """Why the journal waits."""
+    return api.get("/ready").json()["journal"]["waiting"] or ""
+
+
+def test_the_operator_is_told_what_asynchronous_replicas_may_lose(
+    pair: Pair, terminal: Callable[..., tuple[int, str, str]]
+) -> None:
+    _, said, _ = terminal("doctor", url=address(pair.standby.port, pair.leader.port))
+    _, of_one, _ = terminal("doctor", url=address(pair.standby.port))
+    pair.set("synchronous_standby_names", "*")
+    _, synchronous, _ = terminal("doctor", url=pair.url())
+
+    assert "⚠️  Répliques : 1 asynchrone(s) : une bascule peut perdre les dernières écritures acquittées" in said
+    assert "❌ Répliques : ce serveur est une réplique : aucune écriture" in of_one
+    assert "✅ Répliques : *" in synchronous
+
+
+def test_a_command_does_not_wait_for_a_frozen_server(pair: Pair, terminal: Callable[..., tuple[int, str, str]]) -> None:
+    pair.wait_until_copied()
+    pair.leader.freeze()
+    pair.promote()
+    began = time.monotonic()
+
+    code, _, complaints = terminal("db", "upgrade", url=address(pair.leader.port, pair.standby.port))
+
+    assert (code, complaints) == (0, "")
+    assert time.monotonic() - began < SOON, "the frozen server was waited for"

@@ -189,6 +189,10 @@ def _ready() -> dict[str, Any]:
             "type": ["string", "null"],
             "description": "Why PostgreSQL is down, or what the server that answers does not do; in French.",
         },
+        "failover": {
+            "type": ["object", "null"],
+            "description": "The last failover since the start: `timeline`, acknowledged writes `checked` and `lost`.",
+        },
         "mode": {"type": "string", "enum": ["strict", "fallback", "memory"]},
         "conflicts": {"type": ["integer", "null"], "description": "null while the database is down."},
         "missingRights": {

@@ -9,6 +9,7 @@ from retrobus.cli.checklist import Item, bad, doubtful, good
 from retrobus.cli.checklist_pooler import LIMITS_HERE, pooler_items
 from retrobus.cli.checklist_repair import repair_items
 from retrobus.cli.postgres import sentence, with_connection
+from retrobus.database_url import places
 from retrobus.migrate import OLDEST_SERVER
 from retrobus.pooler import is_pooled
 from retrobus.repair.findings import look
@@ -33,6 +34,7 @@ FACTS = """SELECT current_setting('server_version_num')::int AS version, current
     AND query_start < clock_timestamp() - interval '1 second') AS waiting,
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
   extract(epoch FROM clock_timestamp())::float8 AS clock, current_user AS role, pg_is_in_recovery() AS standby,
+  current_setting('transaction_read_only') = 'on' AS read_only,
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser"""
 TABLES = """SELECT to_regclass('deletion') IS NOT NULL AND has_table_privilege('deletion', 'DELETE') AS forgets"""
 CONTENT = """SELECT (SELECT count(*) FROM member WHERE role = 'ADMIN' AND status = 'active') AS admins,
@@ -48,7 +50,7 @@ def database_items(settings: Settings) -> list[Item]:
             return [doubtful("DATABASE_URL", "absente : tout vit en mémoire", "indiquer une base")]
         return [bad("DATABASE_URL", "absente", "indiquer la base (voir .env.example)")]
     try:
-        facts = with_connection(_ask)
+        facts = with_connection(_ask) | {"servers": len(places(settings.database_url.get_secret_value()))}
     except Exception as error:
         known = sentence(error)
         if known is None:
@@ -142,12 +144,18 @@ def _durability(facts: Facts) -> Item:
 
 def _standbys(facts: Facts) -> Item:
     if facts["standby"]:
-        cure = "target_session_attrs=read-write dans DATABASE_URL"
+        cure = "nommer aussi le primaire dans DATABASE_URL : postgresql://a,b/retrobus"
         return bad("Répliques", "ce serveur est une réplique : aucune écriture", cure)
     reason = unconfirmable(facts)
     if reason is not None:
         return bad("Répliques", reason, "rattacher la réplique (SELECT * FROM pg_stat_replication)")
-    return good("Répliques", facts["standbys"] or "aucune réplique synchrone")
+    if facts["read_only"]:
+        cure = "ALTER DATABASE … RESET default_transaction_read_only"
+        return bad("Répliques", "ce serveur est en lecture seule : aucune écriture", cure)
+    if not facts["standbys"] and (facts["attached"] or facts["servers"] > 1):
+        text = f"{facts['attached']} asynchrone(s) : une bascule peut perdre les dernières écritures acquittées"
+        return doubtful("Répliques", text, "synchronous_standby_names, si aucune ne doit se perdre")
+    return good("Répliques", facts["standbys"] or "aucune réplique attachée")
 
 
 def _archive(facts: Facts) -> Item:

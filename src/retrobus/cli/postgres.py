@@ -1,16 +1,22 @@
 """A connection to Postgres for one command, and what each failure of it means to the operator."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from retrobus.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from retrobus.server import Timelines
 
 T = TypeVar("T")
 TIMEOUT = 10.0
@@ -65,12 +71,15 @@ def url_or_exit() -> str:
     return url.get_secret_value()
 
 
-def with_connection(work: Callable[[Any], Awaitable[T]]) -> T:
-    """Runs work on one connection; its failures are for `sentence`."""
+def with_connection(work: Callable[[Any], Awaitable[T]], timelines: Timelines | None = None) -> T:
+    """Runs work on one connection; its failures are for `sentence`.
+
+    With `timelines` every server of DATABASE_URL is heard first, and no former primary is taken.
+    """
     from retrobus.hosts import connect_for_command
 
     async def run() -> T:
-        connection = await connect_for_command(url, TIMEOUT, "retrobus cli")
+        connection = await connect_for_command(url, TIMEOUT, "retrobus cli", timelines)
         try:
             return await work(connection)
         finally:

@@ -77,8 +77,13 @@ def _leftovers(folder: Path) -> list[Step]:
     from retrobus.backups import files
     from retrobus.backups.catalog import SELECTION
     from retrobus.store.snapshot import NAME as SNAPSHOT
+    from retrobus.store.timelines import NAME as TIMELINES
 
-    texts = {SNAPSHOT: "instantané, supprimé", SELECTION: "sélection, supprimée"}
+    texts = {
+        SNAPSHOT: "instantané, supprimé",
+        SELECTION: "sélection, supprimée",
+        TIMELINES: "lignes de temps vues, supprimées",
+    }
     found = [name for name in texts if (folder / name).exists() or (folder / name).is_symlink()]
     steps = [Step(name, texts[name], partial(files.discard, folder, name)) for name in found]
     return steps + _journal(folder)

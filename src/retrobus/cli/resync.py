@@ -61,6 +61,7 @@ def _bring_in(*, only_look: bool) -> Report | None:
     from retrobus.store import LOCK
     from retrobus.store.journal import NAME, read_journal
     from retrobus.store.resync import bring_in
+    from retrobus.store.timelines import read_timelines
 
     settings = Settings()
     logbook.configure("console", "error")
@@ -77,7 +78,7 @@ def _bring_in(*, only_look: bool) -> Report | None:
         if only_look:
             typer.echo(_pending(journal), err=True)
             return None
-        return with_connection(lambda connection: bring_in(connection, journal))
+        return with_connection(lambda connection: bring_in(connection, journal), read_timelines(folder))
 
 
 def _pending(journal: Journal) -> str:

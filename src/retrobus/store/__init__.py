@@ -31,6 +31,7 @@ from retrobus.store.postgres import PostgresStore
 from retrobus.store.servers import Servers
 from retrobus.store.snapshot import NAME as SNAPSHOT_NAME
 from retrobus.store.snapshot import SnapshotWriter
+from retrobus.store.timelines import read_timelines
 from retrobus.throttle import Uncounted
 
 PRUNE_INTERVAL = 3600.0
@@ -131,7 +132,7 @@ async def open_store(settings: Settings, watcher: Watcher, background: Backgroun
         if needs_mirror(settings):
             opened = await stack.enter_async_context(_mirrored(settings, availability, servers, diagnose, background))
         else:
-            alone, logins = PostgresStore(availability, opener), SharedCounts(availability)
+            alone, logins = PostgresStore(availability, opener, servers.acknowledged), SharedCounts(availability)
             opened = OpenStore(alone, availability, diagnose, alone.commits, "strict", servers, logins)
         await stack.enter_async_context(background.running("prune", lambda: _prune(opened)))
         yield opened
@@ -140,6 +141,9 @@ async def open_store(settings: Settings, watcher: Watcher, background: Backgroun
 def _servers(settings: Settings) -> Servers:
     seconds = settings.database_timeout * CONNECT_SHARE
     url = "" if settings.database_url is None else settings.database_url.get_secret_value()
+
+    save = settings.enable_runtime_state_save
+    timelines = read_timelines(settings.backups_dir) if save else Timelines()
 
     async def opening(place: Mapping[str, Any]) -> Connection:
         if not url:
@@ -152,7 +156,7 @@ def _servers(settings: Settings) -> Servers:
             place=place,
         )
 
-    return Servers(url, opening, seconds, Timelines())
+    return Servers(url, opening, seconds, timelines)
 
 
 @asynccontextmanager
@@ -169,7 +173,7 @@ async def _mirrored(
         stack.enter_context(_sole_use(settings.backups_dir))
         journal = _journal(settings)
         serving = Serving(settings.enable_memory_fallback, when_empty=settings.app_env == "development")
-        store = MirroredStore(availability, servers.open, mirror, journal, serving)
+        store = MirroredStore(availability, servers.open, servers.acknowledged, mirror, journal, serving)
         _say_what_is_read(settings, availability, journal)
         if not availability.up or journal.entries:
             _fill(settings, availability, mirror, journal)

@@ -29,11 +29,13 @@ from retrobus.store.contract import (
     StoreError,
     Unavailable,
 )
+from retrobus.store.failover import Acknowledged
 from retrobus.store.journal import Journal
 from retrobus.store.lane import Lane, Prepare, Returned
 from retrobus.store.memory import MemoryStore, Terms
 from retrobus.store.mirror import Mirror
 from retrobus.store.postgres import PostgresStore
+from retrobus.store.refusals import hindrance
 from retrobus.store.replay import Replay, Report
 from retrobus.wire import View
 
@@ -69,13 +71,14 @@ class MirroredStore:
         self,
         availability: Availability,
         opener: Callable[[], Awaitable[Any]],
+        acknowledged: Acknowledged,
         mirror: Mirror,
         journal: Journal,
         serving: Serving,
     ) -> None:
         self.mirror = mirror
         self.journal = journal
-        self.postgres = PostgresStore(availability, opener, mirror.wrote)
+        self.postgres = PostgresStore(availability, opener, acknowledged, mirror.wrote)
         self.lane = Lane(mirror, journal, lambda: self.from_memory)
         self.conflicts = 0
         self.waiting: str | None = None
@@ -239,7 +242,7 @@ class MirroredStore:
             try:
                 await self._bring_in(connection)
             except Exception as error:
-                self._wait(str(error) if isinstance(error, Unconfirmed) else self.waiting or type(error).__name__)
+                self._wait(str(error) if isinstance(error, Unconfirmed) else self.waiting or hindrance(error))
                 raise
         else:
             await self.mirror.refresh(connection)

@@ -31,6 +31,7 @@ from retrobus.store.contract import (
     Stale,
     Unauthenticated,
 )
+from retrobus.store.failover import Acknowledged
 from retrobus.store.pool import Connection, Opener
 from retrobus.store.refusals import tells_state
 from retrobus.store.statements import Statement, shape_of
@@ -45,7 +46,10 @@ Observer = Callable[[Table, str, Row | None, int], None]
 class PostgresStore:
     """Five verbs, straight to Postgres; raises Unavailable when it cannot be asked."""
 
-    def __init__(self, availability: Availability, opener: Opener, observer: Observer | None = None) -> None:
+    def __init__(
+        self, availability: Availability, opener: Opener, acknowledged: Acknowledged, observer: Observer | None = None
+    ) -> None:
+        self._acknowledged = acknowledged
         self.commits = Commits(availability, opener)
         self._attempts = Attempts(availability)
         self._observer = observer
@@ -202,6 +206,7 @@ class PostgresStore:
         return written
 
     def _tell(self, table: Table, written: Written) -> None:
+        self._acknowledged.note(table, written.document.key, written.version)
         if self._observer is not None:
             self._observer(table, written.document.key, written.row, written.version)
 

@@ -44,6 +44,18 @@ def state_of(error: Exception) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
+def hindrance(error: Exception) -> str:
+    """Why a replay did not come to its end, in one sentence for people."""
+    state = state_of(error)
+    known = {
+        READ_ONLY: "ce serveur refuse les écritures",
+        "55P03": "une autre transaction tient les tables",
+        "53100": "le disque de PostgreSQL est plein",
+        "57014": "une réplique ou un verrou se fait attendre",
+    }
+    return f"{known.get(state, 'PostgreSQL a interrompu le rejeu')} ({state or type(error).__name__})"
+
+
 def translate(error: Exception) -> Exception:
     """What a driver error means for the caller; an error that we do not know is a bug and stays itself."""
     if not isinstance(error, asyncpg.PostgresError):

@@ -6,8 +6,10 @@ from contextlib import suppress
 from typing import Any
 
 from retrobus import logbook
+from retrobus.connecting import CannotConnect, reason_of
 from retrobus.hosts import Hosts
 from retrobus.server import Server, Timelines
+from retrobus.store.failover import Acknowledged, Failover
 from retrobus.store.pool import Connection
 
 SURVEY = 1.0
@@ -18,7 +20,7 @@ class Servers:
     """Opens the service's connections.
 
     Promise: a primary in whose place another was promoted is left within seconds of the moment at which the other
-    answers, even if the connections to it still work.
+    answers, even if the connections to it still work; and a failover that lost acknowledged writes is told.
     """
 
     def __init__(
@@ -29,8 +31,16 @@ class Servers:
         timelines: Timelines,
     ) -> None:
         self.current: Server | None = None
+        self.acknowledged = Acknowledged()
+        self.failover: Failover | None = None
+        self.lost = 0
+        """Acknowledged writes that failovers lost since the start, as far as this process knows."""
+
         self._hosts = Hosts(url, opening, seconds, timelines)
         self._timelines = timelines
+        self._examined = dict(timelines.highest)
+        self._examining = asyncio.Lock()
+        self._told_former: Server | None = None
 
     @property
     def last_words(self) -> str:
@@ -39,11 +49,11 @@ class Servers:
 
     async def open(self) -> Connection:
         """A connection to the first server that suits; CannotConnect if there is none."""
-        return self._arrived(*await self._hosts.open())
+        return await self._opened(hear_all=False)
 
     async def open_newest(self) -> Connection:
         """The same after every server was heard, or let its time pass: for what must go to no former primary."""
-        return self._arrived(*await self._hosts.open(hear_all=True))
+        return await self._opened(hear_all=True)
 
     def is_current(self, connection: Connection) -> bool:
         """Whether the service still speaks to the server of this connection."""
@@ -59,15 +69,56 @@ class Servers:
                 with suppress(Exception):  # whether Postgres is away, others find out
                     (await self.open()).terminate()
 
-    def _arrived(self, connection: Connection, server: Server) -> Connection:
+    async def _opened(self, *, hear_all: bool) -> Connection:
+        try:
+            connection, server = await self._hosts.open(hear_all=hear_all)
+        finally:
+            self._tell_former()
         connection.server = server
+        self._arrive(server)
+        try:
+            await self._examine(connection)
+        except Exception as error:  # the next connection is examined again
+            if connection.is_closed():
+                raise CannotConnect(reason_of(error)) from error
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def _tell_former(self) -> None:
+        """A primary that does not know its successor yet is told once, as long as it is the same."""
+        former = self._hosts.former
+        if former is not None and former != self._told_former:
+            logbook.former_primary(former.timeline, self._timelines.highest[former.system or ""])
+            self._told_former = former
+
+    def _arrive(self, server: Server) -> None:
         was_short, self.current = self._is_short(), server
         if self._is_short() and not was_short:
             logbook.server_read_only(server.nature)
         elif was_short and not self._is_short():
             logbook.server_writable()
-        return connection
 
     def _is_short(self) -> bool:
         """Whether the present server refuses the writes that the address asks for."""
         return self._hosts.wants_writes and self.current is not None and not self.current.writable
+
+    async def _examine(self, connection: Connection) -> None:
+        """Before anything is done on a new timeline: whether it has what was acknowledged on the one before."""
+        server = connection.server
+        if server.system is None or server.standby or server.timeline <= self._examined.get(server.system, 0):
+            return
+        async with self._examining:
+            known = self._examined.get(server.system)
+            if known is not None and known < server.timeline:
+                self._tell_failover(await self.acknowledged.look_for(connection, server.timeline))
+            self._examined[server.system] = max(server.timeline, known or 0)
+
+    def _tell_failover(self, found: Failover) -> None:
+        self.failover = found
+        self.lost += len(found.lost)
+        if found.lost:
+            logbook.failover_lost(found.timeline, len(found.lost), found.checked, found.examples)
+        else:
+            logbook.failover_clean(found.timeline, found.checked)

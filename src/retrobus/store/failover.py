@@ -1,0 +1,74 @@
+"""Whether a failover lost writes that were acknowledged: the last ones are looked for on the new primary.
+
+With asynchronous replication a standby may be promoted that never received the last commits of its leader. They had
+their 201, and no server has them any more.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table
+
+from retrobus.tables import RESOURCES, key_column, member
+
+KEPT = 500
+"""Rows whose last acknowledged version is remembered: some seconds of writes, which is what a failover can lose."""
+
+SHOWN = 5
+"""Lost rows that the log names."""
+
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """What a new timeline had of the last acknowledged writes."""
+
+    timeline: int
+    checked: int
+    lost: list[Place]
+
+    @property
+    def examples(self) -> list[str]:
+        """Some lost rows for the log; a member is a person and is not named there."""
+        personal = member.info["resource"]
+        return [name if name == personal else f"{name} {key}" for name, key in self.lost[:SHOWN]]
+
+
+@dataclass(slots=True)
+class Acknowledged:
+    """The last acknowledged writes of this process: of each row its highest version."""
+
+    versions: OrderedDict[Place, int] = field(default_factory=OrderedDict)
+
+    def note(self, table: Table, key: str, version: int) -> None:
+        """A write whose COMMIT was confirmed."""
+        place = (table.info["resource"], key)
+        self.versions[place] = max(version, self.versions.pop(place, 0))
+        if len(self.versions) > KEPT:
+            self.versions.popitem(last=False)
+
+    async def look_for(self, connection: Any, timeline: int) -> Failover:
+        """Looks whether each row has its version or a later one, or a tombstone; what was looked for is forgotten."""
+        asked = dict(self.versions)
+        found: dict[Place, int] = {}
+        async with connection.transaction():
+            for name, table in RESOURCES.items():
+                keys = [key for resource, key in asked if resource == name]
+                rows = await connection.fetch(_latest(table), name, keys) if keys else []
+                found |= {(name, row["key"]): row["version"] for row in rows}
+        for place, version in asked.items():
+            if self.versions.get(place) == version:
+                del self.versions[place]
+        lost = [place for place, version in asked.items() if found.get(place, 0) < version]
+        return Failover(timeline, len(asked), lost)
+
+
+def _latest(table: Table) -> str:
+    key = key_column(table).name
+    return (
+        f"SELECT key, max(version) AS version FROM (SELECT {key} AS key, version FROM {table.name}"  # noqa: S608 - our own names
+        f" WHERE {key} = ANY($2::text[]) UNION ALL SELECT key, version FROM deletion"
+        " WHERE resource = $1 AND key = ANY($2::text[])) AS states GROUP BY key"
+    )
