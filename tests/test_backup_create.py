@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_nothing_half_and_is_said(database: str, tmp_path: Pa
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(BadBackup, match="Aucun backup n.a été fait"):
+        with pytest.raises(BadBackup, match="Aucun backup n'a été fait"):
             make(database, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

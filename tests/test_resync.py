@@ -260,3 +260,44 @@ def test_a_chain_of_entries_keeps_its_order(database: str, folder: Path) -> None
     result = run(database, folder)
 
     assert (result.exit_code, states(database)) == (0, {"921": "deux"})
+
+
+def test_a_delete_that_won_over_a_changed_row_is_shown_and_the_row_can_be_put_back(database: str, folder: Path) -> None:
+    run_sql(database, "INSERT INTO vehicle (parc, etat) VALUES ('920', 'disponible')")
+    [before] = run_sql(database, "SELECT * FROM vehicle WHERE parc = '920'")
+    base = {"version": before["version"], "hash": content_hash(RESOURCES["Vehicle"], dict(before))}
+    leave(folder, identity(database), entry("delete", "Vehicle", "920", base))
+    run_sql(database, "UPDATE vehicle SET etat = 'en panne' WHERE parc = '920'")
+
+    run(database, folder)
+    gone = states(database)
+    open_, settled = run(database, folder, "--list"), run(database, folder, "--list", "--all")
+    number = run_sql(database, "SELECT id FROM conflict")[0][0]
+    refused = run(database, folder, "--restore", str(number), words="n\n")
+    restored = run(database, folder, "--restore", str(number), "--yes")
+    again = run(database, folder, "--restore", str(number), "--yes")
+
+    assert gone == {}
+    assert "Aucun conflit" in open_.output
+    assert f"ligne gardée : --restore {number}" in settled.output
+    assert refused.exit_code == 1
+    assert (restored.exit_code, states(database)) == (0, {"920": "en panne"})
+    assert again.exit_code == 1
+    assert "ne garde aucune ligne" in again.output
+
+
+def test_what_a_restored_row_replaces_is_kept_in_its_place(
+    database: str, folder: Path, conflicts: dict[str, int]
+) -> None:
+    number = conflicts["update"]
+    before = states(database)
+    run(database, folder, "--apply", str(number), "--yes")
+    applied = states(database)
+
+    run(database, folder, "--restore", str(number), "--yes")
+    back = states(database)
+    run(database, folder, "--restore", str(number), "--yes")
+
+    assert applied != before
+    assert back == before
+    assert states(database) == applied

@@ -197,6 +197,15 @@ def conflict(resource: str, key: str, operation: str, reason: str) -> None:
     )
 
 
+def delete_won(resource: str, key: str) -> None:
+    """A delete acknowledged in the outage was replayed although psql or another process had changed the row."""
+    _log.warning(
+        "⚔️ Ligne modifiée entre-temps supprimée au rejeu, gardée : retrobus resync --list --all",
+        resource=resource,
+        key=key,
+    )
+
+
 def backup_made(name: str) -> None:
     """BACKUP_SCHEDULE: it was time, and the backup is on the disk."""
     _log.info("💾 Backup automatique fait", backup=name)

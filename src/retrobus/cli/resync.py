@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrobus.cli.backup import AsJson, answer
+from retrobus.cli.backup import report as report_done
 from retrobus.cli.postgres import say, sentence, stop, with_connection
 from retrobus.cli.purge import Yes
 from retrobus.settings import Settings
@@ -33,17 +34,26 @@ def resync(  # noqa: PLR0913 - one parameter for each option
     discard: Numbers = None,
     apply_all: Annotated[bool, typer.Option("--apply-all", help="Applique tous les conflits, dans l'ordre.")] = False,
     discard_all: Annotated[bool, typer.Option("--discard-all", help="Écarte tous les conflits.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Avec --list : aussi ce qui est réglé.")] = False,
+    restore: Annotated[
+        int | None, typer.Option(min=1, help="Remet la ligne que garde un conflit réglé (--list --all).")
+    ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Reprend un journal laissé sur le disque, puis montre ou règle les conflits ; sans option, montre."""
-    if sum(map(bool, (list_, apply, discard, apply_all, discard_all))) > 1:
-        raise stop("une seule option à la fois : --list, --apply, --discard, --apply-all ou --discard-all")
+    if sum(map(bool, (list_, apply, discard, apply_all, discard_all, restore))) > 1:
+        raise stop("une seule option à la fois : --list, --apply, --discard, --apply-all, --discard-all ou --restore")
+    if restore is not None:
+        _restore(restore, yes=yes, as_json=as_json)
+        return
     report = _bring_in(only_look=list_)
     found = with_connection(_open)
     wanted = _chosen(found, apply or discard or [])
     if not (apply or discard or apply_all or discard_all):
         _show(found, report, as_json=as_json)
+        if all_ and not as_json:
+            _show_settled()
         return
     applies = bool(apply or apply_all)
     if wanted and not yes:
@@ -112,6 +122,34 @@ def _show(found: list[tuple[Conflict, dict[str, tuple[Any, Any]]]], report: Repo
         for name, (present, wanted) in changes.items():
             typer.echo(f"        {name} : {_short(present)} → {_short(wanted)}")
     typer.echo(f"{len(found)} conflit(s) à trancher" if found else "✅ Aucun conflit à trancher")
+
+
+def _show_settled() -> None:
+    """What was decided, and which rows can be put back."""
+    from retrobus.store.resync import settled_conflicts
+
+    for one in with_connection(settled_conflicts):
+        words = "appliqué" if one.resolution == "applied" else "écarté"
+        kept = f" ; ligne gardée : --restore {one.number}" if one.kept else ""
+        what = f"{OPERATIONS[one.operation]} de {one.resource} {one.key}"
+        typer.echo(f"{one.number:>4}  {what} : {one.reason} ({words} le {one.at:%d/%m/%Y %H:%M} UTC){kept}")
+
+
+def _restore(number: int, *, yes: bool, as_json: bool) -> None:
+    from retrobus.store.resync import NothingKept
+    from retrobus.store.resync import restore as put_back
+
+    words = f"Remettre la ligne gardée par le conflit {number} ? Celle d'aujourd'hui, s'il y en a une, prend sa place."
+    if not yes and not typer.confirm(words, err=as_json):
+        raise stop("rien n'a été changé")
+    try:
+        resource, key = with_connection(partial(put_back, number=number))
+    except NothingKept:
+        raise stop(f"le conflit {number} ne garde aucune ligne : voir retrobus resync --list --all") from None
+    if as_json:
+        report_done({"restored": {"resource": resource, "key": key}})
+    else:
+        say(f"✅ {resource} {key} remis")
 
 
 def _counts(report: Report | None) -> dict[str, int] | None:

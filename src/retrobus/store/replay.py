@@ -43,12 +43,15 @@ class Report:
     applied: int = 0
     already: int = 0
     conflicts: list[tuple[Entry, str]] = field(default_factory=list)
+    overruled: list[Entry] = field(default_factory=list)
+    """Deletes that won over a row that had changed meanwhile; the row is kept with a settled conflict."""
 
     def add(self, later: "Report") -> None:
         """Counts what a later transaction of the same journal did."""
         self.applied += later.applied
         self.already += later.already
         self.conflicts += later.conflicts
+        self.overruled += later.overruled
 
 
 class Refused(Exception):
@@ -83,6 +86,8 @@ class Replay:
                     await self._one(entry, refusal)
             reached = {entry.journal: entry.sequence for entry in self._entries}
             await self._connection.executemany(NOTE_PROGRESS, reached.items())
+        for entry in self.report.overruled:
+            logbook.delete_won(entry.resource, entry.key)
         for entry, reason in self.report.conflicts:
             logbook.conflict(entry.resource, entry.key, entry.operation, reason)
         return max((entry.sequence for entry in self._entries), default=0)
@@ -160,6 +165,7 @@ class Replay:
                 image = encode(table, present)
                 reason = "supprimée bien que modifiée entre-temps"
                 await conflicts.note(self._connection, entry, reason, "applied", image=image)
+                self.report.overruled.append(entry)
             await self._connection.execute(
                 f"DELETE FROM {table.name} WHERE {key_column(table).name} = $1",  # noqa: S608 - names of our own tables
                 entry.key,

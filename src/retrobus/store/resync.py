@@ -17,6 +17,13 @@ from retrobus.wire import camel
 
 OPEN = """SELECT id AS number, resource, key, operation, reason, created_at AS at, entry::text AS entry FROM conflict
 WHERE resolution IS NULL AND ($1::int IS NULL OR id = $1) ORDER BY id"""
+SETTLED = """SELECT id AS number, resource, key, operation, reason, resolved_at AS at, resolution,
+  entry -> 'image' IS NOT NULL AND jsonb_typeof(entry -> 'image') = 'object' AS kept
+FROM conflict WHERE resolution IS NOT NULL ORDER BY id"""
+HOLD_IMAGE = """SELECT resource, key, entry::text AS entry FROM conflict
+WHERE id = $1 AND resolution IS NOT NULL AND jsonb_typeof(entry -> 'image') = 'object' FOR UPDATE"""
+KEEP_IMAGE = """UPDATE conflict SET resolution = 'discarded', resolved_at = now(),
+  entry = entry || jsonb_build_object('image', $2::text::jsonb) WHERE id = $1"""
 HOLD = "SELECT FROM conflict WHERE id = $1 AND resolution IS NULL FOR UPDATE"
 CLOSE = """UPDATE conflict SET resolution = $2, resolved_at = now(), entry = entry || $3::text::jsonb WHERE id = $1"""
 MACHINERY = frozenset({"version", "created_at", "updated_at"})
@@ -59,6 +66,53 @@ async def open_conflicts(connection: Any, number: int | None = None) -> list[Con
     """Everything that waits, or the one of this number, in the order in which it came."""
     rows = await connection.fetch(OPEN, number)
     return [Conflict(**{**row, "entry": json.loads(row["entry"])}) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One write that was decided, by the replay or by an operator."""
+
+    number: int
+    resource: str
+    key: str
+    operation: str
+    reason: str
+    at: datetime
+    resolution: Resolution
+    kept: bool
+    """Whether the row that it replaced or removed is kept, and can be restored."""
+
+
+class NothingKept(Exception):
+    """No settled conflict of this number keeps a row."""
+
+
+async def settled_conflicts(connection: Any) -> list[Settled]:
+    """Everything that was decided, in the order in which it came."""
+    return [Settled(**row) for row in await connection.fetch(SETTLED)]
+
+
+async def restore(connection: Any, number: int) -> tuple[str, str]:
+    """Puts back the row that a settled conflict replaced or removed; its resource and key.
+
+    The row that is there now, if there is one, is kept in its place: restoring twice swaps them. NothingKept if the
+    conflict keeps no row.
+    """
+    async with confirmed(connection):
+        await connection.execute("SET LOCAL lock_timeout = '5s'; SELECT set_config('retrobus.cause', 'api', true)")
+        found = await connection.fetchrow(HOLD_IMAGE, number)
+        if found is None:
+            raise NothingKept
+        table = RESOURCES[found["resource"]]
+        image = json.loads(found["entry"])["image"]
+        wanted = decode(table, encode(table, completed(table, {})) | image)
+        present = await locked_row(connection, table, found["key"])
+        if table is member:
+            wanted["token_epoch"] = _later_epoch(wanted, present, created=False)
+        await put_row(connection, table, wanted, replace=present is not None)
+        now = None if present is None else encode(table, present)
+        await connection.execute(KEEP_IMAGE, number, json.dumps(now, ensure_ascii=False))
+    return found["resource"], found["key"]
 
 
 async def differences(connection: Any, conflict: Conflict) -> dict[str, tuple[Any, Any]]:
