@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from retrobus.backups.burials import LISTED, Buried, buryings, idle_deletions
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Reject
-from retrobus.backups.verdicts import Rules, compared, deleted_since, erased, leaving
+from retrobus.backups.rules import Rules
+from retrobus.backups.verdicts import compared, leaving
 from retrobus.tables import RESOURCES, key_column
 from retrobus.wire import moment
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
-
-LISTED = 1000
-"""Rows of one kind that are named; all are counted."""
 
 VERDICTS = ("insert", "update", "same", "differs", "buried", "reject", "delete")
 
@@ -28,18 +27,6 @@ class Difference:
     resource: str
     key: str
     columns: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Buried:
-    """A row of the backup that was deleted since; `option` brings it back, None if nothing may (an erased member)."""
-
-    resource: str
-    key: str
-    cause: str
-    batch: int
-    deleted_at: str | None
-    option: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +42,8 @@ class Plan:
     deletes: list[tuple[str, str]]
     buried: list[Buried]
     batches: dict[int, int]
+    """Rows that `batch:N` brings back, for every batch of several rows or of rows beyond those named in `buried`."""
+
     rejects: list[Reject]
     ignored_tables: dict[str, int]
     warnings: list[str]
@@ -76,7 +65,7 @@ class Plan:
 
 async def described(connection: "Connection", reading: Reading, rules: Rules, released: int) -> Plan:
     """The plan, once every staged row has its verdict."""
-    buried = await _buried(connection, rules)
+    buried = await buryings(connection, rules.scope)
     return Plan(
         reading.name,
         reading.shape,
@@ -85,9 +74,9 @@ async def described(connection: "Connection", reading: Reading, rules: Rules, re
         await _counts(connection, reading, rules),
         await _differences(connection, rules),
         await _deletes(connection, rules),
-        buried,
-        {batch: count for batch, count in Counter(b.batch for b in buried if b.option).items() if count > 1},
-        [*reading.intake.rejects, *await _rejects(connection, rules)],
+        buried.rows,
+        buried.batches,
+        [*(r for r in reading.intake.rejects if r.resource in rules.scope), *await _rejects(connection, rules)],
         reading.foreign,
         [*reading.warnings, *await _warnings(connection, reading, rules, released)],
     )
@@ -134,34 +123,6 @@ async def _deletes(connection: "Connection", rules: Rules) -> list[tuple[str, st
     return found
 
 
-async def _buried(connection: "Connection", rules: Rules) -> list[Buried]:
-    found = []
-    for resource in rules.scope:
-        table = RESOURCES[resource]
-        key = key_column(table).name
-        since = deleted_since(resource, f"s.{key}")
-        rows = await connection.fetch(
-            f"SELECT s.{key} AS key, coalesce(last.cause, 'erase') AS cause, coalesce(last.batch, 0) AS batch,"
-            f" last.deleted_at, {erased(table)} OR EXISTS (SELECT {since} AND g.cause = 'erase') AS erased"
-            f" FROM staged_{table.name} s LEFT JOIN LATERAL (SELECT g.cause, g.batch, g.deleted_at {since}"
-            f" ORDER BY g.version DESC LIMIT 1) AS last ON true WHERE s.verdict = 'buried' ORDER BY 1 LIMIT {LISTED}",
-            list(rules.keys),
-            list(rules.batches),
-        )
-        found += [
-            Buried(
-                resource,
-                row["key"],
-                row["cause"],
-                row["batch"],
-                moment(row["deleted_at"]) if row["deleted_at"] else None,
-                None if row["erased"] else f"--include-deleted {row['key']}",
-            )
-            for row in rows
-        ]
-    return found
-
-
 async def _rejects(connection: "Connection", rules: Rules) -> list[Reject]:
     found = []
     for resource in rules.scope:
@@ -175,7 +136,10 @@ async def _rejects(connection: "Connection", rules: Rules) -> list[Reject]:
 
 
 async def _warnings(connection: "Connection", reading: Reading, rules: Rules, released: int) -> list[str]:
-    said = []
+    said = [
+        f"--include-deleted {named} n'annule la suppression d'aucune ligne de ce backup"
+        for named in await idle_deletions(connection, rules)
+    ]
     if released:
         said.append(f"Event : vehicleId inconnu, mis à null ({released})")
     if "Event" not in rules.scope:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from retrobus.backups import BadBackup, create
+from retrobus.backups.burials import unknown_deletions
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.formats import Reading, open_reading
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.plan import Plan, described
+from retrobus.backups.rules import Rules
 from retrobus.backups.staging import Passwords, fill_in, settle, stage
-from retrobus.backups.verdicts import Rules, judge, unknown_deletions
+from retrobus.backups.verdicts import judge
 from retrobus.backups.writing import verified, write_rows
 from retrobus.store.confirmed import confirmed
 from retrobus.tables import RESOURCES

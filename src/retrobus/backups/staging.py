@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from retrobus.backups import burials
 from retrobus.backups.formats import Reading, Tombstone
 from retrobus.backups.intake import Taken
 from retrobus.tables import RESOURCES, key_column, stored_columns
@@ -56,7 +57,7 @@ async def _make_tables(connection: "Connection") -> None:
         staged = f"staged_{table.name}"
         await connection.execute(
             f"CREATE TEMP TABLE {staged} ON COMMIT DROP AS SELECT {columns} FROM {table.name} WITH NO DATA;"
-            f"ALTER TABLE {staged} ADD missing text[] NOT NULL, ADD verdict text, ADD reason text"
+            f"ALTER TABLE {staged} ADD missing text[] NOT NULL, ADD verdict text, ADD reason text, {burials.COLUMNS}"
         )
     await connection.execute(
         "CREATE TEMP TABLE staged_tombstone ON COMMIT DROP AS"

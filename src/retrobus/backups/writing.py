@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 from sqlalchemy import Table
 
-from retrobus.backups.verdicts import Rules, compared, different, leaving
+from retrobus.backups.rules import Rules
+from retrobus.backups.verdicts import compared, different, leaving
 from retrobus.rows import unique_columns
 from retrobus.tables import RESOURCES, key_column, stored_columns
 
@@ -17,7 +18,8 @@ SELECT nextval('row_version'), k.resource, k.key, k.deleted_at, k.actor, k.cause
 WHERE k.resource = $1 AND k.cause IN ('api', 'sql', 'erase')
   AND NOT EXISTS (SELECT FROM deletion g WHERE g.resource = k.resource AND g.key = k.key
     AND g.batch = k.batch AND g.deleted_at = k.deleted_at)
-  AND NOT EXISTS (SELECT FROM {table} d WHERE d.{key} = k.key)"""
+  AND NOT EXISTS (SELECT FROM {table} d WHERE d.{key} = k.key)
+ORDER BY k.deleted_at"""
 """Deletions of another database that the backup remembers hold here too, or an older backup would undo them."""
 
 NUMBERS = """SELECT setval(pg_get_serial_sequence('vehicle', 'id'), greatest(

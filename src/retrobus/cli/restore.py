@@ -11,10 +11,11 @@ from retrobus.cli.backup import NAME, SHOWN, AsJson, answer, backups_folder, loc
 from retrobus.cli.postgres import say, stop, with_connection
 
 if TYPE_CHECKING:
+    from retrobus.backups.burials import Buried
     from retrobus.backups.plan import Plan
     from retrobus.backups.restore import Request, Restored
+    from retrobus.backups.rules import Rules
     from retrobus.backups.staging import Passwords
-    from retrobus.backups.verdicts import Rules
 
 PARTLY = 3
 """Exit code of a restore that left rows of the backup out because they do not fit."""
@@ -42,7 +43,9 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     ] = False,
     include_deleted: Annotated[
         list[str] | None,
-        typer.Option(help="Clé d'une ligne supprimée depuis, ou batch:N ; le plan donne l'option exacte. Répétable."),
+        typer.Option(
+            help="Ligne supprimée depuis (clé, ou vehicle:clé) ou batch:N ; le plan donne l'option. Répétable."
+        ),
     ] = None,
     table: Annotated[list[str] | None, typer.Option(help="vehicle, event ou member ; répétable.")] = None,
     public_when_missing: Annotated[
@@ -77,17 +80,17 @@ def restore(  # noqa: PLR0913 - one parameter for each option
 
 
 def _rules(*, replace: bool, tables: list[str], deletions: list[str]) -> Rules:
-    from retrobus.backups.verdicts import Rules
+    from retrobus.backups.rules import Rules, read_deletions
 
     unknown = [name for name in tables if name.lower() not in RESOURCES]
     if unknown:
         raise stop(f"table inconnue : {', '.join(unknown)} (vehicle, event, member)")
     scope = tuple(resource for name, resource in RESOURCES.items() if not tables or name in map(str.lower, tables))
-    batches = [text.removeprefix("batch:") for text in deletions if text.startswith("batch:")]
-    if not all(batch.isdecimal() and len(batch) < 19 for batch in batches):
-        raise stop("--include-deleted batch:N attend un nombre")
-    keys = tuple(text for text in deletions if not text.startswith("batch:"))
-    return Rules(replace, scope, keys, tuple(map(int, batches)))
+    try:
+        named = read_deletions(deletions)
+    except ValueError as error:
+        raise stop(str(error)) from None
+    return Rules(replace, scope, named.keys, named.batches, named.rows)
 
 
 def passwords() -> Passwords:
@@ -155,20 +158,28 @@ def _show(plan: Plan, *, done: bool) -> None:
 
 def _show_rows(plan: Plan) -> None:
     verb = "remplacé" if plan.replace else "différent, laissé"
-    buried = [
-        f"⏭️  {b.resource} {b.key} "
-        + (f"supprimé depuis ({b.cause}, {b.deleted_at}) : {b.option}" if b.option else "effacé : ne revient jamais")
-        for b in plan.buried
-    ]
+    differences = [f"✏️  {d.resource} {d.key} {verb} : {', '.join(d.columns)}" for d in plan.differences]
     batches = [f"⏭️  {count} lignes : --include-deleted batch:{batch}" for batch, count in plan.batches.items()]
-    for lines in (
-        [f"✏️  {d.resource} {d.key} {verb} : {', '.join(d.columns)}" for d in plan.differences],
-        [f"🗑️  {resource} {key} en trop" for resource, key in plan.deletes],
-        buried,
-        batches,
-        [f"❌ {r.resource} {r.key or f'n° {r.position}'} rejeté : {r.reason}" for r in plan.rejects],
+    rejects = [f"❌ {r.resource} {r.key or f'n° {r.position}'} rejeté : {r.reason}" for r in plan.rejects]
+    for lines, total in (
+        (differences, plan.total("update", "differs")),
+        ([f"🗑️  {resource} {key} en trop" for resource, key in plan.deletes], plan.total("delete")),
+        ([_buried_line(row) for row in plan.buried], plan.total("buried")),
+        (batches, len(batches)),
+        (rejects, plan.total("reject")),
     ):
         for line in lines[:SHOWN]:
             typer.echo(line)
-        if len(lines) > SHOWN:
-            typer.echo(f"   … et {len(lines) - SHOWN} autres (--json)")
+        if total > SHOWN:
+            typer.echo(f"   … et {total - SHOWN} autres (--json)")
+
+
+def _buried_line(row: Buried) -> str:
+    """A row that was deleted since: the option that brings it back ends the line, so that it can be copied."""
+    if row.erased:
+        return f"⏭️  {row.resource} {row.key} effacé : ne revient jamais"
+    said = f"⏭️  {row.resource} {row.key} supprimé depuis ({row.cause}, {row.deleted_at})"
+    if row.option is None:
+        return f"{said}, ne revient pas : {row.obstacle}"
+    again = ", de retour depuis ; pour remettre celle du backup à sa place" if row.recreated else ""
+    return f"{said}{again} : {row.option}"
