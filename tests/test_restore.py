@@ -15,7 +15,7 @@ from harness import Api, Process, copy_database, run_sql
 from retrobus.backups import BadBackup, catalog, create, files
 from retrobus.backups.plan import Plan
 from retrobus.backups.restore import MAINTENANCE, Request, Restored, lock_tables, planned, restore
-from retrobus.backups.verdicts import Rules
+from retrobus.backups.rules import Rules
 from retrobus.cli.restore import passwords
 
 LEGACY = Path(__file__).parent / "data" / "legacy-backups"
