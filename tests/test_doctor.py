@@ -231,6 +231,23 @@ def test_the_role_of_the_service_may_not_forget_deletions(doctor: Doctor, servic
     assert "Droits" not in as_service
 
 
+def test_the_role_of_the_service_sees_what_is_to_be_repaired(
+    doctor: Doctor, database: str, service_role: tuple[str, str]
+) -> None:
+    run_sql(
+        database,
+        "SET session_replication_role = replica",
+        "UPDATE member SET notes = 'x'",
+        "UPDATE database_identity SET created_at = created_at",
+    )
+
+    _, items = doctor(DATABASE_URL=service_role[1])
+
+    assert {name for name, item in items.items() if item[1].endswith("→ retrobus db repair")} == {
+        "Identité de la base", "Lignes",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("revoked", "named"),
     [

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from harness import Process, at, process, run_sql, until
 from retrobus import home, migrate, sorting, triggers
+from retrobus.repair.findings import Findings, look
 from retrobus.tables import RESOURCES, metadata
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +132,32 @@ def test_every_migration_can_be_taken_back_and_done_again(database: str) -> None
 
     assert left == []
     assert schema(database) == before
+
+
+@pytest.mark.parametrize("revision", [revision for revision, _ in migrate.history()])
+def test_rows_of_every_older_revision_are_as_the_triggers_of_today_write_them(
+    revision: str, new_database: NewDatabase, tmp_path: Path
+) -> None:
+    url = new_database()
+    migrate.upgrade(url, revision)
+    run_sql(
+        url,
+        "INSERT INTO vehicle (parc, modele, fuel, gallery) VALUES ('920', 'Citaro ♿', 33.333333333333336, '[\"a\"]')",
+        "INSERT INTO event (id, title, date, vehicle_id, extras) VALUES ('e', 'Fête', '2026-05-01', '920', '{}')",
+        "INSERT INTO member (id, email, payment_amount) VALUES ('m', 'm@example.org', 12.50)",
+        "DELETE FROM event",
+    )
+
+    migrate.upgrade(url)
+
+    async def findings() -> Findings:
+        connection = await asyncpg.connect(url)
+        try:
+            return await look(connection, tmp_path)
+        finally:
+            await connection.close()
+
+    assert asyncio.run(findings()) == Findings()
 
 
 def test_an_upgrade_with_nothing_to_do_changes_nothing(database: str) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from harness import SECRET, at, run_sql, served, settings_for, until
@@ -240,6 +241,65 @@ def test_a_dump_that_was_restored_elsewhere_is_not_ready_until_it_is_repaired(
     assert ids[0] != ids[1]
     assert_sound(levels, empty)
     assert_sound(levels, filled)
+
+
+def test_what_was_deleted_and_erased_after_the_dump_is_known_from_a_later_backup(
+    terminal: Terminal, levels: Levels, filled: str, empty: str, tmp_path: Path
+) -> None:
+    run_sql(filled, "INSERT INTO vehicle (parc) VALUES ('rebut')")
+    path = dumped(filled, tmp_path)
+    terminal("member", "erase", "m", "--yes", url=filled)
+    run_sql(filled, "DELETE FROM vehicle WHERE parc IN ('921', 'rebut')", "INSERT INTO vehicle (parc) VALUES ('922')")
+    terminal("backup", "create", url=filled)
+    programs("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={empty}", path)
+
+    found = levels(empty)
+    _, told, _ = terminal("db", "repair", "--dry-run", url=empty)
+    undecided, _, refusal = terminal("db", "repair", "--yes", url=empty)
+    untouched = run_sql(empty, AT_HOME)[0][0]
+    code, _ = mend(terminal, empty, "--returned", "drop")
+
+    assert found["Suppressions"] == "error"
+    assert "à effacer à nouveau : m" in told
+    assert "2 véhicules (921, rebut)" in told
+    assert (undecided, untouched) == (1, False)
+    assert "--returned keep ou --returned drop d'abord" in refusal
+    assert code == 0
+    assert [row["parc"] for row in run_sql(empty, "SELECT parc FROM vehicle ORDER BY 1")] == ["920"]
+    assert [row["id"] for row in run_sql(empty, "SELECT id FROM member")] == ["a"]
+    assert_sound(levels, empty)
+
+
+def test_a_damaged_backup_is_passed_over_for_an_older_one(
+    terminal: Terminal, levels: Levels, filled: str, empty: str, tmp_path: Path
+) -> None:
+    path = dumped(filled, tmp_path)
+    run_sql(filled, "DELETE FROM vehicle WHERE parc = '921'")
+    for _ in range(2):
+        terminal("backup", "create", url=filled)
+    [*_, newest] = sorted(Path("backups").glob("backup_*/data.json"))
+    newest.write_text(newest.read_text() + " ")
+    programs("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={empty}", path)
+
+    assert levels(empty)["Suppressions"] == "error"
+
+
+def test_foreign_keys_that_were_off_are_on_again_and_events_lose_a_vehicle_that_is_not_there(
+    terminal: Terminal, levels: Levels, filled: str
+) -> None:
+    run_sql(
+        filled, "ALTER TABLE event DISABLE TRIGGER ALL", "UPDATE event SET vehicle_id = 'absent', version = version + 1"
+    )
+
+    found = levels(filled)
+    code, said = mend(terminal, filled)
+
+    assert (found["Lignes"], found["Déclencheurs"], code) == ("error", "error", 0)
+    assert "clés étrangères de event" in said
+    assert run_sql(filled, "SELECT vehicle_id FROM event")[0][0] is None
+    assert_sound(levels, filled)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        run_sql(filled, "UPDATE event SET vehicle_id = 'absent'")
 
 
 def test_a_repaired_copy_that_is_dumped_and_restored_is_recognised_again(

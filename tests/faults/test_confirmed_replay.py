@@ -12,7 +12,7 @@ from builders import an_event
 from faults.outage import Outage, a_person, outage
 from faults.proxy import proxy
 from faults.replicated import DATABASE, Pair, replicated
-from harness import SECRET, run_sql, until
+from harness import SECRET, copy_database, run_sql, until
 from retrobus.store import confirmed
 from retrobus.store.confirmed import NO_STANDBY
 from retrobus.store.journal import NAME, Entry, Journal, read_journal
@@ -166,6 +166,7 @@ COMMANDS = {
     "empty all": ("db", "reset", "--yes"),
     "make an administrator": ("member", "create-admin", "--email", "chef@example.org", "--password-stdin"),
     "erase a member": ("member", "erase", "m1", "--yes"),
+    "repair": ("db", "repair", "--restored", "--yes"),
     "restore": ("restore", BACKUP, "--apply", "--yes"),
 }
 
@@ -181,7 +182,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 def url(lasting: Pair) -> Iterator[str]:
     """A database of this test's own on the leader, and at the end a standby that follows."""
     name = f"told_{os.urandom(5).hex()}"
-    run_sql(lasting.leader.url(), f"CREATE DATABASE {name} TEMPLATE {DATABASE}")
+    copy_database(lasting.leader.url(), name, DATABASE)
     yield lasting.leader.url(name)
     lasting.standby.thaw()
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from retrobus import rights
@@ -50,7 +51,8 @@ def database_items(settings: Settings) -> list[Item]:
             return [doubtful("DATABASE_URL", "absente : tout vit en mémoire", "indiquer une base")]
         return [bad("DATABASE_URL", "absente", "indiquer la base (voir .env.example)")]
     try:
-        facts = with_connection(_ask) | {"servers": len(places(settings.database_url.get_secret_value()))}
+        facts = with_connection(lambda connection: _ask(connection, settings.backups_dir))
+        facts["servers"] = len(places(settings.database_url.get_secret_value()))
     except Exception as error:
         known = sentence(error)
         if known is None:
@@ -59,7 +61,7 @@ def database_items(settings: Settings) -> list[Item]:
     return [good("DATABASE_URL", "valide, PostgreSQL répond"), *_judged(facts, settings)]
 
 
-async def _ask(connection: Any) -> Facts:
+async def _ask(connection: Any, folder: Path) -> Facts:
     before = time.time()
     facts = dict(await connection.fetchrow(FACTS))
     facts["skew"] = facts["clock"] - (before + time.time()) / 2
@@ -72,7 +74,7 @@ async def _ask(connection: Any) -> Facts:
     if facts["suits"]:
         facts |= dict(await connection.fetchrow(CONTENT))
     if facts["suits"] and facts["schema"].current == REVISION:
-        facts["findings"] = await look(connection)
+        facts["findings"] = await look(connection, folder)
     return facts
 
 

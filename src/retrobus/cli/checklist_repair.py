@@ -40,6 +40,8 @@ def _sequences(found: Findings) -> Item:
 
 
 def _rows(found: Findings) -> Item:
+    if found.orphans:
+        return bad("Lignes", f"événements d'un véhicule absent : {named(found.orphans)}", CURE)
     if found.stale:
         return bad(
             "Lignes", f"écrites sans les déclencheurs, servies dans un état ancien : {counted(found.stale)}", CURE

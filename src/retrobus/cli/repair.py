@@ -43,7 +43,7 @@ def repair(
     as_json: AsJson = False,
 ) -> None:
     """Répare ce qui est entré sans les déclencheurs : séquences, lignes, identité d'une base restaurée."""
-    base, found = with_connection(_looked)
+    base, found = with_connection(lambda connection: _looked(connection, restored=restored))
     for line in () if as_json else lines(found, restored=restored):
         typer.echo(line)
     if dry_run or (found.sound and not restored):
@@ -70,7 +70,7 @@ def _end(base: str, found: Findings, *, done: bool, as_json: bool) -> None:
         typer.echo(f"✅ Base {base} : rien à réparer")
 
 
-async def _looked(connection: Any) -> tuple[str, Findings]:
+async def _looked(connection: Any, *, restored: bool) -> tuple[str, Findings]:
     from retrobus.repair.findings import look
     from retrobus.revisions import revision_of
     from retrobus.tables import REVISION
@@ -79,7 +79,8 @@ async def _looked(connection: Any) -> tuple[str, Findings]:
     if schema.current != REVISION:
         raise stop(f"le schéma est à la révision {schema.current or 'aucune'}, pas {REVISION} : retrobus db upgrade")
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        return await connection.fetchval("SELECT current_database()"), await look(connection)
+        base = await connection.fetchval("SELECT current_database()")
+        return base, await look(connection, backups_folder(), restored=restored)
 
 
 async def _mended(
@@ -100,6 +101,7 @@ def lines(found: Findings, *, restored: bool = False) -> Iterator[str]:
         ("Déclencheurs absents, à remettre", found.missing),
         ("Déclencheurs désactivés, à réactiver", found.disabled),
         ("Séquences derrière leur table, à avancer", found.sequences),
+        ("Événements d'un véhicule absent, à détacher", found.orphans),
         ("Membres effacés et revenus, à effacer à nouveau", found.erased),
     ):
         if names:

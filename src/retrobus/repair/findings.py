@@ -1,12 +1,16 @@
 """What is not as the triggers would have left it; looking changes nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table
 
+from retrobus.backups.formats import Tombstone
 from retrobus.home import is_at_home
 from retrobus.repair import parts
+from retrobus.repair.later import remembered
 from retrobus.tables import RESOURCES, key_column
 from retrobus.triggers import HIGHEST, NUMBERED
 from retrobus.wire import pieces
@@ -17,12 +21,25 @@ WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal"""
 USED = f"SELECT greatest((SELECT last_value FROM version_floor), {HIGHEST})"
 NEXT = "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {}"
 MAY_LOOK = "SELECT has_sequence_privilege($1, 'SELECT')"
-RETURNED = """SELECT t.{key} FROM {table} t JOIN (
-  SELECT key, max(version) AS version FROM deletion WHERE resource = $1 AND cause IN ('api', 'sql') GROUP BY key
-) d ON d.key = t.{key} WHERE t.version < d.version ORDER BY 1"""
-ERASED = """SELECT m.id FROM member m WHERE EXISTS (SELECT FROM erasure) AND EXISTS (
+INTERNAL = """SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE c.relnamespace = 'public'::regnamespace AND t.tgisinternal AND t.tgenabled NOT IN ('O', 'A') ORDER BY 1"""
+ORPHANS = """SELECT e.id FROM event e WHERE e.vehicle_id IS NOT NULL
+AND NOT EXISTS (SELECT FROM vehicle v WHERE v.parc = e.vehicle_id) ORDER BY 1"""
+LATER = """(SELECT k.key, max(k.deleted_at) AS at FROM unnest($1::text[], $2::timestamptz[], $3::bigint[])
+  AS k (key, deleted_at, batch) WHERE NOT EXISTS (
+    SELECT FROM deletion g WHERE g.key = k.key AND g.batch = k.batch AND g.deleted_at = k.deleted_at) GROUP BY k.key)"""
+RETURNED = f"""SELECT t.{{key}} FROM {{table}} t JOIN (
+  SELECT key, max(version) AS version FROM deletion WHERE resource = $4 AND cause IN ('api', 'sql') GROUP BY key
+) d ON d.key = t.{{key}} WHERE t.version < d.version
+UNION SELECT t.{{key}} FROM {{table}} t JOIN {LATER} k ON k.key = t.{{key}} WHERE t.created_at <= k.at ORDER BY 1"""
+NAMELESS = "'erased-' || left(encode((retrobus_fingerprints(m.id, NULL, NULL, NULL))[1], 'hex'), 24)"
+ERASED = f"""SELECT m.id FROM member m WHERE EXISTS (SELECT FROM erasure) AND EXISTS (
   SELECT FROM erasure e WHERE e.fingerprint = ANY (retrobus_fingerprints(m.id, NULL, NULL, NULL))
-  AND m.created_at < e.erased_at) ORDER BY 1"""
+  AND m.created_at < e.erased_at)
+UNION SELECT m.id FROM member m JOIN {LATER} k ON k.key = {NAMELESS} WHERE m.created_at <= k.at ORDER BY 1"""
+
+ALL = "clés étrangères de {}"
+"""How the triggers of foreign keys are named, which only exist together."""
 
 Keys = dict[str, list[str]]
 
@@ -46,28 +63,40 @@ class Findings:
     returned: Keys = field(default_factory=dict)
     """Rows below the tombstone of their own deletion: they came back past the triggers, and nobody created them."""
 
+    orphans: list[str] = field(default_factory=list)
+    """Events of a vehicle that is not there: they came in while the foreign key was off."""
+
     erased: list[str] = field(default_factory=list)
     """Members who were erased and are there again."""
 
     @property
     def sound(self) -> bool:
         """Whether nothing was found."""
-        lists = (self.functions, self.missing, self.disabled, self.sequences, self.stale, self.returned, self.erased)
-        return self.at_home and not any(lists)
+        return self.at_home and not any(found for name, found in asdict(self).items() if name != "at_home")
 
 
-async def look(connection: Any) -> Findings:
-    """Reads every row of the three tables; on a schema of the revision that this code expects."""
+async def look(connection: Any, folder: Path, *, restored: bool = False) -> Findings:
+    """Reads every row of the three tables; on a schema of the revision that this code expects.
+
+    For a dump that was restored, or that the operator says was, the newest backup of that database tells what was
+    deleted after the dump.
+    """
+    at_home = await is_at_home(connection)
+    later: list[Tombstone] = []
+    if restored or not at_home:
+        later = remembered(folder, await connection.fetchval("SELECT id::text FROM database_identity"))
     missing, disabled = await _triggers(connection)
+    erased = await connection.fetch(ERASED, *_arrays(later, "Member", "erase"))
     return Findings(
-        at_home=await is_at_home(connection),
+        at_home=at_home,
         functions=await _functions(connection),
         missing=missing,
         disabled=disabled,
         sequences=await behind(connection),
-        stale=await _rows(connection, _stale_sql),
-        returned=await _rows(connection, _returned_sql),
-        erased=[row[0] for row in await connection.fetch(ERASED)],
+        stale={name: keys for name, table in RESOURCES.items() if (keys := await _stale(connection, table))},
+        returned={name: keys for name in RESOURCES if (keys := await _returned(connection, name, later))},
+        orphans=[row[0] for row in await connection.fetch(ORPHANS)],
+        erased=[row[0] for row in erased],
     )
 
 
@@ -79,7 +108,8 @@ async def _functions(connection: Any) -> list[str]:
 async def _triggers(connection: Any) -> tuple[list[str], list[str]]:
     fires = dict(await connection.fetch(STATES))
     missing = [name for name in parts.TRIGGERS if name not in fires]
-    return missing, [name for name in parts.TRIGGERS if not fires.get(name, True)]
+    disabled = [name for name in parts.TRIGGERS if not fires.get(name, True)]
+    return missing, disabled + [ALL.format(row[0]) for row in await connection.fetch(INTERNAL)]
 
 
 async def behind(connection: Any) -> list[str]:
@@ -94,22 +124,22 @@ async def behind(connection: Any) -> list[str]:
     return found
 
 
-async def _rows(connection: Any, query: Any) -> Keys:
-    found = {}
-    for resource, table in RESOURCES.items():
-        statement, arguments = query(table)
-        keys = [row[0] for row in await connection.fetch(statement, *arguments)]
-        if keys:
-            found[resource] = keys
-    return found
-
-
-def _stale_sql(table: Table) -> tuple[str, list[str]]:
+async def _stale(connection: Any, table: Table) -> list[str]:
     held, right = zip(*pieces(table, "t.").items(), strict=True)
     key = key_column(table).name
     differs = f"ROW({', '.join(f't.{name}' for name in held)}) IS DISTINCT FROM ROW({', '.join(right)})"
-    return f"SELECT t.{key} FROM {table.name} t WHERE {differs} ORDER BY 1", []
+    rows = await connection.fetch(f"SELECT t.{key} FROM {table.name} t WHERE {differs} ORDER BY 1")
+    return [row[0] for row in rows]
 
 
-def _returned_sql(table: Table) -> tuple[str, list[str]]:
-    return RETURNED.format(key=key_column(table).name, table=table.name), [table.info["resource"]]
+async def _returned(connection: Any, resource: str, later: list[Tombstone]) -> list[str]:
+    table = RESOURCES[resource]
+    statement = RETURNED.format(key=key_column(table).name, table=table.name)
+    rows = await connection.fetch(statement, *_arrays(later, resource, "api", "sql"), resource)
+    return [row[0] for row in rows]
+
+
+def _arrays(later: list[Tombstone], resource: str, *causes: str) -> tuple[list[str], list[datetime], list[int]]:
+    """Keys, times and batches of the tombstones of a resource that have one of these causes."""
+    found = [tombstone for tombstone in later if tombstone.resource == resource and tombstone.cause in causes]
+    return [t.key for t in found], [t.deleted_at for t in found], [t.batch for t in found]

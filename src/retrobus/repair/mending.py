@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from retrobus import home
-from retrobus.backups import create
+from retrobus.backups import BadBackup, create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
@@ -12,6 +12,7 @@ from retrobus.privacy import database as privacy
 from retrobus.privacy.person import person_of
 from retrobus.repair import parts
 from retrobus.repair.findings import Findings, Keys, look
+from retrobus.store.confirmed import confirmed
 from retrobus.tables import RESOURCES, key_column
 from retrobus.wire import pieces
 
@@ -19,6 +20,7 @@ Choice = Literal["keep", "drop"]
 """What becomes of rows that were deleted and came back: `keep` makes them new rows, `drop` deletes them again."""
 
 NOTE = "avant une réparation"
+UNDECIDED = "Des lignes supprimées depuis le dump sont revenues : --returned keep ou --returned drop d'abord."
 NUMBER = "SELECT setval('{0}_id_seq', (SELECT max(id) FROM {0}))"
 
 
@@ -31,21 +33,27 @@ async def mend(
     progress: Progress = silent,
 ) -> tuple[Findings, Findings, Manifest]:
     """What was found, what is left of it, and the safety backup. `restored`: the operator says that this database is
-    a copy or was taken back to an earlier time. Rows that came back stay as they are without a choice.
+    a copy or was taken back to an earlier time. Rows that came back stay as they are without a choice;
+    BadBackup if the new identity of a restored dump would forget them.
     """
     with create.alone(folder):
-        async with connection.transaction():
+        async with confirmed(connection):
+            await connection.execute(create.UNHURRIED)
             await lock_maintenance(connection)
             await lock_tables(connection)
-            found = await look(connection)
+            found = await look(connection, folder, restored=restored)
+            moved = restored or not found.at_home
+            if moved and found.returned and choice is None:
+                raise BadBackup(UNDECIDED)  # under another identity, no backup would tell of these rows any more
             await _mend_triggers(connection, found)
             await _mend_sequences(connection, found)
             await _erase(connection, found.erased)  # first: the safety backup must not hold them
             safety = await create.write(connection, folder, kind="safety", note=NOTE, progress=progress)
             await _mend_rows(connection, found, choice)
-            if restored or not found.at_home:
+            if moved:
                 await _settle(connection, later_epoch())
-            left = await look(connection)
+            await connection.execute("SELECT pg_notify('retrobus_change', 'Vehicle')")  # mirrors read all again
+            left = await look(connection, folder)
     return found, left, safety
 
 
@@ -55,7 +63,10 @@ async def _mend_triggers(connection: Any, found: Findings) -> None:
     for name in found.missing:
         await connection.execute(parts.TRIGGERS[name].statement)
     for name in found.disabled:
-        await connection.execute(f"ALTER TABLE {parts.TRIGGERS[name].told} ENABLE TRIGGER {name}")
+        if name in parts.TRIGGERS:
+            await connection.execute(f"ALTER TABLE {parts.TRIGGERS[name].told} ENABLE TRIGGER {name}")
+        else:
+            await connection.execute(f"ALTER TABLE {name.split()[-1]} ENABLE TRIGGER ALL")
 
 
 async def _mend_sequences(connection: Any, found: Findings) -> None:
@@ -79,6 +90,7 @@ async def _mend_rows(connection: Any, found: Findings, choice: Choice | None) ->
             await connection.execute(
                 f"DELETE FROM {table.name} WHERE {key_column(table).name} = ANY ($1::text[])", keys
             )
+    await connection.execute("UPDATE event SET vehicle_id = NULL WHERE id = ANY ($1::text[])", found.orphans)
     await _stamp(connection, found.stale)
     if choice == "keep":
         await _stamp(connection, found.returned)
@@ -101,4 +113,3 @@ async def _settle(connection: Any, epoch: int) -> None:
     for statement in home.SETTLE:
         await connection.execute(statement)
     await connection.execute("UPDATE member SET token_epoch = greatest(token_epoch + 1, $1)", epoch)
-    await connection.execute("SELECT pg_notify('retrobus_change', 'Vehicle')")  # mirrors read everything again
