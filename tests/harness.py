@@ -20,9 +20,10 @@ import uvicorn
 
 from retrobus import logbook
 from retrobus.app import create_app
-from retrobus.heads import BoundedHttp
 from retrobus.home import SETTLE
 from retrobus.security import TokenRules, Tokens
+from retrobus.serving.connection import Connection
+from retrobus.serving.server import Server
 from retrobus.settings import Settings
 
 SECRET = "a-secret-for-tests-and-nothing-but-tests"
@@ -116,14 +117,15 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
     application = create_app(settings)
     config = uvicorn.Config(
         application,
-        http=BoundedHttp,
+        http=Connection,
+        ws="none",
         port=0,
         log_level="critical",
         access_log=False,
         lifespan="on",
         timeout_keep_alive=3600,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until(lambda: server.started or not thread.is_alive(), what="the service's start")

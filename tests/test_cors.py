@@ -1,16 +1,19 @@
 """Which browsers may call the service, and what they may read of its answers."""
 
 import pytest
+from pydantic import ValidationError
 
 from harness import Api, Person, served, settings_for
+from retrobus.settings import complaints
 from rows import create, path_of
 
 ALLOWED = ["http://localhost:5173", "http://localhost:3000", "http://127.0.0.1:5173", "http://127.0.0.1:3000"]
 FOREIGN = ["http://localhost:5174", "https://localhost:5173", "http://localhost:5173.example.org", "null", "*", ""]
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SENT = {
-    "Authorization", "Content-Type", "Accept", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id",
-    "X-Method-Override", "x-qr-token", "x-user-matricule",
+    "Authorization", "Content-Type", "Accept", "If-Match", "If-None-Match", "If-Modified-Since", "Idempotency-Key",
+    "Cache-Control", "Pragma", "X-Requested-With", "traceparent", "tracestate", "baggage", "sentry-trace",
+    "X-Request-Id", "X-Method-Override", "x-qr-token", "x-user-matricule",
 }  # fmt: skip
 READ = {
     "ETag", "Link", "Location", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin", "X-Durability", "X-Request-Id",
@@ -78,6 +81,66 @@ def test_a_preflight_of_a_foreign_origin_is_refused(api: Api, origin: str) -> No
 @pytest.mark.parametrize(("method", "headers"), [("PROPFIND", "accept"), ("PUT", "x-secret")])
 def test_a_preflight_for_something_else_is_refused(api: Api, method: str, headers: str) -> None:
     assert preflight(api, "/api/events", ALLOWED[0], method, headers)["status"] == "400"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/problem+json"])
+@pytest.mark.parametrize(
+    ("origin", "headers", "word"),
+    [("https://elsewhere.example.org", "accept", "CORS_ORIGINS"), (ALLOWED[0], "x-secret", "en-têtes")],
+)
+def test_a_refused_preflight_has_the_form_of_every_error_and_its_reason(
+    api: Api, origin: str, headers: str, word: str, accept: str
+) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": headers, "Accept": accept}
+
+    answer = api.options("/api/events", headers=asked | {"Origin": origin})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.headers["Content-Type"] == (accept if accept != "*/*" else "application/json")
+    assert word in answer.json()["error"]
+    assert answer.json()["requestId"] == answer.headers["X-Request-Id"]
+    assert "origin" in words(answer.headers["Vary"])
+
+
+def test_a_preflight_that_passes_answers_in_json(api: Api) -> None:
+    asked = {"Origin": ALLOWED[0], "Access-Control-Request-Method": "GET"}
+
+    assert api.options("/api/events", headers=asked).json() == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://Bus.Example.org", "https://bus.example.org"),
+        ("HTTPS://bus.example.org:443/", "https://bus.example.org"),
+        ("http://bus.example.org:80", "http://bus.example.org"),
+        ("http://bus.example.org:443", "http://bus.example.org:443"),
+        ("https://musée.example.org", "https://xn--muse-dpa.example.org"),
+        ("http://[0:0:0:0:0:0:0:1]:5173", "http://[::1]:5173"),
+    ],
+)
+def test_an_origin_is_known_however_the_operator_wrote_it(shared_api: Api, written: str, sent: str) -> None:
+    settings = settings_for(shared_api.database_url, cors_origins=written)
+
+    with served(settings, shared_api.database_url) as api:
+        answer = api.get("/health", headers={"Origin": sent})
+
+    assert answer.headers["Access-Control-Allow-Origin"] == sent
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "*", "null", "https://*.example.org", "bus.example.org", "https://bus.example.org/app", "ftp://bus.example.org",
+        "https://alix@bus.example.org", "https://bus.example.org:port", "https://", "https://bus.example.org?a=1",
+        "https://bus.example.org:99999", "https://bus example.org",
+    ],
+)  # fmt: skip
+def test_what_no_browser_sends_as_origin_is_refused_at_start(written: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings_for(None, cors_origins=written)
+
+    assert complaints(refused.value)[0].startswith("CORS_ORIGINS : chaque origine est")
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_what_looks_like_many_values_inside_a_text_is_one(api: Api) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service waits for a body for a moment only."""
-    monkeypatch.setattr(service, "BODY_DEADLINE", 0.05)
+    monkeypatch.setattr(service, "BODY_PATIENCE", 0.05)
 
 
 @pytest.mark.usefixtures("impatient")

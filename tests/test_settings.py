@@ -90,7 +90,7 @@ BAD_VALUES = [
     ("CORS_ORIGINS", "bus.example.org", "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé"),
     (
         "CORS_ORIGINS",
-        "https://bus.example.org/",
+        "https://bus.example.org/app",
         "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé",
     ),
     ("METRICS_TOKEN", "too-short", "au moins 16 caractères"),
@@ -207,7 +207,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert settings.cors_origins == ("https://bus.example.org", "http://localhost:5173")
     assert [secret.get_secret_value() for secret in settings.jwt_previous_secrets] == [SECRET, SECRET[::-1]]
-    assert settings.forwarded_allow_ips == "10.0.0.0/8, ::1"
+    assert settings.forwarded_allow_ips == "10.0.0.0/8,::1"
 
 
 def test_no_secret_shows_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:

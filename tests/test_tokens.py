@@ -62,8 +62,15 @@ FORGED = {
     "alg HS512": jwt.encode(claims(), SECRET * 2, algorithm="HS512"),
     "alg a list": signed(claims(), {"alg": ["HS256"]}), "alg null": signed(claims(), {"alg": None}),
     "header a list": signed(claims(), ["HS256"]), "header no JSON": signed(claims(), "x"),
-    "header twice": signed(claims(), '{"alg": "HS256", "alg": "HS256"}'), "header deep": signed(claims(), "[" * 900),
-    "crit": signed(claims(), {"alg": "HS256", "crit": ["x"], "x": 1}), "payload a list": signed([claims()]),
+    "header twice": signed(claims(), '{"alg": "HS256", "typ": "JWT", "alg": "HS256"}'),
+    "header deep": signed(claims(), "[" * 900),
+    "header typ of a refresh token": signed(claims(), {"alg": "HS256", "typ": "refresh+jwt"}),
+    "header typ of a logout token": signed(claims(), {"alg": "HS256", "typ": "logout+jwt"}),
+    "header typ missing": signed(claims(), {"alg": "HS256"}),
+    "header typ null": signed(claims(), {"alg": "HS256", "typ": None}),
+    "header typ a list": signed(claims(), {"alg": "HS256", "typ": ["JWT"]}),
+    "crit": signed(claims(), {"alg": "HS256", "typ": "JWT", "crit": ["x"], "x": 1}),
+    "payload a list": signed([claims()]),
     "payload no JSON": signed("x"), "payload empty": signed({}), "payload cut": signed('{"sub": "camille"'),
     "two payloads": signed("{}{}"), "payload deep": signed("[" * 900 + "]" * 900), "another typ": saying(typ="refresh"),
     "a claim twice": signed(json.dumps(claims())[:-1] + ', "sub": "camille"}'),
@@ -102,7 +109,9 @@ def test_the_same_token_without_a_fault_is_believed(api: Api) -> None:
     api.person("ADMIN", id="camille")
 
     tokens = [saying(), saying(aud=["retrobus-api", "site"]), saying(exp=NOW + LONGEST_LIFE - 60),
-              saying(nbf=NOW + 5, iat=NOW + 5), saying(extra={"a": [1]})]  # fmt: skip
+              saying(nbf=NOW + 5, iat=NOW + 5), saying(extra={"a": [1]}),
+              *(signed(claims(), {"alg": "HS256", "typ": typ}) for typ in ("jwt", "at+jwt", "application/AT+JWT")),
+              ]  # fmt: skip
 
     for token in tokens:
         assert api.get("/api/members", headers={"Authorization": f"bearer  {token}"}).status_code == 200

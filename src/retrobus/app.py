@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -20,28 +19,19 @@ from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
 from retrobus.background import Background
 from retrobus.backups.schedule import Schedule
+from retrobus.cors import Cors
 from retrobus.dispatch import Dispatch
-from retrobus.edge import Edge, Gate, problem_headers
+from retrobus.edge import Edge, Gate
 from retrobus.metrics import Metrics
-from retrobus.problems import Problem, answer, from_store
+from retrobus.problems import Problem, answer, from_store, problem_headers
 from retrobus.readiness import measure, measure_backups, status
 from retrobus.security import TokenRules, Tokens
 from retrobus.settings import Settings, misspelt
-from retrobus.shutdown import notice
 from retrobus.store import OpenStore, open_store
 from retrobus.store.contract import StoreError
 from retrobus.tables import REVISION
 from retrobus.throttle import Throttle
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-ACCEPTED_HEADERS = [
-    "Authorization", "Content-Type", "Accept", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id",
-    "X-Method-Override", "x-qr-token", "x-user-matricule",
-]  # fmt: skip
-EXPOSED_HEADERS = [
-    "ETag", "Link", "Location", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin", "X-Durability", "X-Request-Id",
-    "Retry-After",
-]  # fmt: skip
 MEASURED_EVERY = 5.0
 """Seconds between two looks of a process at its own states, when there are several."""
 
@@ -72,14 +62,7 @@ def create_app(settings: Settings) -> ASGIApp:
     for kind in (Problem, StoreError, HTTPException):
         app.add_exception_handler(kind, _refuse)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # the framework's documented way
-    shared = CORSMiddleware(
-        Gate(Dispatch(app, routers, _refuse)),
-        allow_origins=list(settings.cors_origins),
-        allow_credentials=True,
-        allow_methods=METHODS,
-        allow_headers=ACCEPTED_HEADERS,
-        expose_headers=EXPOSED_HEADERS,
-    )
+    shared = Cors(Gate(Dispatch(app, routers, _refuse)), settings.cors_origins)
     return Edge(shared, metrics)
 
 
@@ -133,7 +116,7 @@ class _Watch:
 
 def _lifespan(settings: Settings, metrics: Metrics) -> Any:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         background = Background(lambda task: metrics.background_failures.labels(task).inc())
         watch = _Watch(metrics, fallback=settings.enable_memory_fallback)
         async with (
@@ -147,8 +130,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Any:
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
             async with _measuring(app, metrics, background):
-                with notice(lambda: _stop(app)):
-                    yield
+                yield {"stop": lambda: _stop(app), "count_death": metrics.worker_deaths.inc}
 
     return lifespan
 

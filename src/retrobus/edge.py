@@ -3,7 +3,6 @@
 import re
 import secrets
 import time
-from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote_to_bytes
 
@@ -11,11 +10,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrobus import logbook
 from retrobus.metrics import Metrics
-from retrobus.problems import Problem, answer
+from retrobus.problems import Problem, answer, problem_headers
 
 MAX_HEADER_BYTES = 16_384
 ALIASED = ("/events", "/vehicles", "/members", "/auth", "/health", "/me")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+NO_REQUEST = "Ces octets ne sont pas une requête HTTP/1.1 bien formée."
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}")
 
 
@@ -98,7 +98,10 @@ def _request_id(scope: Scope) -> str:
 
 
 def _refusal(scope: Scope) -> Problem | None:
-    """What no route could answer rightly: too many headers, or an address that is not text."""
+    """What no route could answer rightly: bytes that are no request, too many headers, an address that is not text."""
+    code: str | None = scope["state"].get("refusal")
+    if code is not None:
+        return Problem(code, NO_REQUEST if code == "bad_request" else None)
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         return Problem("headers_too_large", f"Au plus {MAX_HEADER_BYTES} octets d'en-têtes.")
@@ -128,13 +131,3 @@ def canonical_path(path: str) -> str:
         if path == alias or path.startswith(alias + "/"):
             return "/api" + path
     return path
-
-
-def problem_headers(scope: Scope) -> dict[str, Any]:
-    """What an error answer needs to know of its request."""
-    headers = dict(scope["headers"])
-    return {
-        "request_id": scope["state"]["request_id"],
-        "accept": headers.get(b"accept", b"").decode("latin-1"),
-        "method": scope["method"],
-    }

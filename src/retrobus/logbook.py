@@ -61,6 +61,16 @@ def misspelt(name: str, meant: str) -> None:
     _log.warning(f"{name} n'est pas un réglage du service : voulez-vous dire {meant} ?")
 
 
+def worker_died(pid: int | None, how: str) -> None:
+    """A process of `serve --workers` is gone without having been asked to; requests that it served were cut."""
+    _log.error("💀 Processus de service mort, remplacé", pid=pid, how=how)
+
+
+def worker_not_ready(kept: int | None) -> None:
+    """SIGHUP: the new process does not serve in time, so the old ones go on."""
+    _log.error("💀 Nouveau processus pas prêt à temps, les anciens continuent", kept=kept)
+
+
 def stopping() -> None:
     """SIGTERM came: /ready says so, running requests finish."""
     _log.info("🛑 Arrêt demandé - les requêtes en cours se terminent")

@@ -139,6 +139,11 @@ class Metrics:
             ["task"],
             registry=self.registry,
         )
+        self.worker_deaths = Counter(
+            "retrobus_worker_deaths_total",
+            "Processes of serve --workers that died and were replaced.",
+            registry=self.registry,
+        )
         self.logins = Counter("retrobus_logins_total", "Logins tried.", ["result"], registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
+from starlette.types import Scope
 
 from retrobus import logbook
 from retrobus.store import contract
@@ -144,6 +145,16 @@ def answer(problem: Problem, *, request_id: str, accept: str, method: str) -> Re
         body["outcome"] = problem.outcome
     media = "application/problem+json" if "application/problem+json" in accept else "application/json"
     return Response(json.dumps(body, ensure_ascii=False), kind.status, _sendable(problem.headers), media)
+
+
+def problem_headers(scope: Scope) -> dict[str, Any]:
+    """What an error answer needs to know of its request."""
+    headers = dict(scope["headers"])
+    return {
+        "request_id": scope["state"]["request_id"],
+        "accept": headers.get(b"accept", b"").decode("latin-1"),
+        "method": scope["method"],
+    }
 
 
 def _sendable(headers: Mapping[str, str]) -> dict[str, str]:

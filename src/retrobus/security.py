@@ -27,6 +27,9 @@ MANAGERS = frozenset({"BUREAU", ADMIN, "PRESIDENT", "VICE_PRESIDENT", "TRESORIER
 LONGEST_LIFE = 86_400
 """Seconds beyond which no token is believed, whoever signed it."""
 
+TYPES = ("jwt", "at+jwt")
+"""What the header's typ may be, in any case (RFC 7519, RFC 9068)."""
+
 LONGEST_TOKEN = 4096
 LEEWAY = 10
 REMEMBERED = 2048
@@ -173,6 +176,7 @@ def _refuse_oddities(token: str, claims: dict[str, Any]) -> None:
     texts = [claims["sub"], claims["jti"], claims.get("role")]
     if (
         claims.get("typ") != "access"
+        or _header_type(token) not in TYPES
         or not all(type(value) is int for value in [*times, claims.get("epoch")])
         or not all(isinstance(value, str) and _could_be_stored(value) for value in texts)
         or not 0 <= claims["epoch"] <= NUMBER_MAX
@@ -180,6 +184,12 @@ def _refuse_oddities(token: str, claims: dict[str, Any]) -> None:
         or _has_duplicates(token)
     ):
         raise BadToken("jeton invalide")
+
+
+def _header_type(token: str) -> object:
+    """What kind of token the header names, in small letters: one that was signed for another use opens nothing here."""
+    found: object = jwt.get_unverified_header(token).get("typ")
+    return found.lower().removeprefix("application/") if isinstance(found, str) else found
 
 
 def _could_be_stored(text: str) -> bool:

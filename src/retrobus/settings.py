@@ -4,10 +4,8 @@ import os
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -18,6 +16,7 @@ from pydantic_settings import (
 )
 
 from retrobus.database_url import normalized
+from retrobus.origins import network, origin
 
 DEV_ORIGINS = "http://localhost:5173,http://localhost:3000,http://127.0.0.1:5173,http://127.0.0.1:3000"
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -171,11 +170,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _only_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(origin)
-            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
-                raise ValueError("chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé")
-        return origins
+        return tuple(dict.fromkeys(map(origin, origins)))
 
     @field_validator("backup_schedule")
     @classmethod
@@ -188,11 +183,9 @@ class Settings(BaseSettings):
     @classmethod
     def _only_addresses(cls, proxies: str) -> str:
         try:
-            for proxy in _words(proxies):
-                ip_network(proxy if proxy != "*" else "0.0.0.0/0")
+            return ",".join(proxy if proxy == "*" else network(proxy) for proxy in _words(proxies))
         except ValueError:
             raise ValueError("adresses IP ou réseaux séparés par des virgules attendus, ou *") from None
-        return proxies
 
     @field_validator("database_url")
     @classmethod

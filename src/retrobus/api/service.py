@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from asyncio import get_running_loop
 from asyncio import timeout as deadline
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
@@ -39,8 +40,11 @@ from retrobus.tables import Moment, order_of
 from retrobus.throttle import Throttle
 from retrobus.wire import View
 
-BODY_DEADLINE = 15.0
-"""Seconds within which a body must have arrived."""
+BODY_PATIENCE = 15.0
+"""Seconds within which the next `BODY_PROGRESS` bytes of a body, or its end, must have arrived."""
+
+BODY_PROGRESS = 32_768
+"""Bytes that count as progress: a body of any size may come at 2.2 kB/s; slower than that is a client that stalls."""
 
 PAGE = 1000
 FOREIGN = frozenset({"offset", "page", "skip"})
@@ -102,27 +106,36 @@ def is_admin(who: Caller) -> bool:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, refused while reading once it is longer than the limit or late; `once` compares it by its hash."""
+    """The body, refused while reading once it is longer than the limit or stalls; `once` compares it by its hash."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
         raise _too_large(limit)
-    body = bytearray()
     try:
-        async with deadline(BODY_DEADLINE):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise _too_large(limit)
+        body = await _received(request, limit)
     except TimeoutError:
-        raise Problem("body_timeout", headers={"Connection": "close"}) from None
+        raise Problem("body_timeout") from None
     except ClientDisconnect:
         raise Problem("bad_request", "Le corps n'est pas arrivé en entier.") from None
     request.state.fingerprint = hashlib.sha256(body).digest()
     return bytes(body)
 
 
+async def _received(request: Request, limit: int) -> bytearray:
+    """The body as it arrives; TimeoutError when it makes no progress."""
+    body, noted, clock = bytearray(), 0, get_running_loop().time
+    async with deadline(BODY_PATIENCE) as patience:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+            if len(body) - noted >= BODY_PROGRESS:
+                noted = len(body)
+                patience.reschedule(clock() + BODY_PATIENCE)
+    return body
+
+
 def _too_large(limit: int) -> Problem:
-    return Problem("body_too_large", f"Au plus {limit} octets ici.", headers={"Connection": "close"})
+    return Problem("body_too_large", f"Au plus {limit} octets ici.")
 
 
 async def read_object(request: Request, limit: int | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from retrobus import logbook
 from retrobus.cli.postgres import CONFIGURATION, stop
 from retrobus.settings import Settings
 
@@ -34,6 +35,7 @@ def serve(
     if settings.jwt_secret is None:
         raise stop("JWT_SECRET manque (voir .env.example).", CONFIGURATION)
     _check_start(settings, workers)
+    logbook.configure(settings.log_format, settings.log_level)
     address = (host or settings.host, settings.port if port is None else port)
     with _listening(*address) as listener, _counting_together(workers):
         _run(_configured(settings), listener, workers)
@@ -73,22 +75,24 @@ def _check_start(settings: Settings, workers: int = 1) -> None:
 
 def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
     """Serves until Ctrl-C or SIGTERM; a service that cannot start ends the program with its exit code."""
-    import uvicorn
     from uvicorn.config import STARTUP_FAILURE
-    from uvicorn.supervisors import ChangeReload, Multiprocess
+    from uvicorn.supervisors import ChangeReload
+
+    from retrobus.serving.server import Server
+    from retrobus.serving.workers import Workers
 
     try:
         if reload:
             config.reload_dirs = [Path(__file__).resolve().parents[1]]
-            ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+            ChangeReload(config, target=Server(config, reloads=True).run, sockets=[listener]).run()
         elif workers > 1:
             config.workers = workers
-            supervisor = Multiprocess(config, sockets=[listener])
+            supervisor = Workers(config, [listener])
             supervisor.run()
-            if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+            if supervisor.failed:
                 raise typer.Exit(STARTUP_FAILURE)
         else:
-            uvicorn.Server(config).run([listener])
+            Server(config).run([listener])
     except KeyboardInterrupt:
         return  # Ctrl-C is how a service ends
 
@@ -111,6 +115,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket of the service's address; an address that is taken is one sentence."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listener.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # HOST=:: is for IPv4 clients too
         try:
             listener.bind((host, port))
         except OSError as error:
@@ -134,7 +140,8 @@ def _configured(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         "retrobus.cli.worker:application",
         factory=True,
-        http="retrobus.heads:BoundedHttp",
+        http="retrobus.serving.connection:Connection",
+        ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,

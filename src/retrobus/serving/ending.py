@@ -1,0 +1,111 @@
+"""How a connection ends: no answer is lost, and no request that was on its way is lost."""
+
+import asyncio
+from typing import cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from retrobus.serving.cycle import Cycle
+from retrobus.serving.lingering import SILENCE, Lingering
+
+IDLE_SILENCE = 1.0
+"""Seconds that an idle client has to notice that its connection ends."""
+
+STOP_GRACE = 0.25
+"""Seconds in which an idle connection may still bring a request that was on its way when the service stopped."""
+
+
+class State(ServerState):
+    """What all connections of one server share."""
+
+    stopping = False
+    """Whether every answer says `Connection: close`."""
+
+
+class EndingConnection(HttpToolsProtocol):
+    """uvicorn's connection, which ends in the order of TCP: our last byte, the client's last byte, the close."""
+
+    cycle: Cycle
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._begun = False
+        """Whether the head of a request has begun and not ended."""
+        self._deaf = False
+        """Whether bytes that come are no longer read as requests."""
+        self._heard_end = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._lingering: Lingering | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unset_keepalive_if_required()
+        self._forget_deadline()
+        if self._lingering is not None:
+            self._lingering.stop()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always closes; asyncio asks
+        """The client sends no more; it may still wait for an answer."""
+        self._heard_end = True
+        if self._lingering is not None or not self._answering:
+            return False
+        if self.cycle.more_body:
+            self.cycle.break_off()
+        self._end_after_answer()
+        return True
+
+    def on_response_complete(self) -> None:
+        if not self.cycle.last:
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self._end(SILENCE if self.cycle.more_body or self._deaf else IDLE_SILENCE)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._end(IDLE_SILENCE)
+
+    def announce_stop(self) -> None:
+        """The service stops: an answer that has not begun says `Connection: close`."""
+        if self._answering:
+            self.cycle.last = True
+
+    def shutdown(self) -> None:
+        """Ends an idle connection, after a moment for a request that is on its way; others end with their answer."""
+        self.announce_stop()
+        self.loop.call_later(STOP_GRACE, self._end_if_idle)
+
+    @property
+    def _answering(self) -> bool:
+        cycle = cast("Cycle | None", self.cycle)  # none before the first request
+        return cycle is not None and not cycle.response_complete
+
+    def _end_after_answer(self) -> None:
+        self._deaf = True
+        self.cycle.last = True
+
+    def _end_if_idle(self) -> None:
+        if not self._answering and not self._begun and self._lingering is None:
+            self._end(IDLE_SILENCE)
+
+    def _end(self, silence: float) -> None:
+        self._unset_keepalive_if_required()
+        self._forget_deadline()
+        self._deaf = True
+        if self._heard_end or self.transport.is_closing():
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self._lingering = Lingering(self.transport, self.loop, silence)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,0 +1,123 @@
+"""Several processes of the service at one address: each that dies is told, counted and replaced."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from socket import socket
+from typing import cast
+
+from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from retrobus import logbook
+from retrobus.serving.listening import refuse_new
+from retrobus.serving.server import LATECOMERS, LOOKED_EVERY, NOTICE, Server
+
+HUNG_AFTER = 30.0
+"""Seconds without an answer after which a process counts as hung; a start on a busy machine takes some."""
+
+
+class Worker(Process):
+    """One process; it counts the death of the one that it replaces."""
+
+    def __init__(self, config: Config, sockets: list[socket], *, replaces_dead: bool = False) -> None:
+        super().__init__(config, sockets)
+        self._server = Server(config, replaces_dead=replaces_dead)
+        self._heard = time.monotonic()
+
+    def is_alive(self, timeout: float = HUNG_AFTER) -> bool:
+        """Whether it runs and has answered within this time; asks again, and does not wait for the answer."""
+        with suppress(OSError, EOFError):
+            self.parent_conn.send(b"ping")
+            while self.parent_conn.poll():
+                self.parent_conn.recv()
+                self._heard = time.monotonic()
+        return self.process.is_alive() and time.monotonic() - self._heard < timeout
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor, with our server in each process, and with words for a death."""
+
+    _with_notice = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether a process could not start: each would fail again, so the service ends."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    def run(self) -> None:
+        """Serves until SIGTERM or Ctrl-C, or until a process cannot start."""
+        self.init_processes()
+        while not self.should_exit.wait(LOOKED_EVERY):
+            self.handle_signals()
+            self.keep_subprocess_alive()
+        self.terminate_all()
+        if not self.failed:
+            self._end_listening()
+        self.join_all()
+
+    def init_processes(self) -> None:
+        """Starts all processes."""
+        self.processes = [self._started() for _ in range(self.processes_num)]
+
+    def keep_subprocess_alive(self) -> None:
+        """Replaces each process that died or answers no more."""
+        for place, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            if process.is_alive(timeout=HUNG_AFTER):
+                continue
+            hung = process.process.is_alive()
+            process.kill()
+            process.join()
+            if process.exitcode == STARTUP_FAILURE:
+                self.should_exit.set()
+                return
+            logbook.worker_died(process.pid, "ne répondait plus" if hung else _end_of(process.process))
+            self.processes[place] = self._started(replaces_dead=True)
+
+    def restart_all(self) -> None:
+        """SIGHUP: replaces the processes one after the other; each new one serves before the old one stops."""
+        for place, old in enumerate(self.processes):
+            new = self._started()
+            if not new.wait_until_ready(HUNG_AFTER, self.should_exit):
+                new.kill()
+                new.join()
+                logbook.worker_not_ready(old.pid)
+                return
+            os.kill(cast("int", old.pid), signal.SIGUSR1)
+            old.join()
+            self.processes[place] = new
+
+    def handle_int(self) -> None:
+        """Ctrl-C: stops without notice."""
+        self._with_notice = False
+        self.should_exit.set()
+
+    def handle_ttin(self) -> None:
+        """SIGTTIN: one process more."""
+        self.processes_num += 1
+        self.processes.append(self._started())
+
+    def _started(self, *, replaces_dead: bool = False) -> Worker:
+        worker = Worker(self.config, self.sockets, replaces_dead=replaces_dead)
+        worker.start()
+        return worker
+
+    def _end_listening(self) -> None:
+        """Closes our own copies of the sockets after the processes have taken what waited in the kernel's queue."""
+        if self._with_notice:
+            time.sleep(NOTICE)
+        refuse_new(self.sockets)
+        time.sleep(LATECOMERS)
+        for listener in self.sockets:
+            listener.close()
+
+
+def _end_of(process: BaseProcess) -> str:
+    code = process.exitcode
+    if code is None or code >= 0:
+        return f"code {code}"
+    return signal.Signals(-code).name
