@@ -29,6 +29,8 @@ from retrobus.settings import Settings
 SECRET = "a-secret-for-tests-and-nothing-but-tests"
 RULES = TokenRules((SECRET,), "retrobus", "retrobus-api", 3600)
 TOKENS = Tokens(RULES)
+KEPT_ALIVE = 3600
+"""Seconds that the service keeps an idle connection: longer than any test, but for the one about this."""
 
 
 def at(url: str, database: str) -> str:
@@ -123,7 +125,7 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
         log_level="critical",
         access_log=False,
         lifespan="on",
-        timeout_keep_alive=3600,
+        timeout_keep_alive=KEPT_ALIVE,
     )
     server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

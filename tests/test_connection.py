@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+import harness
 from builders import an_event
 from clients import answer_on
-from harness import Api, Person, process
+from harness import Api, Person, process, served, settings_for
 from raw_http import connected, exchange, head
 from retrobus.api import service
 from retrobus.serving import ending, lingering
@@ -270,6 +271,24 @@ def test_a_client_that_ends_its_side_still_gets_its_answer(api: Api) -> None:
         link.shutdown(socket.SHUT_WR)
 
         assert answer_on(link)[0] == "200"
+        assert link.recv(100) == b""
+
+
+def test_empty_lines_after_an_answer_do_not_keep_a_connection(shared_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "KEPT_ALIVE", 0.2)
+
+    with (
+        served(settings_for(shared_api.database_url), shared_api.database_url) as api,
+        connected(api) as link,
+    ):
+        link.sendall(head("GET", b"/api/health"))
+        first = answer_on(link)
+        for _ in range(500):
+            if select.select([link], [], [], 0.02)[0]:
+                break
+            link.sendall(b"\r\n")
+
+        assert first == ("200", True)
         assert link.recv(100) == b""
 
 
