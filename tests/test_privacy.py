@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from builders import a_member
-from harness import run_sql, served, settings_for, until
+from harness import process, run_sql, served, settings_for, until
 from retrobus.backups import files
 from retrobus.rows import completed, content_hash, decode, encode
 from retrobus.store import LOCK
@@ -340,3 +340,59 @@ def test_a_mirror_elsewhere_forgets_an_erased_member_within_a_second(
 
         until(lambda: made["email"] not in picture.read_text(), 5)
         assert manager.id in picture.read_text()
+
+
+def test_no_restore_writes_the_id_of_an_erased_member_again(terminal: Terminal, filled: str) -> None:
+    run_sql(filled, "DELETE FROM member WHERE id = 'm1'", *FILL.split(";\n")[:1])
+    terminal("backup", "create", url=filled)
+    terminal("member", "erase", "m1", "--yes", url=filled)
+    [ours] = [path.name for path in FOLDER.glob("backup_*")]
+
+    code, _, _ = terminal("restore", ours, "--replace", "--apply", "--yes", url=filled)
+
+    left = everything(filled)
+    assert code == 0
+    assert run_sql(filled, "SELECT id, created_by FROM member") == [("m2", None)]
+    assert [name for name in NAMES if name in left] == []
+
+
+def test_kept_answers_about_others_neither_tell_nor_keep_the_creator(terminal: Terminal, filled: str) -> None:
+    rows = """('m2', 'PUT', '/api/members/m1', 'k2', '', '{"id":"m1","createdBy":"m2"}', '', 'm1'),
+    ('m3', 'PUT', '/api/members/m2', 'k', '', '{"id":"m2","createdBy":"m1","notes":"x"}', '', 'm2')"""
+    run_sql(filled, f"INSERT INTO idempotency VALUES {rows}")
+
+    _, said, _ = terminal("member", "export", "m1", url=filled)
+    terminal("member", "erase", "m1", "--yes", url=filled)
+
+    assert [told.get("answer") for told in json.loads(said)["answers"]] == [None, OWN, OWN]
+    assert run_sql(filled, "SELECT answer FROM idempotency") == [('{"id":"m2","createdBy":null,"notes":"x"}',)]
+
+
+def test_a_backup_that_names_a_member_only_as_author_or_creator_is_named(terminal: Terminal, filled: str) -> None:
+    run_sql(filled, "DELETE FROM member WHERE id = 'm1'")
+    terminal("backup", "create", url=filled)
+    run_sql(filled, "UPDATE member SET created_by = NULL", "UPDATE deletion SET actor = NULL, key = 'x'")
+    terminal("backup", "create", url=filled)
+
+    code, said, _ = terminal("member", "export", "m1", url=filled)
+
+    [naming, silent] = sorted(path.name for path in FOLDER.glob("backup_*"))
+    assert code == 0
+    assert json.loads(said)["backups"] == [naming]
+    assert silent not in said
+
+
+def test_the_log_names_no_person_and_no_password(database: str, tmp_path: Path) -> None:
+    values = a_member(email="sacha@example.org", address="1 rue du Dépôt", password="motdepasse-du-test")
+    with process(database, tmp_path, LOG_LEVEL="debug") as (api, service):
+        manager = api.person("ADMIN", email="alix@example.org")
+        made = api.post("/api/members", json=values, headers=manager.headers)
+        again = api.post("/api/members", json=values, headers=manager.headers)
+        listed = api.get("/api/members?email=sacha@example.org", headers=manager.headers)
+        refused = api.post("/auth/login", json={"email": "sacha@example.org", "password": "motdepasse-faux"})
+        log = service.log
+
+    assert (made.status_code, again.status_code, listed.status_code) == (201, 409, 200)
+    assert refused.status_code in {401, 404}
+    assert "/api/members" in log
+    assert [word for word in ("sacha", "alix", "Dépôt", "motdepasse") if word in log] == []

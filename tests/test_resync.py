@@ -301,3 +301,15 @@ def test_what_a_restored_row_replaces_is_kept_in_its_place(
     assert applied != before
     assert back == before
     assert states(database) == applied
+
+
+def test_a_refused_write_is_told_without_the_row_and_its_password_hash(database: str, folder: Path) -> None:
+    refused = entry("insert", "Member", "m1", email="m1@example.org", password_hash="secret-hash", status="unknown")
+    leave(folder, OTHER, refused)
+
+    told = run(database, folder, "--apply-all", "--yes")
+    document = run(database, folder, "--apply-all", "--yes", "--json")
+
+    assert (told.exit_code, document.exit_code) == (1, 1)
+    assert "member_status_check" in told.output
+    assert "secret-hash" not in told.output + document.output

@@ -14,7 +14,7 @@ from retrobus.backups.formats import Reading, open_reading
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.plan import Plan, described
 from retrobus.backups.rules import Rules
-from retrobus.backups.staging import Passwords, fill_in, settle, stage
+from retrobus.backups.staging import Passwords, fill_in, forget_erased, settle, stage
 from retrobus.backups.verdicts import judge
 from retrobus.backups.writing import verified, write_rows
 from retrobus.store.confirmed import confirmed
@@ -117,6 +117,7 @@ async def _staged(
 
 async def _judged(connection: "Connection", reading: Reading, request: Request) -> Plan:
     await fill_in(connection, request.rules.scope)
+    await forget_erased(connection)
     released = await judge(connection, request.rules)
     return await described(connection, reading, request.rules, released)
 

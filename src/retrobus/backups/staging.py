@@ -108,6 +108,27 @@ async def fill_in(connection: "Connection", scope: Iterable[str]) -> None:
         )
 
 
+ERASED = (
+    ("UPDATE staged_member SET created_by = NULL WHERE", "staged_member", "created_by"),
+    ("UPDATE staged_tombstone SET actor = NULL WHERE", "staged_tombstone", "actor"),
+    ("DELETE FROM staged_tombstone WHERE resource = 'Member' AND", "staged_tombstone", "key"),
+)
+
+
+async def forget_erased(connection: "Connection") -> None:
+    """Takes erased members out of what the backup says of others: they created a member, deleted a row, were deleted.
+
+    Otherwise a restore would write their ids again beside the rows that it brings back.
+    """
+    if not await connection.fetchval("SELECT EXISTS (SELECT FROM erasure)"):
+        return
+    for change, table, column in ERASED:
+        names = f"SELECT DISTINCT {column} AS name FROM {table}"
+        await connection.execute(
+            f"{change} {column} IN (SELECT name FROM ({names}) AS n WHERE retrobus_is_erased(name, NULL, NULL, NULL))"
+        )
+
+
 async def settle(connection: "Connection", found: dict[str, str], passwords: Passwords, *, hashed: bool) -> None:
     """A password in clear that the row here has already is no difference; the others are hashed if asked for."""
     here = "SELECT id, password_hash FROM member WHERE id = ANY($1) AND password_hash IS NOT NULL"

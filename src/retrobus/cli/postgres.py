@@ -37,6 +37,9 @@ SENTENCES = {
 }
 
 
+KEYED = frozenset({"23503", "23505"})
+"""Errors whose detail is the value of one key: a foreign key or a unique one that is broken."""
+
 REFUSED = frozenset({"3D000", "28000", "28P01"})
 """Connections refused for what DATABASE_URL says."""
 
@@ -123,10 +126,17 @@ def _meaning(error: BaseException) -> str | None:
     kinds: tuple[tuple[type[BaseException], str], ...] = (
         (Unconfirmed, str(error)),
         (CommandError, f"Migration impossible : {error}"),
-        (asyncpg.PostgresError, f"PostgreSQL refuse : {error}"),
+        (asyncpg.PostgresError, f"PostgreSQL refuse : {_said(error)}"),
         (asyncpg.InterfaceError, "DATABASE_URL n'est pas utilisable (voir .env.example)."),
     )
     return next((said for kind, said in kinds if isinstance(error, kind)), None)
+
+
+def _said(error: BaseException) -> str:
+    """The server's message; its detail only where that is one key: elsewhere it may be a whole row, hashes included."""
+    detail = getattr(error, "detail", None)
+    keyed = detail is not None and getattr(error, "sqlstate", None) in KEYED
+    return f"{error.args[0] if error.args else error}" + (f" ({detail})" if keyed else "")
 
 
 def _away(error: BaseException) -> str:

@@ -40,6 +40,8 @@ FORGET = (
     WHERE resource = 'Member' AND entry->'row'->>'created_by' = $1""",
     """UPDATE conflict SET entry = jsonb_set(entry, '{image,created_by}', 'null')
     WHERE resource = 'Member' AND entry->'image'->>'created_by' = $1""",
+    """UPDATE idempotency SET answer = replace(answer, '"createdBy":' || to_json($1::text)::text, '"createdBy":null')
+    WHERE strpos(answer, '"createdBy":' || to_json($1::text)::text) > 0""",
     "UPDATE member SET created_by = NULL WHERE created_by = $1",
     "DELETE FROM member WHERE id = $1",
 )
@@ -90,7 +92,7 @@ async def held(connection: Any, person: Person) -> Document:
 def _answer_told(row: Any) -> Trace:
     """An answer that is kept for a repeat: the member's row in it is told, any other row is not."""
     resource = next((name for part, name in PARTS.items() if row["path"].startswith(f"/api/{part}")), "Member")
-    own = {"answer": json.loads(row["answer"])} if row["own"] else {}
+    own = {"answer": own_row(json.loads(row["answer"]))} if row["own"] else {}
     return trace("actor" if row["acted"] else "subject", moment(row["created_at"]), resource, row["method"], **own)
 
 

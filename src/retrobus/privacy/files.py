@@ -10,6 +10,7 @@ from retrobus.backups import BadBackup
 from retrobus.backups.catalog import ARCHIVE, NAME
 from retrobus.backups.files import read_capped, write_atomically
 from retrobus.backups.formats import Tombstone, open_reading
+from retrobus.backups.intake import Taken
 from retrobus.privacy.person import Person
 from retrobus.privacy.telling import Trace, own_row, trace
 from retrobus.rows import content_hash, decode
@@ -152,7 +153,12 @@ def _holds(path: Path, person: Person) -> bool:
     found = False
     with open_reading(path) as reading:
         for taken in reading:
-            found = found or (
-                not isinstance(taken, Tombstone) and taken.resource == "Member" and person.is_in(taken.row)
-            )
+            found = found or _names(person, taken)
         return found or any(resource == "Member" and key == person.id for resource, key in reading.intake.refused)
+
+
+def _names(person: Person, taken: Taken | Tombstone) -> bool:
+    """Whether it is their row, names them as the creator of another's, or says that they deleted or were deleted."""
+    if isinstance(taken, Tombstone):
+        return taken.actor == person.id or (taken.resource == "Member" and taken.key == person.id)
+    return taken.resource == "Member" and (person.is_in(taken.row) or taken.row.get("created_by") == person.id)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from retrobus.tables import SECRET_COLUMNS
 
-UNTOLD = SECRET_COLUMNS | {"created_by"}
-"""Columns of the person's own rows that are secret, or name another member."""
+UNTOLD = SECRET_COLUMNS | {"created_by", "createdBy"}
+"""Columns (and fields of answers) of the person's own rows that are secret, or name another member."""
 
 Trace = dict[str, Any]
 Role = Literal["subject", "actor"]
