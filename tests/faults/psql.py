@@ -17,10 +17,12 @@ def open_transaction(api: Api, *statements: str) -> Iterator[Callable[[str], obj
     """A transaction as somebody with psql has it open; gives the means to go on in it."""
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(api.database_url))
-        for statement in ("BEGIN", *statements):
-            runner.run(connection.execute(statement))
-        yield lambda statement: runner.run(connection.execute(statement))
-        runner.run(connection.close())
+        try:
+            for statement in ("BEGIN", *statements):
+                runner.run(connection.execute(statement))
+            yield lambda statement: runner.run(connection.execute(statement))
+        finally:
+            runner.run(connection.close())  # also after a failed assertion: its locks would stop the tests that follow
 
 
 def wait_for_a_waiter(api: Api) -> None:

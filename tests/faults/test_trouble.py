@@ -88,15 +88,15 @@ def test_a_backend_that_is_killed_in_mid_write_is_not_noticed(service: Service) 
 
 
 def test_an_exhausted_pool_is_busy(service: Service) -> None:
-    with open_transaction(service.api, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE") as go_on:
-        writers = [in_background(lambda: change_event(service, location="Quai")) for _ in range(POOL)]
+    with open_transaction(service.api, "LOCK TABLE event") as go_on:
+        readers = [in_background(lambda: service.api.get("/public/events")) for _ in range(POOL)]
         until(lambda: service.metric('retrobus_pool_connections{state="in_use"}') == POOL, what="an exhausted pool")
 
-        answer = service.api.get("/public/events")
+        answer = service.api.get("/public/vehicles")
         ready = service.api.get("/ready")
 
         go_on("COMMIT")
-        assert {writer.result(10).status_code for writer in writers} <= {200, 503}
+        assert {reader.result(10).status_code for reader in readers} <= {200, 503}
     assert_busy(answer)
     assert ready.status_code == 200
 
