@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_locked_is_one_sentence(tmp_path: Path) -> None:
     code, words = ended(tmp_path, ENABLE_MEMORY_FALLBACK="true")
 
     assert code == 78
-    assert words.startswith("❌ backups ne peut pas servir : ")
+    assert words.startswith("❌ backups/service.lock : c'est un dossier")
     assert words.count("\n") == 1
 
 
