@@ -47,10 +47,11 @@ def told(error: OSError, where: Path | None = None) -> str:
 
 def _path_of(error: OSError, where: Path | None) -> Path | None:
     """The whole path: functions that work inside an opened folder name only the last part."""
-    if error.filename is None:
-        return where
+    if not isinstance(error.filename, str | bytes):  # a number is a file that was opened already
+        return None if where is None else where.absolute()
     path = Path(os.fsdecode(error.filename))
-    return path if path.is_absolute() or where is None or where.name == path.name else where / path
+    whole = path if path.is_absolute() or where is None or where.name == path.name else where / path
+    return whole.absolute()
 
 
 def _no_right(path: Path | None) -> str:

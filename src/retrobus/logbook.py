@@ -291,6 +291,11 @@ def file_set_aside(name: str, kept_as: str) -> None:
     _log.error("🧯 Fichier endommagé mis de côté", file=name, kept_as=kept_as)
 
 
+def unreadable_set_aside(name: str, kept_as: str, reason: str) -> None:
+    """A link, a folder or a file of another account was renamed, so that nothing writes over it."""
+    _log.error("🧯 Fichier illisible mis de côté", file=name, kept_as=kept_as, reason=reason)
+
+
 def listener_lost(error: str) -> None:
     """The connection that hears of foreign changes broke; the mirror is refreshed when it is back."""
     _log.warning("👂 Suivi des changements interrompu", error=error)

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from retrobus.database_url import normalized
+from retrobus.file_trouble import told
 from retrobus.origins import network, origin
 
 DEV_ORIGINS = "http://localhost:5173,http://localhost:3000,http://127.0.0.1:5173,http://127.0.0.1:3000"
@@ -30,6 +31,10 @@ SHORTEST_NAME = 8
 """Letters below which names of other programs (PGPORT, HOSTNAME) are too often alike."""
 
 
+LARGEST_ENV = 1 << 20
+"""Bytes beyond which a `.env` file is something else."""
+
+
 class UnreadableFile(ValueError):
     """A file of settings that cannot be read; the text names it, the reason and the cure."""
 
@@ -39,15 +44,17 @@ def check_env_files() -> None:
     for path in map(Path, ENV_FILES):
         if not os.path.lexists(path):
             continue
-        if not path.is_file():
-            raise UnreadableFile(f"{path} : ni fichier ni lien vers un fichier ; corrigez-le ou retirez-le")
         try:
+            if not path.is_file():
+                raise UnreadableFile(f"{path} : ni fichier ni lien vers un fichier ; corrigez-le ou retirez-le")
+            if path.stat().st_size > LARGEST_ENV:
+                raise UnreadableFile(f"{path} : plus de {LARGEST_ENV} octets ; ce n'est pas un fichier de réglages")
             path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             raise UnreadableFile(f"{path} : ligne {line}, pas en UTF-8 ; enregistrez-le en UTF-8") from None
         except OSError as error:
-            raise UnreadableFile(f"{path} : illisible pour ce compte ({error.strerror})") from None
+            raise UnreadableFile(told(error, path)) from None
 
 
 class Settings(BaseSettings):

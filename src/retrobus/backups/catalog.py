@@ -1,6 +1,7 @@
 """Which backups there are, and which one a boot without Postgres loads: `index.json` and `restore-info.json`."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from retrobus.backups import BadBackup, files
 from retrobus.backups.files import Refused, locked, read_capped, write_atomically
 from retrobus.backups.manifest import Manifest, read_manifest
+from retrobus.file_trouble import told
 from retrobus.jsontext import BadJson, parse
 from retrobus.schemas import moment_of
 from retrobus.wire import moment
@@ -132,7 +134,7 @@ def archive(folder: Path, name: str) -> Path:
     selected = selection(folder)
     if selected is not None and selected.name == name:
         raise BadBackup(f"{name} est sélectionné pour le démarrage : retrobus backup deselect d'abord.")
-    if not (folder / checked_name(name)).exists():
+    if not os.path.lexists(folder / checked_name(name)):
         raise BadBackup(f"{name} n'existe pas dans {folder}.")
     target = folder / ARCHIVE / name
     if target.exists():
@@ -179,8 +181,12 @@ def _read(folder: Path, name: str) -> Any:
         return parse(read_capped(folder, name, LARGEST))
     except FileNotFoundError:
         return None
-    except (BadJson, Refused, OSError) as error:
-        raise BadBackup(f"{name} est illisible : {error}.") from None
+    except OSError as error:
+        raise BadBackup(f"{told(error, folder / name)}.") from None
+    except Refused as error:
+        raise BadBackup(f"{error}.") from None
+    except BadJson as error:
+        raise BadBackup(f"{folder / name} est illisible : {error}.") from None
 
 
 def _item(manifest: Manifest) -> dict[str, Any]:

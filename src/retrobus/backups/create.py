@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,12 +69,15 @@ def silent(_table: str, _done: int, _total: int) -> None:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Nobody else writes backups of this folder meanwhile; what killed ones left behind is removed."""
-    try:
-        with files.locked(folder, LOCK):
-            files.sweep(folder, "backup*")
-            yield
-    except files.Locked:
-        raise BadBackup(f"Un autre backup ou une restauration est en cours dans {folder} : attendez sa fin.") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(files.locked(folder, LOCK))
+        except files.Locked:
+            raise BadBackup(
+                f"Un autre backup ou une restauration est en cours dans {folder} : attendez sa fin."
+            ) from None
+        files.sweep(folder, "backup*")
+        yield
 
 
 async def create(
@@ -123,7 +126,11 @@ async def put(source: Source, folder: Path, about: About, progress: Progress = s
 
 
 def listed(folder: Path, manifest: Manifest) -> Manifest:
-    """The same backup, in the index; it is on the disk and whole, so a failing index changes nothing of that."""
+    """The same backup, in the index; it is in the folder and whole, so what fails here changes nothing of that."""
+    try:
+        files.sync(folder)
+    except OSError as error:
+        return replace(manifest, trouble=f"une coupure de courant peut encore le perdre : {told(error, folder)}")
     try:
         catalog.add(folder, manifest)
     except OSError as error:

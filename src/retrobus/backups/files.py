@@ -22,7 +22,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Refused(Exception):
-    """A file that we do not read: a link, no plain file, or larger than allowed."""
+    """A file that we do not read: a link, no plain file, or larger than allowed; the text names it and the cure."""
 
 
 class Locked(Exception):
@@ -37,10 +37,18 @@ def write_atomically(folder: Path, name: str, chunks: Iterable[bytes]) -> None:
         with new_file(folder, temporary) as file:
             file.writelines(chunks)
         with _opened(folder) as place:
-            os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+            _rename_into(place, folder, temporary, name)
             os.fsync(place)
     except BaseException:
         (folder / temporary).unlink(missing_ok=True)
+        raise
+
+
+def _rename_into(place: int, folder: Path, temporary: str, name: str) -> None:
+    try:
+        os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+    except OSError as error:
+        error.filename = str(folder / name)  # the name that the operator knows
         raise
 
 
@@ -48,18 +56,31 @@ def write_atomically(folder: Path, name: str, chunks: Iterable[bytes]) -> None:
 def new_file(folder: Path, name: str) -> Iterator[BinaryIO]:
     """A new file to fill, readable by its owner alone, on the disk when the block ends; an existing one is an error."""
     _check(name)
-    with _opened(folder) as place:
-        descriptor = os.open(name, _NEW, 0o600, dir_fd=place)
-        leave_to_owner(descriptor, folder)
+    descriptor = _made(folder, name, _NEW)
     with os.fdopen(descriptor, "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
 
 
+def _made(folder: Path, name: str, flags: int) -> int:
+    """A file that may be new, opened in the folder without following a link; an error names its whole path."""
+    with _opened(folder) as place:
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=place)
+        except OSError as error:
+            error.filename = str(folder / name)
+            raise
+    leave_to_owner(descriptor, folder)
+    return descriptor
+
+
 @contextmanager
 def new_folder(folder: Path, name: str) -> Iterator[Path]:
-    """A folder to fill; it appears under its name with all its content when the block ends well, else not at all."""
+    """A folder to fill; it appears under its name with all its content when the block ends well, else not at all.
+
+    `sync` of the folder around it is left to the caller: an error of that comes after the new folder is there.
+    """
     _check(name)
     private_folder(folder)
     temporary = folder / _temporary(name)
@@ -73,49 +94,69 @@ def new_folder(folder: Path, name: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    sync(folder)
 
 
 def open_file(folder: Path, *names: str) -> BinaryIO:
     """A plain file, each step opened relative to the one before; Refused for anything but folders and a plain file."""
     *steps, name = names
     with _opened(folder) as place:
-        return _open_below(place, steps, name)
+        return _open_below(place, folder, steps, name)
 
 
-def _open_below(place: int, steps: list[str], name: str) -> BinaryIO:
+def _open_below(place: int, folder: Path, steps: list[str], name: str) -> BinaryIO:
+    if not steps:
+        descriptor = _step(place, folder, name, _READ)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            raise Refused(f"{folder / name} : {_nature(mode)}")
+        return os.fdopen(descriptor, "rb")
+    below = _step(place, folder, steps[0], _FOLDER | os.O_NOFOLLOW)
     try:
-        if steps:
-            _check(steps[0])
-            below = os.open(steps[0], _FOLDER | os.O_NOFOLLOW, dir_fd=place)
-            try:
-                return _open_below(below, steps[1:], name)
-            finally:
-                os.close(below)
-        _check(name)
-        descriptor = os.open(name, _READ, dir_fd=place)
+        return _open_below(below, folder / steps[0], steps[1:], name)
+    finally:
+        os.close(below)
+
+
+def _step(place: int, folder: Path, name: str, flags: int) -> int:
+    """One name opened in an opened folder; Refused if it is a link or of another kind than what is expected there."""
+    _check(name)
+    try:
+        return os.open(name, flags, dir_fd=place)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO}:
-            raise Refused(f"{steps[0] if steps else name} n'est ni un fichier ni un dossier ordinaire") from None
+            found = _nature(os.stat(name, dir_fd=place, follow_symlinks=False).st_mode)
+            raise Refused(f"{folder / name} : {found}") from None
+        error.filename = str(folder / name)
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Refused(f"{name} n'est pas un fichier ordinaire")
-    return os.fdopen(descriptor, "rb")
+
+
+def _nature(mode: int) -> str:
+    """What stands where another kind of file is expected, and the cure."""
+    if stat.S_ISLNK(mode):
+        return "c'est un lien, et les liens ne sont pas suivis ; mettez le vrai fichier à sa place"
+    if stat.S_ISDIR(mode):
+        return "c'est un dossier, un fichier est attendu ; retirez-le"
+    if stat.S_ISREG(mode):
+        return "c'est un fichier, un dossier est attendu ; retirez-le"
+    return "ce n'est pas un fichier ordinaire ; retirez-le"
 
 
 def read_capped(folder: Path, name: str, limit: int) -> bytes:
     """The whole file; Refused when it holds more than `limit` bytes, FileNotFoundError when there is none."""
     with open_file(folder, *name.split("/")) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise Refused(f"{name} dépasse {limit} octets")
+        size = os.fstat(file.fileno()).st_size  # known before anything of 3 GiB is read into memory
+        content = b"" if size > limit else file.read(limit + 1)
+    if max(size, len(content)) > limit:
+        raise Refused(f"{folder / name} : {size} octets, {limit} au plus attendus ; ce n'est pas le bon fichier")
     return content
 
 
 def private_folder(folder: Path) -> None:
     """Makes the folder if it is missing, and closes it to everybody but its owner."""
     if not folder.exists():
+        if folder.is_symlink():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder.resolve()))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         leave_to_owner(folder, folder.absolute().parent)
     found = folder.stat()
@@ -127,9 +168,7 @@ def private_folder(folder: Path) -> None:
 def locked(folder: Path, name: str, *, wait: bool = False) -> Iterator[None]:
     """Holds the lock file of this name, until the block or the process ends; Locked unless it is worth waiting for."""
     private_folder(folder)
-    with _opened(folder) as place:
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=place)
-        leave_to_owner(descriptor, folder)
+    descriptor = _made(folder, name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _hold(descriptor, name, wait=wait)
         yield

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal
 
 from retrobus.backups import BadBackup
 from retrobus.backups.files import Refused, open_file, read_capped
+from retrobus.file_trouble import told
 from retrobus.jsontext import BadJson, parse
 
 FORMAT = "retrobus-backup-1"
@@ -103,7 +104,9 @@ def open_backup(path: Path) -> Iterator[tuple[BinaryIO, str, Manifest | None]]:
         file = open_file(path.parent, path.name, *([DATA] if whole else []))
     except FileNotFoundError:
         raise BadBackup(f"{path.name} : ce backup n'existe pas, ou n'a pas de {DATA}.") from None
-    except (Refused, PermissionError) as error:
+    except PermissionError as error:
+        raise BadBackup(f"{path.name} ne peut pas être lu : {told(error, path)}.") from None
+    except Refused as error:
         raise BadBackup(f"{path.name} ne peut pas être lu : {error}.") from None
     with file:
         if manifest is not None and manifest.ours:

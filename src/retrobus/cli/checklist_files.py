@@ -7,8 +7,10 @@ from pathlib import Path
 
 from retrobus.backups import BadBackup, catalog
 from retrobus.backups.catalog import Entry
+from retrobus.backups.files import Refused
 from retrobus.backups.survey import survey
 from retrobus.cli.checklist import Item, bad, doubtful, good
+from retrobus.file_trouble import told
 from retrobus.schemas import moment_of
 from retrobus.settings import Settings
 from retrobus.store.journal import NAME as JOURNAL
@@ -22,7 +24,21 @@ PURGE, RESYNC = "retrobus purge", "retrobus resync --list, ou retrobus purge"
 
 
 def file_items(settings: Settings) -> Iterator[Item]:
-    """The folder of backups and everything in it."""
+    """The folder of backups and everything in it; what cannot be looked at is told and ends no list."""
+    try:
+        yield from _file_items(settings)
+    except (OSError, Refused, BadBackup) as error:
+        yield bad("Dossier des backups", *_trouble(error, settings.backups_dir))
+
+
+def _trouble(error: Exception, path: Path) -> tuple[str, str]:
+    """What is wrong with a file, and the cure."""
+    said = told(error, path) if isinstance(error, OSError) else str(error)
+    text, _, cure = said.partition(" ; ")
+    return text, cure or "retrobus doctor après correction"
+
+
+def _file_items(settings: Settings) -> Iterator[Item]:
     folder = settings.backups_dir
     if not folder.is_dir():
         yield doubtful("Dossier des backups", f"{folder} n'existe pas encore", "retrobus backup create")
@@ -69,7 +85,10 @@ def _snapshot(folder: Path, *, used: bool) -> Item:
 
 def _journal(folder: Path, *, used: bool) -> Item:
     name = f"Journal ({JOURNAL})"
-    journal = read_journal(folder, max_age=float("inf"))
+    try:
+        journal = read_journal(folder, max_age=float("inf"))
+    except (OSError, Refused) as error:
+        return bad(name, *_trouble(error, folder / JOURNAL))
     if journal.refusal:
         return bad(name, journal.refusal, PURGE)
     if not journal.entries:

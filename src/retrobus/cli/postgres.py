@@ -109,6 +109,7 @@ def _meaning(error: BaseException) -> str | None:
     import asyncpg
     from alembic.util import CommandError
 
+    from retrobus.backups.files import Refused
     from retrobus.file_trouble import is_of_a_file, told
     from retrobus.pooler import PoolerInTheWay
     from retrobus.store.availability import is_unavailable
@@ -117,6 +118,8 @@ def _meaning(error: BaseException) -> str | None:
     state = getattr(error, "sqlstate", None)
     if isinstance(error, PoolerInTheWay):
         return f"DATABASE_URL : {error}."
+    if isinstance(error, Refused):
+        return f"{error}."
     if isinstance(error, OSError) and is_of_a_file(error):
         return f"{told(error)}."
     if is_unavailable(error):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -66,11 +67,12 @@ def nobody_serving(folder: Path) -> Iterator[None]:
     if not folder.is_dir():
         yield
         return
-    try:
-        with locked(folder, LOCK):
-            yield
-    except Locked:
-        raise stop(f"un service utilise {folder} : arrêtez-le d'abord") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder, LOCK))
+        except Locked:
+            raise stop(f"un service utilise {folder} : arrêtez-le d'abord") from None
+        yield
 
 
 def _leftovers(folder: Path) -> list[Step]:
@@ -95,7 +97,7 @@ def _journal(folder: Path) -> list[Step]:
     from retrobus.backups.catalog import ARCHIVE
     from retrobus.store.journal import NAME, read_journal
 
-    if not (folder / NAME).exists():
+    if not os.path.lexists(folder / NAME):
         return []
     journal = read_journal(folder, max_age=float("inf"))
     if not journal.entries and journal.refusal is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,7 +78,7 @@ def _bring_in(*, only_look: bool) -> Report | None:
     logbook.configure("console", "error")
     folder = settings.backups_dir
     with ExitStack() as stack:
-        if not (folder / NAME).exists():
+        if not os.path.lexists(folder / NAME):
             return None
         try:
             stack.enter_context(locked(folder, LOCK))

@@ -9,7 +9,7 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.background import Background
-from retrobus.backups.files import Locked, locked, sweep
+from retrobus.backups.files import Locked, Refused, locked, sweep
 from retrobus.connecting import CannotConnect
 from retrobus.file_trouble import told
 from retrobus.pooler import PoolerInTheWay
@@ -104,6 +104,8 @@ def _read_journal(settings: Settings) -> Journal:
         return read_journal(settings.backups_dir, max_age=settings.journal_max_age * DAY)
     except OSError as error:
         raise CannotStart(told(error, settings.backups_dir / JOURNAL_NAME)) from None
+    except Refused as error:
+        raise CannotStart(str(error)) from None
 
 
 def _without_postgres(settings: Settings) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
-from retrobus.backups.files import leave_to_owner, set_aside, write_atomically
+from retrobus.backups.files import leave_to_owner, read_capped, set_aside, write_atomically
 
 NAME = "journal.jsonl"
 LARGEST = 1 << 30
@@ -150,13 +150,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_journal(folder: Path, *, max_age: float) -> Journal:
-    """The journal of a folder, which is not touched.
+    """The journal of a folder, which is not touched; OSError or Refused if the file cannot be read.
 
     A last line without its end was never acknowledged and does not count; any other damage makes it unreplayable.
     """
     journal = Journal(folder / NAME)
     try:
-        content = _read(folder / NAME)
+        content = read_capped(folder, NAME, LARGEST)
     except FileNotFoundError:
         return journal
     whole = content[: content.rfind(b"\n") + 1]
@@ -165,12 +165,6 @@ def read_journal(folder: Path, *, max_age: float) -> Journal:
     if journal.refusal is None and _age(journal) > max_age:
         journal.refusal = "trop ancien"
     return journal
-
-
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(LARGEST)
 
 
 def _value(line: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups.files import Refused, read_capped, set_aside, write_atomically
+from retrobus.file_trouble import told
 from retrobus.rows import Row, decode
 from retrobus.store.memory import Held, Memory
 from retrobus.store.mirror import Mirror
@@ -116,7 +117,11 @@ def read_snapshot(folder: Path, mirror: Mirror) -> bool:
         origin, identity = value["origin"], value["identity"]
     except FileNotFoundError:
         return False
-    except (OSError, Refused, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, Refused) as error:
+        reason = told(error, folder / NAME) if isinstance(error, OSError) else str(error)
+        logbook.unreadable_set_aside(NAME, set_aside(folder, NAME), reason)
+        return False
+    except (ValueError, LookupError, TypeError, AttributeError):
         logbook.file_set_aside(NAME, set_aside(folder, NAME))
         return False
     mirror.hold(memory)
