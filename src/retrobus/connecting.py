@@ -15,6 +15,7 @@ import asyncpg
 C = TypeVar("C")
 
 STATES = {
+    "08003": "le serveur l'a coupée",
     "08P01": "le protocole de la connexion est refusé",
     "28000": "l'utilisateur ou le mot de passe est refusé",
     "28P01": "l'utilisateur ou le mot de passe est refusé",
@@ -42,6 +43,7 @@ KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.ClientConfigurationError, "DATABASE_URL n'est pas utilisable"),
     (ValueError, "DATABASE_URL n'est pas utilisable"),
     (OSError, "le réseau ne mène pas au serveur"),
+    (asyncpg.InterfaceError, "elle est fermée"),
 )
 """What other errors mean; the first kind that fits."""
 

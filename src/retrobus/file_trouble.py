@@ -4,6 +4,7 @@ import errno
 import os
 import pwd
 import socket
+import stat
 from pathlib import Path
 
 REASONS = {
@@ -46,25 +47,30 @@ def told(error: OSError, where: Path | None = None) -> str:
 
 
 def _path_of(error: OSError, where: Path | None) -> Path | None:
-    """The whole path: functions that work inside an opened folder name only the last part."""
+    """The whole path: functions that work inside an opened folder name only the last part, unseen from elsewhere."""
     if not isinstance(error.filename, str | bytes):  # a number is a file that was opened already
         return None if where is None else where.absolute()
     path = Path(os.fsdecode(error.filename))
-    whole = path if path.is_absolute() or where is None or where.name == path.name else where / path
+    whole = path if where is None or where.name == path.name or os.path.lexists(path) else where / path
     return whole.absolute()
 
 
 def _no_right(path: Path | None) -> str:
-    """Who owns what this account may not use; the nearest folder that can be seen stands for what cannot."""
+    """Who owns what this account may not use: the file, else the nearest folder above that is closed to it.
+
+    For example: a file of ours in a read-only folder cannot be removed, and it is the folder that must be opened.
+    """
     me = _name(os.geteuid())
-    while path is not None:
+    for place in () if path is None else (path, *path.parents):
         try:
-            owner = _name(path.lstat().st_uid)
+            found = place.lstat()
         except OSError:
-            path = path.parent if path != path.parent else None
             continue
-        cure = f"prenez ce compte, ou : chown -R {me} {path}" if owner != me else f"chmod u+rwX {path}"
-        return f"le compte {me} n'en a pas le droit, le propriétaire de {path} est {owner} ; {cure}"
+        if os.access(place, os.R_OK | os.W_OK | (os.X_OK if stat.S_ISDIR(found.st_mode) else 0)):
+            continue
+        owner = _name(found.st_uid)
+        cure = f"prenez ce compte, ou : chown -R {me} {place}" if owner != me else f"chmod u+rwX {place}"
+        return f"le compte {me} n'en a pas le droit, le propriétaire de {place} est {owner} ; {cure}"
     return f"le compte {me} n'en a pas le droit ; vérifiez le propriétaire"
 
 

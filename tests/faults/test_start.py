@@ -104,7 +104,9 @@ def test_a_folder_that_cannot_be_locked_is_one_sentence(tmp_path: Path) -> None:
     code, words = ended(tmp_path, ENABLE_MEMORY_FALLBACK="true")
 
     assert code == 78
-    assert words.startswith("❌ backups/service.lock : c'est un dossier")
+    assert words.startswith(
+        f"❌ {tmp_path}/backups/service.lock : c'est un dossier, un fichier est attendu ; retirez-le"
+    )
     assert words.count("\n") == 1
 
 

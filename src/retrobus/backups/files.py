@@ -37,18 +37,12 @@ def write_atomically(folder: Path, name: str, chunks: Iterable[bytes]) -> None:
         with new_file(folder, temporary) as file:
             file.writelines(chunks)
         with _opened(folder) as place:
-            _rename_into(place, folder, temporary, name)
+            os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
             os.fsync(place)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and Path(str(error.filename)).name == temporary:
+            error.filename = str(folder / name)  # the name that the operator knows
         (folder / temporary).unlink(missing_ok=True)
-        raise
-
-
-def _rename_into(place: int, folder: Path, temporary: str, name: str) -> None:
-    try:
-        os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
-    except OSError as error:
-        error.filename = str(folder / name)  # the name that the operator knows
         raise
 
 
@@ -109,7 +103,7 @@ def _open_below(place: int, folder: Path, steps: list[str], name: str) -> Binary
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             os.close(descriptor)
-            raise Refused(f"{folder / name} : {_nature(mode)}")
+            raise Refused(f"{(folder / name).absolute()} : {_nature(mode)}")
         return os.fdopen(descriptor, "rb")
     below = _step(place, folder, steps[0], _FOLDER | os.O_NOFOLLOW)
     try:
@@ -126,7 +120,7 @@ def _step(place: int, folder: Path, name: str, flags: int) -> int:
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO}:
             found = _nature(os.stat(name, dir_fd=place, follow_symlinks=False).st_mode)
-            raise Refused(f"{folder / name} : {found}") from None
+            raise Refused(f"{(folder / name).absolute()} : {found}") from None
         error.filename = str(folder / name)
         raise
 
@@ -148,7 +142,8 @@ def read_capped(folder: Path, name: str, limit: int) -> bytes:
         size = os.fstat(file.fileno()).st_size  # known before anything of 3 GiB is read into memory
         content = b"" if size > limit else file.read(limit + 1)
     if max(size, len(content)) > limit:
-        raise Refused(f"{folder / name} : {size} octets, {limit} au plus attendus ; ce n'est pas le bon fichier")
+        path = (folder / name).absolute()
+        raise Refused(f"{path} : {size} octets, {limit} au plus attendus ; ce n'est pas le bon fichier")
     return content
 
 

@@ -40,6 +40,7 @@ SENTENCES = {
 KEYED = frozenset({"23503", "23505"})
 """Errors whose detail is the value of one key: a foreign key or a unique one that is broken."""
 
+AGAIN = "Vérifiez le serveur et le résultat, puis relancez."
 REFUSED = frozenset({"3D000", "28000", "28P01"})
 """Connections refused for what DATABASE_URL says."""
 
@@ -79,12 +80,16 @@ def with_connection(work: Callable[[Any], Awaitable[T]], timelines: Timelines | 
 
     With `timelines` every server of DATABASE_URL is heard first, and no former primary is taken.
     """
+    import asyncpg
+
     from retrobus.hosts import connect_for_command
 
     async def run() -> T:
         connection = await connect_for_command(url, TIMEOUT, "retrobus cli", timelines)
         try:
             return await work(connection)
+        except asyncpg.InterfaceError as error:
+            raise _behind(error)  # noqa: B904 - the error behind it has a cause of its own
         finally:
             try:
                 await connection.close(timeout=TIMEOUT)
@@ -93,6 +98,18 @@ def with_connection(work: Callable[[Any], Awaitable[T]], timelines: Timelines | 
 
     url = url_or_exit()
     return asyncio.run(run())
+
+
+def _behind(error: BaseException) -> BaseException:
+    """Why the work stopped: no transaction can be ended on a cut line, and the driver's error about that hides it.
+
+    For example: the disk is full, meanwhile the server cut the idle line; the operator must hear of the disk.
+    """
+    import asyncpg
+
+    while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def sentence(error: BaseException | None) -> str | None:
@@ -144,8 +161,10 @@ def _said(error: BaseException) -> str:
 
 def _away(error: BaseException) -> str:
     """Why there is no connection, and what the operator can do about it."""
-    from retrobus.connecting import reason_of
+    from retrobus.connecting import CannotConnect, reason_of
 
+    if not isinstance(error, CannotConnect):
+        return f"La connexion à PostgreSQL s'est rompue pendant le travail : {reason_of(error)}. {AGAIN}"
     state = getattr(error.__cause__, "sqlstate", None)
     if state in REFUSED:
         return SENTENCES[state]

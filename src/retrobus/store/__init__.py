@@ -78,10 +78,8 @@ def check_start(settings: Settings) -> None:
     if needs_mirror(settings):
         with _sole_use(settings.backups_dir):
             pass
-    if settings.enable_runtime_state_save:
-        return
     journal = _read_journal(settings)
-    if journal.entries or journal.refusal:
+    if (journal.entries or journal.refusal) and not settings.enable_runtime_state_save:
         raise CannotStart(
             f"{settings.backups_dir / JOURNAL_NAME} contient {len(journal)} écriture(s) acquittée(s) : "
             "réglez-les avec « retrobus resync », ou mettez le journal de côté avec « retrobus purge »"
