@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench toggles soak fuzz clients clean
+.PHONY: help run test check fmt lock bench toggles soak fuzz clients cluster clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ clients: $(VENV)/.ready ## make a Python and a TypeScript client from the API re
 
 toggles: $(VENV)/.ready ## every combination of the three toggles through outages, restarts and kills: the table (a minute)
 	@$(BIN)/python bench/toggles.py
+
+cluster: $(VENV)/.ready ## faults on two PostgreSQL under Patroni, judged (half an hour; ARGS="--fault zombie --mode sync"; needs Debian packages)
+	@$(BIN)/python bench/cluster.py $(ARGS)
 
 # Both locks come from one resolution: production runs the versions that were tested.
 COMPILE = $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes \

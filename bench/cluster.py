@@ -1,0 +1,122 @@
+"""Two PostgreSQL under Patroni, real services, real faults: `make cluster ARGS="--fault zombie --mode sync"`.
+
+Starts etcd, two Patroni nodes and haproxy from Debian packages on loopback, lets clients write, read and retry through
+`retrobus serve`, injects a fault, and compares all that was answered with the final database. Without `--fault` and
+`--mode` it runs the whole table, which takes half an hour, and prints it in Markdown. Before all, the judgement is
+tried on a history with planted errors. `--plant rows` plants errors in the final database of a real run;
+`--plant no-barrier --fault stall --mode sync` runs a service with a known bug, which must lose or bring back a row.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from clustering.configuration import SHORTEST_TTL
+from clustering.faults import FAULTS
+from clustering.nodes import Stuck
+from clustering.programs import missing
+from clustering.report import Line, table
+from clustering.run import Plan, run
+from clustering.selfcheck import NotCaught, check_the_judge, plant
+
+
+def asked() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fault", choices=FAULTS, action="append", help="one fault; again for more; default: all")
+    parser.add_argument("--mode", choices=("async", "sync"), help="of replication; default: both")
+    parser.add_argument("--seconds", type=float, default=30, help="of traffic after the fault began, at least")
+    parser.add_argument("--ttl", type=int, default=10, help=f"of Patroni's leader lock, in seconds, >= {SHORTEST_TTL}")
+    parser.add_argument("--retrobus", type=Path, help="the retrobus command under test; default: this tree's")
+    parser.add_argument("--plant", choices=("rows", "no-barrier"), help="errors that must be found")
+    parser.add_argument("--keep", type=Path, help="folder in which logs, histories and data stay")
+    return parser.parse_args()
+
+
+def plans(arguments: argparse.Namespace) -> list[Plan]:
+    """The runs that were asked for."""
+    command = [str((arguments.retrobus or Path(sys.executable).parent / "retrobus").absolute())]
+    serving = [sys.executable, str(Path(__file__).parent / "clustering" / "without_barrier.py")]
+    return [
+        Plan(
+            FAULTS[name],
+            mode,
+            arguments.ttl,
+            arguments.seconds,
+            command,
+            serving if arguments.plant == "no-barrier" else command,
+            plant if arguments.plant == "rows" else None,
+        )
+        for name in arguments.fault or FAULTS
+        for mode in FAULTS[name].modes
+        if arguments.mode in {None, mode}
+    ]
+
+
+def run_all(folder: Path, wanted: list[Plan]) -> tuple[list[Line], list[str]]:
+    """The lines of the table, and the runs that could not be brought to an end."""
+    lines: list[Line] = []
+    stuck: list[str] = []
+    for number, plan in enumerate(wanted):
+        name = f"{plan.fault.title}, {plan.mode}"
+        print(f"\n{name}", flush=True)
+        try:
+            line = Line(plan, run(folder / f"run-{number}", plan))
+        except Stuck as error:
+            stuck.append(f"{name}: {error}")
+            print(f"STUCK: {error}", flush=True)
+            continue
+        lines.append(line)
+        print(f"{line.markdown()}\n{line.details()}", flush=True)
+    return lines, stuck
+
+
+def verdict(lines: list[Line], stuck: list[str], planted: str | None) -> int:
+    """0 if all is as promised; 1 if a promise was broken or a planted error was not found; 2 if a run got stuck."""
+    if planted is not None:
+        seen = bool(lines) and all(line.shows(planted) for line in lines)
+        print("\nThe planted errors were " + ("found" if seen else "NOT found"))
+        return int(not seen)
+    wrong = [line for line in lines if line.is_wrong]
+    for line in wrong:
+        print(f"BROKEN: {line.plan.fault.title}, {line.plan.mode}")
+    return 1 if wrong else 2 if stuck else 0
+
+
+def main() -> int:
+    """The exit code of `verdict`; 3 if a program is missing, 4 if the judgement itself is wrong."""
+    arguments = asked()
+    if absent := missing():
+        print(absent, file=sys.stderr)
+        return 3
+    if arguments.ttl < SHORTEST_TTL:
+        print(f"Patroni needs --ttl {SHORTEST_TTL} or more here", file=sys.stderr)
+        return 3
+    try:
+        check_the_judge()
+    except NotCaught as error:
+        print(error, file=sys.stderr)
+        return 4
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="retrobus-cluster-"))
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    try:
+        lines, stuck = run_all(folder, plans(arguments))
+    finally:
+        if arguments.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"\n{table(lines, arguments.ttl)}")
+    return verdict(lines, stuck, arguments.plant)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONPATH", str(Path(__file__).parent))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,95 @@
+"""The configuration files of Patroni and haproxy."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from clustering.programs import POSTGRES_BIN
+
+LOOP_WAIT, RETRY_TIMEOUT = 2, 3
+"""Patroni asks that ttl >= loop_wait + 2 * retry_timeout."""
+
+SHORTEST_TTL = LOOP_WAIT + 2 * RETRY_TIMEOUT
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the two nodes agree on."""
+
+    ttl: int
+    synchronous: bool
+
+
+@dataclass(frozen=True)
+class Places:
+    """The name, folder and ports of one node, and the port of etcd."""
+
+    name: str
+    folder: Path
+    postgres: int
+    rest: int
+    etcd: int
+
+    @property
+    def data(self) -> Path:
+        """PGDATA."""
+        return self.folder / "data"
+
+
+def patroni(places: Places, rules: Rules) -> str:
+    """patroni.yml of one node (JSON is YAML too). Strict: without a standby the leader takes no write."""
+    here = "127.0.0.1"
+    return json.dumps(
+        {
+            "scope": "retrobus",
+            "name": places.name,
+            "restapi": {"listen": f"{here}:{places.rest}", "connect_address": f"{here}:{places.rest}"},
+            # Not etcd3: with it Patroni 3.0 takes the lock back without looking when it was frozen and wakes,
+            # and the cluster itself then drops what the promoted node had committed.
+            "etcd": {"hosts": [f"{here}:{places.etcd}"]},
+            "bootstrap": {
+                "dcs": {
+                    "ttl": rules.ttl,
+                    "loop_wait": LOOP_WAIT,
+                    "retry_timeout": RETRY_TIMEOUT,
+                    "maximum_lag_on_failover": 1 << 25,
+                    "synchronous_mode": rules.synchronous,
+                    "synchronous_mode_strict": rules.synchronous,
+                    "postgresql": {"use_pg_rewind": True, "use_slots": True},
+                },
+                "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, {"auth": "trust"}, "data-checksums"],
+            },
+            "postgresql": {
+                "listen": f"{here}:{places.postgres}",
+                "connect_address": f"{here}:{places.postgres}",
+                "data_dir": str(places.data),
+                "bin_dir": str(POSTGRES_BIN),
+                "pgpass": str(places.folder / "pgpass"),
+                "remove_data_directory_on_rewind_failure": True,
+                "remove_data_directory_on_diverged_timelines": True,
+                "authentication": {"superuser": {"username": "postgres"}, "replication": {"username": "postgres"}},
+                "pg_hba": [f"host all all {here}/32 trust", f"host replication all {here}/32 trust"],
+                "parameters": {"unix_socket_directories": "", "shared_buffers": "32MB", "max_connections": 100},
+            },
+        },
+        indent=1,
+    )
+
+
+def haproxy(port: int, nodes: list[Places]) -> str:
+    """haproxy.cfg: connections go to the node whose Patroni says that it leads; those to another one are ended."""
+    lines = [
+        "defaults",
+        " mode tcp",
+        " timeout connect 2s",
+        " timeout client 30m",
+        " timeout server 30m",
+        " timeout check 2s",
+        "listen postgres",
+        f" bind 127.0.0.1:{port}",
+        " option httpchk GET /primary",
+        " http-check expect status 200",
+        " default-server inter 1s fall 2 rise 1 on-marked-down shutdown-sessions",
+        *(f" server {node.name} 127.0.0.1:{node.postgres} check port {node.rest}" for node in nodes),
+    ]
+    return "\n".join(lines) + "\n"

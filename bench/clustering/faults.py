@@ -1,0 +1,126 @@
+"""The faults: what happens to the cluster while the clients work, and what the run needs for each."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from signal import SIGCONT, SIGSTOP
+
+from clustering.nodes import Cluster, Node, Stuck, until
+
+STALL = {"async": 1.0, "sync": 12.0}
+"""Seconds of stalled replication before the leader dies; with a synchronous standby retries come in that time."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the table."""
+
+    title: str
+    inject: Callable[[Cluster, str], None]
+    """Does it and heals it; returns when the cluster has nothing more to suffer."""
+
+    services: str = "ABC"
+    modes: tuple[str, ...] = ("async", "sync")
+    fallback: bool = False
+    readers: int = 1
+    clients: int = 12
+    pause: float = 0.02
+    """Seconds between two requests of a client. In a fallback fault few: what is tried is which primary gets a journal,
+    and a journal that grows as fast as it is replayed goes nowhere before the traffic ends."""
+
+
+def _promoted(cluster: Cluster, old: Node) -> Node:
+    new = cluster.other(old)
+    until(new.is_leader, "the other node is promoted", 60)
+    return new
+
+
+def _is_leading(cluster: Cluster) -> bool:
+    with suppress(Stuck):
+        return cluster.leader is not None
+    return False
+
+
+def kill(cluster: Cluster, _mode: str) -> None:
+    """The leader's machine dies; it is started again once the other node was promoted."""
+    old = cluster.leader
+    old.kill()
+    _restart_after_promotion(cluster, old)
+
+
+def _restart_after_promotion(cluster: Cluster, old: Node) -> None:
+    """A standby that waits for its own standby counts as promoted for Patroni: /primary answers 200."""
+    _promoted(cluster, old)
+    time.sleep(1)
+    old.start()
+
+
+def switchover(cluster: Cluster, _mode: str) -> None:
+    """The operator hands over."""
+    cluster.leader.hand_over_to(cluster.other(cluster.leader))
+
+
+def freeze(seconds: float) -> Callable[[Cluster, str], None]:
+    """The leader's machine stands still, then goes on as if nothing had happened."""
+
+    def inject(cluster: Cluster, _mode: str) -> None:
+        old = cluster.leader
+        old.freeze()
+        time.sleep(seconds)
+        old.thaw_postgres()
+        old.thaw_patroni()
+
+    return inject
+
+
+def etcd_away(cluster: Cluster, _mode: str) -> None:
+    """The store of Patroni's locks does not answer for 15 s."""
+    cluster.freeze_etcd(SIGSTOP)
+    time.sleep(15)
+    cluster.freeze_etcd(SIGCONT)
+    until(lambda: _is_leading(cluster), "a leader after etcd is back")
+
+
+def stall(cluster: Cluster, mode: str) -> None:
+    """Nothing more reaches the standby; then the leader's machine dies."""
+    old = cluster.leader
+    senders = old.children("walsender")
+    for pid in senders:
+        os.kill(pid, SIGSTOP)
+    if not senders:
+        raise Stuck("the leader has no walsender")
+    time.sleep(STALL[mode])
+    old.kill()
+    _restart_after_promotion(cluster, old)
+
+
+def standby_killed(cluster: Cluster, _mode: str) -> None:
+    """The only standby dies and stays away for 15 s."""
+    standby = cluster.other(cluster.leader)
+    standby.kill()
+    time.sleep(15)
+    standby.start()
+
+
+def zombie(cluster: Cluster, _mode: str) -> None:
+    """The old leader stands still for 30 s; then its PostgreSQL alone lives for 5 s and believes that it leads."""
+    old = cluster.leader
+    old.freeze()
+    time.sleep(30)
+    old.thaw_postgres()
+    time.sleep(5)
+    old.thaw_patroni()
+
+
+FAULTS = {
+    "kill": Fault("kill -9 of leader and Patroni", kill),
+    "switchover": Fault("switchover", switchover, services="ABCD"),
+    "freeze20": Fault("SIGSTOP 20 s", freeze(20)),
+    "freeze45": Fault("SIGSTOP 45 s", freeze(45)),
+    "etcd": Fault("etcd away 15 s", etcd_away),
+    "stall": Fault("replication stalled, then kill -9", stall),
+    "standby": Fault("standby killed for 15 s", standby_killed, services="B", readers=3, clients=18),
+    "zombie": Fault("fallback on: zombie leader", zombie, services="AB", fallback=True, pause=0.3),
+}

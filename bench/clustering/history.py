@@ -1,0 +1,117 @@
+"""What the clients did to each row and what they were told, and the judgement over it by the final database."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from threading import Lock
+
+State = str | None
+"""The mark (title) that a write left in a row; None: there is no such row."""
+
+ZEROS = ("lost", "resurrected", "duplicate", "not_applied yet applied", "500", "unexpected")
+"""What must never be seen where the database itself loses nothing."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One row, which one client alone writes; what it may be now, by all that was answered."""
+
+    name: str
+    possible: set[State] = field(default_factory=lambda: {None})
+    refused: set[State] = field(default_factory=set)
+    """States whose write was answered `not_applied`, and nothing else."""
+
+    unsure: set[State] = field(default_factory=set)
+    """States whose write was once answered `unknown`, or not at all."""
+
+    doubted: bool = False
+    """A read contradicted what was acknowledged: no client touches the row again, the final database decides."""
+
+    story: list[str] = field(default_factory=list)
+
+    def acknowledged(self, state: State) -> None:
+        """A 2xx: the row is in this state and in no other."""
+        self.possible = {state}
+
+    def unknown(self, state: State) -> None:
+        """Nobody could say whether the write was applied."""
+        self.possible.add(state)
+        self.unsure.add(state)
+
+    def not_applied(self, state: State) -> None:
+        """The service said that the write changed nothing."""
+        if state not in self.possible and state not in self.unsure:
+            self.refused.add(state)
+
+    def may_be(self, state: State) -> bool:
+        """Whether a read of this state agrees with what was acknowledged; if not, the row is in doubt."""
+        self.doubted = self.doubted or state not in self.possible
+        return state in self.possible
+
+
+class Tags:
+    """Which content each ETag stood for."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._meanings: dict[str, set[tuple[str, str]]] = defaultdict(set)
+
+    def seen(self, tag: str, name: str, content: str) -> None:
+        """An answer of 200 or 201 had this tag on this row."""
+        with self._lock:
+            self._meanings[tag].add((name, content))
+
+    def repeated(self) -> int:
+        """Tags that stood for two states, of one row or of two."""
+        return sum(len(meanings) > 1 for meanings in self._meanings.values())
+
+    def lies(self) -> int:
+        """Tags that stood for two states of one row: 304 and If-Match are wrong there."""
+        return sum(len({name for name, _ in found}) < len(found) for found in self._meanings.values())
+
+
+@dataclass
+class Verdict:
+    """The counts, and what happened to the first rows that are wrong."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
+    """Rows lost or resurrected, by the letter of the service that acknowledged them."""
+
+    stories: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, row: Row, found: object) -> None:
+        """One row is not what its answers said."""
+        self.counts[kind] += 1
+        if kind in {"lost", "resurrected"}:
+            self.losses[row.name[0]] += 1
+        if self.counts[kind] <= 2:
+            told = "\n    ".join(row.story[-8:])
+            self.stories.append(
+                f"{kind} {row.name}: found {found}, may be {sorted(map(str, row.possible))}\n    {told}"
+            )
+
+
+def judge(rows: list[Row], final: dict[str, list[str]], conflicts: set[str]) -> Verdict:
+    """Compares every row with the final database: the titles by row name, and the rows with an open conflict."""
+    verdict = Verdict()
+    for row in rows:
+        titles = final.get(row.name, [])
+        if len(titles) > 1:
+            verdict.add("duplicate", row, titles)
+            continue
+        kind = _kind(row, titles[0] if titles else None)
+        if kind and row.name in conflicts:
+            kind = "conflict"
+        if kind:
+            verdict.add(kind, row, titles)
+        elif row.doubted:
+            verdict.add("stale read", row, titles)
+    return verdict
+
+
+def _kind(row: Row, state: State) -> str | None:
+    if state in row.possible:
+        return None
+    if state in row.refused:
+        return "not_applied yet applied"
+    return "resurrected" if row.possible == {None} else "lost"

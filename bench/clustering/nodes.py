@@ -1,0 +1,217 @@
+"""Two PostgreSQL servers under Patroni, with etcd and haproxy, on loopback."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+from typing import Any
+
+import asyncpg
+from clustering import configuration
+from clustering.configuration import Places, Rules
+from clustering.programs import Program, found, free_ports, hand_over, kill_server, private
+
+from retrobus import process_tree
+
+DEADLINE = 120.0
+
+
+class Stuck(Exception):
+    """The cluster did not reach the state that the run needs; the text says which."""
+
+
+def until(condition: Callable[[], bool], what: str, deadline: float = DEADLINE) -> None:
+    """Waits for a condition; Stuck if it does not come."""
+    end = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > end:
+            raise Stuck(f"{what}: not within {deadline:.0f} s")
+        time.sleep(0.1)
+
+
+class Node:
+    """One Patroni with its PostgreSQL."""
+
+    def __init__(self, places: Places, rules: Rules) -> None:
+        self.places = places
+        private(places.folder)
+        self._config = places.folder / "patroni.yml"
+        self._config.write_text(configuration.patroni(places, rules))
+        hand_over(self._config)
+        self._patroni: Program | None = None
+
+    def start(self) -> None:
+        """Starts Patroni, which starts PostgreSQL."""
+        self._patroni = Program(self.places.folder / "patroni.log", found("patroni") or "", str(self._config))
+
+    @property
+    def postmaster(self) -> int | None:
+        """The process id of its PostgreSQL; None if it does not run."""
+        with suppress(OSError, ValueError):
+            pid = int((self.places.data / "postmaster.pid").read_text().split()[0])
+            return pid if process_tree.is_alive(pid) else None
+        return None
+
+    def kill(self) -> None:
+        """Ends Patroni at once, then PostgreSQL."""
+        if self._patroni is not None:
+            self._patroni.kill()
+        kill_server(self.postmaster)
+
+    def freeze(self) -> None:
+        """SIGSTOP of Patroni and of PostgreSQL with its children."""
+        self.freeze_patroni()
+        if self.postmaster is not None:
+            process_tree.freeze(self.postmaster)
+
+    def freeze_patroni(self) -> None:
+        """SIGSTOP of Patroni alone."""
+        if self._patroni is not None:
+            self._patroni.send(SIGSTOP)
+
+    def thaw_postgres(self) -> None:
+        """SIGCONT of PostgreSQL alone."""
+        if self.postmaster is not None:
+            process_tree.thaw(self.postmaster)
+
+    def thaw_patroni(self) -> None:
+        """SIGCONT of Patroni alone."""
+        if self._patroni is not None:
+            self._patroni.send(SIGCONT)
+
+    def children(self, title: str) -> list[int]:
+        """The process ids of its PostgreSQL's children with these words in their title, such as `walsender`."""
+        pids = process_tree.family(self.postmaster)[1:] if self.postmaster else []
+        return [pid for pid in pids if title in _title(pid)]
+
+    def is_leader(self) -> bool:
+        """Whether its Patroni says that it leads and PostgreSQL takes writes."""
+        return self._rest("/primary")[0] == 200
+
+    def _rest(self, path: str, body: dict[str, str] | None = None) -> tuple[int, str]:
+        patience = 1.5 if body is None else 60
+        connection = HTTPConnection("127.0.0.1", self.places.rest, timeout=patience)
+        try:
+            connection.request("POST" if body else "GET", path, json.dumps(body) if body else None)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+        except (OSError, HTTPException) as error:
+            return 0, str(error)
+        finally:
+            connection.close()
+
+    def hand_over_to(self, other: "Node") -> None:
+        """A planned switchover."""
+        status, text = self._rest("/switchover", {"leader": self.places.name, "candidate": other.places.name})
+        if status not in {200, 202}:
+            raise Stuck(f"switchover: {status} {text}")
+
+    def sql(self, statement: str, *values: str, database: str = "retrobus") -> list[Any]:
+        """The rows of a statement, as superuser; OSError or PostgresError if it cannot be asked."""
+        return asyncio.run(self._sql(statement, values, database))
+
+    async def _sql(self, statement: str, values: tuple[str, ...], database: str) -> list[Any]:
+        connection: Any = await asyncpg.connect(
+            host="127.0.0.1",
+            port=self.places.postgres,
+            user="postgres",
+            database=database,
+            timeout=5,
+            ssl=False,
+        )
+        try:
+            return list(await connection.fetch(statement, *values, timeout=20))
+        finally:
+            connection.terminate()
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+class Cluster:
+    """etcd, two nodes, haproxy; everything is ended by `end`, whatever state it is in."""
+
+    def __init__(self, folder: Path, rules: Rules) -> None:
+        self._folder = folder
+        self._rules = rules
+        ports = free_ports(7)
+        self._etcd_ports, self.proxy_port = ports[:2], ports[2]
+        folders = zip(("n1", "n2"), ports[3:5], ports[5:7], strict=True)
+        places = [Places(name, folder / name, sql, rest, ports[0]) for name, sql, rest in folders]
+        self.nodes = [Node(place, rules) for place in places]
+        self._others: list[Program] = []
+        self._etcd: Program | None = None
+
+    def start(self) -> None:
+        """Returns when one node leads and the other follows."""
+        private(self._folder / "etcd")
+        client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd_ports)
+        words = {
+            "name": "e1",
+            "data-dir": str(self._folder / "etcd" / "data"),
+            "listen-client-urls": client,
+            "advertise-client-urls": client,
+            "listen-peer-urls": peer,
+            "initial-advertise-peer-urls": peer,
+            "initial-cluster": f"e1={peer}",
+        }
+        options = [text for name, value in words.items() for text in (f"--{name}", value)]
+        self._etcd = Program(
+            self._folder / "etcd.log", found("etcd") or "", *options, "--unsafe-no-fsync", "--enable-v2"
+        )
+        config = self._folder / "haproxy.cfg"
+        config.write_text(configuration.haproxy(self.proxy_port, [node.places for node in self.nodes]))
+        hand_over(config)
+        self._others.append(Program(self._folder / "haproxy.log", found("haproxy") or "", "-db", "-f", str(config)))
+        self.nodes[0].start()
+        until(self.nodes[0].is_leader, "the first node leads")
+        self.nodes[1].start()
+        self.wait_until_whole()
+
+    def freeze_etcd(self, number: int) -> None:
+        """SIGSTOP or SIGCONT of etcd: it is away without closing a connection."""
+        if self._etcd is not None:
+            self._etcd.send(SIGSTOP if number == SIGSTOP else SIGCONT)
+
+    @property
+    def leader(self) -> Node:
+        """The node that leads; Stuck if none does."""
+        found_leader = [node for node in self.nodes if node.is_leader()]
+        if len(found_leader) != 1:
+            raise Stuck(f"{len(found_leader)} nodes lead")
+        return found_leader[0]
+
+    def other(self, node: Node) -> Node:
+        """The node that is not this one."""
+        return self.nodes[1 - self.nodes.index(node)]
+
+    def wait_until_whole(self) -> None:
+        """Returns when one node leads and the other receives all that it writes."""
+        until(self._is_whole, "a leader and a standby that follows it")
+
+    def _is_whole(self) -> bool:
+        try:
+            [row] = self.leader.sql(
+                "SELECT count(*) FILTER (WHERE state = 'streaming') AS all,"
+                " count(*) FILTER (WHERE sync_state = 'sync') AS sync FROM pg_stat_replication"
+                " WHERE application_name IN ('n1', 'n2')",
+                database="postgres",
+            )
+        except (Stuck, OSError, asyncpg.PostgresError):
+            return False
+        return bool(row["sync"] if self._rules.synchronous else row["all"])
+
+    def end(self) -> None:
+        """Ends every process, by its id."""
+        for node in self.nodes:
+            node.kill()
+        for program in (*self._others, *([self._etcd] if self._etcd else [])):
+            program.kill()

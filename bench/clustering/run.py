@@ -1,0 +1,160 @@
+"""One run: a fault in the middle of traffic, then quiet, then the judgement."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from clustering.clients import Call, Client, Connection, Habits
+from clustering.configuration import Rules
+from clustering.faults import Fault
+from clustering.history import Row, Tags, Verdict, judge
+from clustering.nodes import Cluster, Node
+from clustering.programs import hand_over
+from clustering.service import Service, prepare, token, url
+
+WARM_UP = 4.0
+CONFLICTS = "SELECT entry::text AS entry FROM conflict WHERE resolution IS NULL"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is asked to do."""
+
+    fault: Fault
+    mode: str
+    ttl: int
+    seconds: float
+    command: list[str]
+    """The `retrobus` that makes the schema."""
+
+    serving: list[str]
+    """The same for `serve`; another one if it has a planted bug."""
+
+    plant: Callable[[Node, list[Row]], None] | None = None
+    """Something done to the final database behind the service's back, which the judgement must find."""
+
+
+@dataclass
+class Outcome:
+    """What a run showed."""
+
+    verdict: Verdict
+    tags: Tags
+    calls: list[Call]
+    services: list[Service]
+    fault_began: float
+    traffic_ended: float
+    oddities: Counter[str] = field(default_factory=Counter)
+    conflicts: int = 0
+
+    def longest_gap(self, letter: str, *, reads: bool) -> float:
+        """The most seconds without an answered read, or without a 2xx to a write, from the fault on."""
+        wanted = {200, 404} if reads else {200, 201, 202}
+        moments = [
+            call.ended
+            for call in self.calls
+            if call.service == letter and (call.verb == "GET") == reads and call.status in wanted
+        ]
+        inside = sorted(moment for moment in moments if self.fault_began <= moment <= self.traffic_ended)
+        edges = [self.fault_began, *inside, self.traffic_ended]
+        return max(later - earlier for earlier, later in pairwise(edges))
+
+
+@contextmanager
+def cluster_of(folder: Path, plan: Plan) -> Iterator[Cluster]:
+    """A cluster with the schema in it; it is ended whatever happens."""
+    folder.mkdir(mode=0o755)
+    hand_over(folder)
+    cluster = Cluster(folder, Rules(plan.ttl, plan.mode == "sync"))
+    try:
+        cluster.start()
+        prepare(plan.command, cluster)
+        yield cluster
+    finally:
+        cluster.end()
+
+
+def run(folder: Path, plan: Plan) -> Outcome:
+    """Starts all, works, breaks, waits for quiet, judges, ends all."""
+    with cluster_of(folder, plan) as cluster, ExitStack() as ends:
+        services = _services(folder, plan, cluster, ends)
+        tags = Tags()
+        clients = _clients(plan, services, tags)
+        for client in clients:
+            ends.callback(client.stop)
+            client.start()
+        time.sleep(WARM_UP)
+        began = time.monotonic()
+        _injected(cluster, plan, began)
+        ended = time.monotonic()
+        for client in clients:
+            client.stop()
+        for client in clients:
+            client.join(60)
+        cluster.wait_until_whole()
+        for service in services:
+            service.wait_until_ready()
+        return _judged(plan, cluster, clients, Outcome(Verdict(), tags, [], services, began, ended), folder)
+
+
+def _injected(cluster: Cluster, plan: Plan, began: float) -> None:
+    """Does the fault beside the traffic; traffic goes on for the asked time, and 10 s after the fault at least."""
+    plan.fault.inject(cluster, plan.mode)
+    healed = time.monotonic()
+    time.sleep(max(began + plan.seconds - healed, 10.0))
+
+
+def _services(folder: Path, plan: Plan, cluster: Cluster, ends: ExitStack) -> list[Service]:
+    toggles = {"ENABLE_MEMORY_FALLBACK": "true", "ENABLE_RUNTIME_STATE_SAVE": "true"} if plan.fault.fallback else {}
+    services = []
+    for letter in plan.fault.services:
+        environment = {"DATABASE_URL": url(letter, cluster), **toggles}
+        service = Service(letter, plan.serving, folder / f"service-{letter}", environment)
+        ends.callback(service.end)
+        services.append(service)
+    for service in services:
+        service.wait_until_ready()
+        service.watch()
+    return services
+
+
+def _clients(plan: Plan, services: list[Service], tags: Tags) -> list[Client]:
+    each = max(plan.fault.clients // len(services), plan.fault.readers + 2)
+    return [
+        Client(
+            f"{service.letter}{number}",
+            service.letter,
+            Connection(service.port, token()),
+            tags,
+            Habits(number < plan.fault.readers, plan.fault.pause),
+        )
+        for service in services
+        for number in range(each)
+    ]
+
+
+def _judged(plan: Plan, cluster: Cluster, clients: list[Client], outcome: Outcome, folder: Path) -> Outcome:
+    leader = cluster.leader
+    rows = [row for client in clients for row in client.rows]
+    if plan.plant is not None:
+        plan.plant(leader, rows)
+    final: dict[str, list[str]] = {}
+    for found in leader.sql("SELECT location, title FROM event"):
+        final.setdefault(found["location"], []).append(found["title"])
+    entries = [found["entry"] for found in leader.sql(CONFLICTS)]
+    named = {row.name for row in rows if any(f'"{row.name}"' in entry for entry in entries)} if entries else set()
+    outcome.conflicts = len(entries)
+    outcome.verdict = judge(rows, final, named)
+    outcome.calls = sorted((call for client in clients for call in client.calls), key=lambda call: call.ended)
+    for client in clients:
+        outcome.oddities += client.oddities
+    outcome.verdict.counts["500"] += sum(call.status == 500 for call in outcome.calls)
+    outcome.verdict.counts["unexpected"] += sum(outcome.oddities.values())
+    with (folder / "history.jsonl").open("w") as history:
+        history.writelines(json.dumps(asdict(call)) + "\n" for call in outcome.calls)
+    return outcome
