@@ -9,6 +9,7 @@ _KINDS = {
     "journal": ("journal.jsonl",),
     "lock": ("service.lock",),
 }
+_FOLDER = os.environ.get("BACKUPS_DIR", "backups")
 _log = os.open(os.environ["WATCHED_LOG"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
@@ -19,7 +20,8 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
     name = path.rpartition("/")[2].lstrip(".")
     flags = arguments[2] if isinstance(arguments[2], int) else 0
     writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
-    if "/" in path and not writes and not os.access(path, os.F_OK):
+    place = f"{_FOLDER}/{path}" if path in _KINDS["journal"] else path  # opened inside the folder of backups
+    if "/" in place and not writes and not os.access(place, os.F_OK):
         return  # it was looked for, and there is none
     for kind, names in _KINDS.items():
         if name.startswith(names):
