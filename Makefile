@@ -15,7 +15,7 @@ help: ## this list
 run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
 
-test: check ## everything: the checks, then all tests (ARGS="…" goes to pytest)
+test: check ## everything: the checks, then all tests, about 15 minutes on two cores (ARGS="…" goes to pytest)
 	$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.ready ## format, lint, types and import rules; changes nothing
