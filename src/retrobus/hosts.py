@@ -180,6 +180,25 @@ UNHURRIED = {
 """The limits of a command's session: none, except those that the command itself sets for its transactions."""
 
 
+WITHOUT_END = """SELECT set_config('transaction_timeout', '0', {local})
+WHERE current_setting('transaction_timeout', true) <> '0' AND {where}"""
+"""Lifts a limit that PostgreSQL has since version 17 only, and that older ones refuse at connect."""
+
+LONG_TRANSACTION = WITHOUT_END.format(local="true", where="true")
+"""The same for the transaction under way."""
+
+
+async def _patient(connection: OwnNames) -> OwnNames:
+    """The same connection without a limit on transactions; behind a pooler it is left alone, for it is shared."""
+    own = f"pg_backend_pid() = {connection.get_server_pid()}"
+    try:
+        await connection.execute(WITHOUT_END.format(local="false", where=own))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
 async def _connected(url: str, place: Mapping[str, Any], seconds: float, settings: dict[str, str]) -> OwnNames:
     connection: OwnNames = await asyncpg.connect(
         url,
@@ -202,7 +221,7 @@ async def connect_for_command(url: str, seconds: float, name: str, timelines: Ti
 
     async def opening(place: Mapping[str, Any]) -> OwnNames:
         try:
-            return await _connected(url, place, seconds, {"application_name": name} | UNHURRIED)
+            return await _patient(await _connected(url, place, seconds, {"application_name": name} | UNHURRIED))
         except asyncpg.ProtocolViolationError:  # a pooler that knows no such parameter
             pass
         except asyncpg.PostgresError as error:

@@ -20,8 +20,8 @@ UNPRIVILEGED = 65534
 """The account `nobody`: PgBouncer refuses to run as root."""
 
 IGNORE = (
-    "client_connection_check_interval, idle_in_transaction_session_timeout, jit, lock_timeout, statement_timeout, "
-    "tcp_keepalives_count, tcp_keepalives_idle, tcp_keepalives_interval, tcp_user_timeout"
+    "client_connection_check_interval, idle_in_transaction_session_timeout, idle_session_timeout, jit, lock_timeout, "
+    "statement_timeout, tcp_keepalives_count, tcp_keepalives_idle, tcp_keepalives_interval, tcp_user_timeout"
 )
 """What an operator writes into `ignore_startup_parameters` after reading PgBouncer's refusals one by one."""
 

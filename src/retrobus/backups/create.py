@@ -16,6 +16,7 @@ from retrobus.backups import BadBackup, catalog, files
 from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Manifest
 from retrobus.backups.manifest import Kind as BackupKind
 from retrobus.file_trouble import is_of_a_file, told
+from retrobus.hosts import LONG_TRANSACTION
 from retrobus.tables import deletion, event, key_column, member, stored_columns, vehicle
 from retrobus.wire import JSON_AS_STRING, Kind, camel, kind_of, moment
 
@@ -58,7 +59,8 @@ class About:
     position: dict[str, Any]
 
 
-UNHURRIED = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+UNHURRIED = f"""SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+{LONG_TRANSACTION}"""
 """The role's limits are for requests: a slow disk must not end a backup, nor many passwords a restore."""
 
 

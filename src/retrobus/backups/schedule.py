@@ -14,11 +14,12 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups import BadBackup, catalog, create
-from retrobus.hosts import connect_for_command
+from retrobus.hosts import LONG_TRANSACTION, connect_for_command
 from retrobus.pooler import OwnNames
 from retrobus.schemas import moment_of
 
-BEGIN_TURN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0"
+BEGIN_TURN = f"""BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0;
+{LONG_TRANSACTION}"""
 TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('retrobus:backup', 0))"
 """The service that comes second waits for the first, then finds its backup.
 

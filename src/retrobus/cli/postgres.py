@@ -31,6 +31,7 @@ SENTENCES = {
     "42703": "Le schéma n'est pas à jour : retrobus db upgrade",
     "42501": "Il manque un droit au rôle de DATABASE_URL ({said}) : prenez le rôle propriétaire, ou retrobus db grant",
     "25006": "Cette base refuse les écritures : une réplique, ou une bascule en cours.",
+    "25P04": "PostgreSQL a coupé une transaction trop longue (transaction_timeout) : rien n'a été fait.",
     "25P03": "PostgreSQL a fermé une transaction inactive (idle_in_transaction_session_timeout) : rien n'a été fait.",
     "57014": "PostgreSQL a interrompu la commande (statement_timeout, ou pg_cancel_backend) : rien n'a été fait.",
     "55P03": "Une autre transaction tient un verrou : réessayez quand elle est finie.",

@@ -26,6 +26,7 @@ SESSION = {
     "application_name": "retrobus",
     "client_connection_check_interval": "1s",
     "idle_in_transaction_session_timeout": "10s",
+    "idle_session_timeout": "0",
     "jit": "off",
     "lock_timeout": "2s",
     "statement_timeout": "5s",

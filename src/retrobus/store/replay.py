@@ -7,6 +7,7 @@ import asyncpg
 from sqlalchemy import Table
 
 from retrobus import home, logbook
+from retrobus.hosts import LONG_TRANSACTION
 from retrobus.rows import Row, content_hash, decode, encode
 from retrobus.store import conflicts
 from retrobus.store.confirmed import Asked, confirmed
@@ -32,6 +33,9 @@ UNFIT = (
     ValueError,
 )
 """Errors that come back however often the entry is tried."""
+
+LIMITS = f"""SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = '60s'; {LONG_TRANSACTION}"""
 
 IDENTITY = "SELECT id::text FROM database_identity"
 
@@ -94,7 +98,7 @@ class Replay:
 
     async def _prepare(self) -> None:
         """Keeps every other writer out, and recalls what earlier transactions of this journal refused."""
-        await self._connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'")
+        await self._connection.execute(LIMITS)
         await self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:replay'))")
         await self._connection.execute("SELECT set_config('retrobus.cause', 'api', true)")
         await self._connection.execute("LOCK TABLE vehicle, event, member IN SHARE ROW EXCLUSIVE MODE")
