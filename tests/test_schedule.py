@@ -118,6 +118,21 @@ def test_a_failure_is_counted_and_the_next_time_comes_all_the_same(
     assert len(kept(tmp_path)) == 1
 
 
+def test_a_backup_is_made_although_older_ones_cannot_go(
+    database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    schedule = a_schedule(database, tmp_path)
+    (tmp_path / "restore-info.json").mkdir()
+
+    asyncio.run(schedule.turn(PAST))
+
+    said = capfd.readouterr().err
+    assert (schedule.failures, len(kept(tmp_path))) == (0, 1)
+    assert schedule.verified is not None
+    assert "Backup automatique fait, anciens backups gardés" in said
+    assert f"{tmp_path}/restore-info.json : c'est un dossier" in said
+
+
 def test_a_service_tells_the_age_of_its_backups(database: str, tmp_path: Path) -> None:
     asyncio.run(a_schedule(database, tmp_path).turn(PAST))
 

@@ -19,6 +19,7 @@ REASONS = {
     errno.EEXIST: ("existe déjà", "choisissez un autre nom"),
     errno.EIO: ("le disque ne répond pas bien", "vérifiez le disque avant de continuer"),
     errno.EMFILE: ("trop de fichiers ouverts", "augmentez la limite (ulimit -n)"),
+    errno.ESTALE: ("a été remplacé pendant que le service écrivait", "arrêtez le service, puis retrobus resync"),
     errno.EPIPE: ("la sortie est fermée", "recommencez sans fermer la sortie"),
 }
 NETWORK = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
@@ -44,6 +45,11 @@ def told(error: OSError, where: Path | None = None) -> str:
         return f"{named}{_no_right(path)}"
     reason, cure = REASONS.get(error.errno or 0, (error.strerror or str(error), "vérifiez ce fichier"))
     return f"{named}{reason} ; {cure}"
+
+
+def why(error: BaseException, where: Path | None = None) -> str:
+    """The sentence of a file's error; of any other its kind alone, for its text may hold what no log shall."""
+    return told(error, where) if isinstance(error, OSError) and is_of_a_file(error) else type(error).__name__
 
 
 def _path_of(error: OSError, where: Path | None) -> Path | None:

@@ -231,6 +231,11 @@ def backup_failed(reason: str) -> None:
     _log.error("💾 Backup automatique manqué", reason=reason)
 
 
+def backups_not_thinned(reason: str) -> None:
+    """BACKUP_SCHEDULE: the backup is made and verified; older ones could not be removed."""
+    _log.warning("💾 Backup automatique fait, anciens backups gardés", reason=reason)
+
+
 def backup_loaded(name: str) -> None:
     """Postgres does not answer: the mirror holds a backup."""
     _log.info(f"📦 Chargement du backup: {name}", backup=name)

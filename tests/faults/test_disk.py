@@ -90,6 +90,7 @@ def test_a_snapshot_that_the_disk_does_not_take_is_told_and_hurts_nobody(
         assert left == before
         assert "retrobus_snapshot_errors" in found.api.get("/metrics").text
         assert running.log.count("💾 Instantané non écrit") == 1
+        assert f"{found.folder}/runtime-state.json : fichier trop grand" in running.log
         assert not list(found.folder.glob(".*.tmp"))
 
 

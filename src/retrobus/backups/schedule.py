@@ -14,6 +14,7 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups import BadBackup, catalog, create
+from retrobus.file_trouble import why
 from retrobus.hosts import LONG_TRANSACTION, connect_for_command
 from retrobus.pooler import OwnNames
 from retrobus.schemas import moment_of
@@ -95,7 +96,10 @@ class Schedule:
             await work
         except Exception as error:  # noqa: BLE001 - whatever it was, the schedule goes on
             self.failures += 1
-            logbook.backup_failed(str(error) if isinstance(error, Failed | BadBackup) else type(error).__name__)
+            logbook.backup_failed(self._reason(error))
+
+    def _reason(self, error: Exception) -> str:
+        return str(error) if isinstance(error, Failed | BadBackup) else why(error, self.folder)
 
     async def look_back(self) -> None:
         """Verifies the newest backup, whoever made it, so that its age is known from the start."""
@@ -114,7 +118,10 @@ class Schedule:
                 said = await self._program("backup", "create", "--note", NOTE, "--json")
                 logbook.backup_made(json.loads(said)["name"])
             await self.look_back()
+        try:
             await asyncio.to_thread(self._thin)
+        except Exception as error:  # noqa: BLE001 - the backup is made and verified, whatever happens to older ones
+            logbook.backups_not_thinned(self._reason(error))
 
     def _newest(self) -> tuple[str, datetime] | None:
         """The newest ordinary backup with a date; one without (made by hand, or old) is not an automatic one."""

@@ -1,5 +1,6 @@
 """The ordered list of writes acknowledged from memory and not yet in Postgres; on disk when it must outlive us."""
 
+import errno
 import json
 import os
 import uuid
@@ -76,12 +77,12 @@ class Journal:
         first = [_line(self._header())] if self.size == 0 else []
         added = b"".join(first + [_line(_told(entry)) for entry in entries])
         if self.size + len(added) > LARGEST:
-            raise OSError("the journal is full")
+            raise OSError(errno.EFBIG, "the journal is full", str(path))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             leave_to_owner(descriptor, path.parent)
             if os.fstat(descriptor).st_size < self.size:
-                raise OSError("the journal is not the one that was written")
+                raise OSError(errno.ESTALE, "the journal is not the one that was written", str(path))
             os.ftruncate(descriptor, self.size)
             if first:
                 _sync_folder(path.parent)  # before the write: once it is on the disk, nothing may call it refused

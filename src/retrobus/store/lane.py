@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from retrobus import logbook
+from retrobus.file_trouble import why
 from retrobus.rows import content_hash, encode
 from retrobus.store.contract import Busy, Document, Durability, JournalFailed
 from retrobus.store.journal import Entry, Journal
@@ -100,7 +101,7 @@ class Lane:
             if entries:
                 await self._append(entries)
         except Exception as error:  # noqa: BLE001 - whatever it was, the lane goes on with the next writes
-            logbook.journal_failed(type(error).__name__)
+            logbook.journal_failed(why(error, self._journal.path))
             self._take_back(decided, JournalFailed() if isinstance(error, OSError) else error)
             return
         for one in decided:

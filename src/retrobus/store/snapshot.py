@@ -11,7 +11,7 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups.files import Refused, read_capped, set_aside, write_atomically
-from retrobus.file_trouble import told
+from retrobus.file_trouble import told, why
 from retrobus.rows import Row, decode
 from retrobus.store.memory import Held, Memory
 from retrobus.store.mirror import Mirror
@@ -91,7 +91,7 @@ class SnapshotWriter:
         """Counts every failure, and logs the first of a series."""
         self.failures += 1
         if not self._failing:
-            logbook.snapshot_failed(type(error).__name__, self.failures)
+            logbook.snapshot_failed(why(error, self._folder / NAME), self.failures)
         self._failing = True
 
 
