@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -183,6 +184,33 @@ def test_a_read_only_disk_is_told_and_nothing_is_done(command: tuple[str, ...], 
     assert f"❌ {ready}" in ended.stderr
     assert "PostgreSQL" not in ended.stderr
     assert run_sql(database, "SELECT count(*) FROM member") == [(1,)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_journal_that_is_replayed_and_cannot_be_removed_is_done_and_told(ready: Path, database: str) -> None:
+    identity = run_sql(database, "SELECT id::text FROM database_identity")[0][0]
+    run_sql(database, "INSERT INTO vehicle (parc) VALUES ('920')")
+    version = run_sql(database, "SELECT version FROM vehicle")[0][0]
+    file = ready / "journal.jsonl"
+    journal = Journal(file, identity=identity)
+    at, base = datetime.now(UTC).isoformat(), {"version": version, "hash": ""}
+    journal.append([Entry(1, at, "Vehicle", "920", "delete", None, base, None, journal=journal.id)])
+    mounted = f'mount --bind {file} {file} && exec "$@"'
+    environment = os.environ | {"DATABASE_URL": database, "BACKUPS_DIR": str(ready)}
+
+    ended = [
+        subprocess.run(
+            ["unshare", "-m", "sh", "-c", mounted, "sh", *PROGRAM, "resync"],
+            env=environment, cwd=ready.parent, capture_output=True, text=True, check=False, timeout=60,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+
+    assert [one.returncode for one in ended] == [0, 0]
+    assert "1 reprise(s)" in ended[0].stdout
+    assert "0 reprise(s), 0 déjà là" in ended[1].stdout
+    assert f"📓 Journal rejoué, son fichier reste error='{file} : occupé" in ended[0].stderr
+    assert run_sql(database, "SELECT count(*) FROM vehicle") == [(0,)]
 
 
 def test_a_file_of_ours_in_a_closed_folder_names_the_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ REASONS = {
     errno.EIO: ("le disque ne répond pas bien", "vérifiez le disque avant de continuer"),
     errno.EMFILE: ("trop de fichiers ouverts", "augmentez la limite (ulimit -n)"),
     errno.ESTALE: ("a été remplacé pendant que le service écrivait", "arrêtez le service, puis retrobus resync"),
+    errno.EBUSY: ("occupé par un autre programme ou par un montage", "libérez-le"),
     errno.EPIPE: ("la sortie est fermée", "recommencez sans fermer la sortie"),
 }
 NETWORK = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})

@@ -281,6 +281,11 @@ def journal_failed(error: str) -> None:
     _log.error("📓 Journal non écrit, écriture refusée", error=error)
 
 
+def journal_left(error: str) -> None:
+    """The journal is in Postgres and its file could not be removed; it is never replayed twice."""
+    _log.error("📓 Journal rejoué, son fichier reste", error=error)
+
+
 def journal_waits(reason: str) -> None:
     """Postgres answers and does not have the journal yet; the replay goes on, and answers come from memory still."""
     _log.warning("📓 Journal en attente, réponses depuis la mémoire", reason=reason)

@@ -13,6 +13,7 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups.files import leave_to_owner, read_capped, set_aside, write_atomically
+from retrobus.file_trouble import why
 
 NAME = "journal.jsonl"
 LARGEST = 1 << 30
@@ -100,7 +101,11 @@ class Journal:
         if self.entries:
             return  # the database remembers how far it got: the file goes when all of it is there
         if self.path is not None and self.path.exists():
-            self._retire(self.path)
+            try:
+                self._retire(self.path)
+            except OSError as error:
+                logbook.journal_left(why(error, self.path))
+                return  # the database remembers how far it got; what is added from now on follows in the same file
         self.id, self.last, self.size, self.refusal = str(uuid.uuid4()), 0, 0, None
 
     def rewrite(self, entries: list[Entry]) -> None:
