@@ -1,18 +1,23 @@
 """Facts about tasks beside the requests: one that fails is told, counted and started again, and no client waits."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from harness import served, settings_for, until
 from retrobus import background, logbook
 from retrobus.background import Background
 from retrobus.rows import completed
+from retrobus.store.availability import Availability
 from retrobus.store.contract import Caller
+from retrobus.store.follower import Follower
 from retrobus.store.journal import Journal
 from retrobus.store.lane import Lane
 from retrobus.store.memory import Held, MemoryStore, Prepared, Tag, Terms
 from retrobus.store.mirror import Mirror
+from retrobus.store.pool import Connection, Pool, open_connection
 from retrobus.tables import event, member
 
 
@@ -107,6 +112,55 @@ def test_a_write_whose_showing_fails_is_answered_and_the_next_one_goes_through()
 
     assert isinstance(error, ZeroDivisionError)
     assert key == "b"
+
+
+def test_an_error_of_ours_in_the_follower_is_counted_and_a_word_of_others_is_none(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(settings_for(database, enable_memory_fallback=True), database) as api:
+        manager = api.person("BUREAU")
+        api.sql("SELECT pg_notify('retrobus_change', 'Autre 1'), pg_notify('retrobus_change', ' ')")
+        made = api.post("/api/events", json={"title": "Sortie", "date": "2026-05-01"}, headers=manager.headers)
+        until(lambda: api.get("/ready").json()["ready"])
+        figures = api.get("/metrics").text
+
+    assert made.status_code == 201
+    assert 'failures_total{task="follower"}' not in figures
+    assert "Suivi des changements interrompu" not in capsys.readouterr().err
+
+
+class Quiet:
+    """Is told that Postgres goes and comes, and keeps it to itself."""
+
+    def lost(self, reason: str) -> None:
+        assert reason
+
+    def found(self) -> None:
+        pass
+
+
+@dataclass
+class Wrong:
+    """Settles with a bug."""
+
+    pending: bool = False
+
+    async def settle(self, _connection: Any) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_bug_while_following_ends_the_follower_so_that_its_supervisor_tells(database: str) -> None:
+    async def opener() -> Connection:
+        return await open_connection(database, timeout=5, statement_cache=0)
+
+    async def run() -> None:
+        availability = Availability(Pool(opener, 2), opener, 5, Quiet())
+        async with Background(lambda _: None).running("watch", availability.watch), asyncio.timeout(10):
+            await asyncio.to_thread(until, lambda: availability.up)
+            await Follower(Mirror(), availability, opener, Wrong()).run()
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
 
 
 def background_day() -> Any:

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from retrobus import logbook
-from retrobus.store.availability import Availability
+from retrobus.store.availability import Availability, is_unavailable
+from retrobus.store.confirmed import Unconfirmed
+from retrobus.store.contract import StoreError
 from retrobus.store.mirror import Mirror, current_state
 from retrobus.store.pool import Connection
+from retrobus.store.refusals import state_of
 from retrobus.tables import RESOURCES
 
 CHANNEL = "retrobus_change"
@@ -28,6 +31,11 @@ INSERT INTO listener VALUES (pg_backend_pid()) ON CONFLICT DO NOTHING""")
 UNREGISTER = HERE.format("DELETE FROM listener WHERE pid = pg_backend_pid()")
 HORIZON = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 RETRY = 0.3
+
+
+def _is_expected(error: Exception) -> bool:
+    """What a server, a line or a disk does: following starts again at once; the supervisor tells of anything else."""
+    return is_unavailable(error) or bool(state_of(error)) or isinstance(error, StoreError | Unconfirmed | OSError)
 
 
 class Settling(Protocol):
@@ -83,7 +91,9 @@ class Follower:
                 await self._follow()
             except asyncio.CancelledError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever broke, following starts anew; it must never end
+            except Exception as error:
+                if not _is_expected(error):
+                    raise
                 if self._availability.up and not self._settling.pending:  # who settles tells why it waits
                     logbook.listener_lost(type(error).__name__)
             finally:
@@ -114,6 +124,10 @@ class Follower:
             self._horizon = await connection.fetchval(HORIZON)
             await self._latest(connection)
             yield connection
+        except Exception as error:
+            if connection.is_closed():  # cut under the work: the driver says anything, even AttributeError
+                raise ConnectionResetError from error
+            raise
         finally:
             with suppress(Exception):  # the next listener removes what a lost one left
                 await connection.execute(UNREGISTER, timeout=HEARTBEAT)
@@ -158,8 +172,8 @@ class Follower:
         return words
 
     async def _take(self, connection: Connection, words: set[str]) -> None:
-        if any(" " not in word for word in words):
-            await self._mirror.refresh(connection)  # many rows changed at once
+        if any(word.partition(" ")[0] not in RESOURCES or " " not in word for word in words):
+            await self._mirror.refresh(connection)  # many rows changed at once, or it is no word of ours
             return
         for word in words:
             resource, _, key = word.partition(" ")
