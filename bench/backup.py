@@ -12,8 +12,8 @@ from pathlib import Path
 
 import asyncpg
 
-from retrobus import migrate
-from retrobus.embedded import embedded_postgres
+from retrobus.database import migrate
+from retrobus.development.embedded import embedded_postgres
 
 LIMIT = 200
 """MiB that each command may use."""

@@ -9,12 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from builders import a_member, a_vehicle, an_event
 from harness import Api, Person, at, run_sql, served, settings_for
-from retrobus import migrate
-from retrobus.embedded import embedded_postgres
+from retrobus.database import migrate
+from retrobus.development.embedded import embedded_postgres
 
 PROGRAMS = Path(__file__).parent / "clients"
 PYTHON_TOOLS = ("openapi-python-client>=0.29,<0.30",)

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from fuzzing import fuzz, sender
 from harness import Api, at, run_sql, served, settings_for, until
-from retrobus import migrate
-from retrobus.embedded import embedded_postgres
+from retrobus.database import migrate
+from retrobus.development.embedded import embedded_postgres
 
 AWAY = (
     "ALTER DATABASE fuzz ALLOW_CONNECTIONS false",

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from run import BODY, CONNECTIONS, PATHS, SECRET, connection, fill, request, wait_for
 
-from retrobus import migrate
-from retrobus.embedded import EmbeddedPostgres, embedded_postgres
+from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.database import migrate
+from retrobus.development.embedded import EmbeddedPostgres, embedded_postgres
 from retrobus.logbook import UNAVAILABLE
-from retrobus.security import TokenRules, Tokens
 
 BEFORE, AFTER = 1.0, 5.0
 """Seconds of load before the outage, and after its end."""

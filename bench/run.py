@@ -24,8 +24,8 @@ from typing import Any
 
 import asyncpg
 
-from retrobus.embedded import embedded_postgres
-from retrobus.security import TokenRules, Tokens
+from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.development.embedded import embedded_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "a-secret-for-benchmarks-and-nothing-else"

@@ -22,8 +22,8 @@ from soaking.oldfiles import OldFiles
 from soaking.surroundings import COMBINATIONS, TOGGLES, Combination, Database, Service
 from soaking.walk import Stuck, Walk, World
 
-from retrobus import migrate
-from retrobus.embedded import embedded_postgres
+from retrobus.database import migrate
+from retrobus.development.embedded import embedded_postgres
 
 PLANTS = ("lost", "ghost", "stale", "unflagged", "duplicate")
 ZEROS = ("lost", "resurrected", "stale", "duplicate", "refused yet applied", "bad answer")

@@ -8,12 +8,13 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+for folder in ("tests", "tests/support"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
 
 from faults.toggles.story import Story, services, tell
 from faults.toggles.table import printed
 from harness import free_port
-from retrobus.embedded import embedded_postgres
+from retrobus.development.embedded import embedded_postgres
 
 
 def main() -> int:

@@ -7,9 +7,9 @@ from alembic import context
 from pydantic import ValidationError
 from sqlalchemy import Connection, text
 
-from retrobus.migrate import LOCK_TIMEOUT, check_server, connect, oldest_supported
+from retrobus.database.migrate import LOCK_TIMEOUT, check_server, connect, oldest_supported
+from retrobus.model.tables import metadata
 from retrobus.settings import Settings, UnreadableFile, complaints
-from retrobus.tables import metadata
 
 TURN = "hashtext('retrobus:migrate')"
 PATIENCE = "10min"

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import pytest
 
 from harness import Api, Person, at, copy_database, run_sql, served, settings_for
-from retrobus import migrate
 from retrobus.cli import main
-from retrobus.embedded import embedded_postgres
+from retrobus.database import migrate
+from retrobus.development.embedded import embedded_postgres
+from stores import new_database
 
 T = TypeVar("T")
 CLEAN = ("SET session_replication_role = replica", "DELETE FROM event", "DELETE FROM vehicle", "DELETE FROM member",
@@ -47,6 +48,14 @@ def database(server: str, template: str) -> Iterator[str]:
     name = f"retrobus_test_{os.urandom(5).hex()}"
     yield copy_database(server, name, template)
     run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def store_database(server: str, template: str) -> Iterator[str]:
+    """URL of a migrated database that the tests of the stores share; each empties it first."""
+    url = new_database(server, template)
+    yield url
+    run_sql(server, f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

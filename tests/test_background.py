@@ -9,16 +9,16 @@ import pytest
 from harness import served, settings_for, until
 from retrobus import background, logbook
 from retrobus.background import Background
-from retrobus.rows import completed
+from retrobus.fallback.follower import Follower
+from retrobus.fallback.journal import Journal
+from retrobus.fallback.lane import Lane
+from retrobus.fallback.memory import Held, MemoryStore, Prepared, Tag, Terms
+from retrobus.fallback.mirror import Mirror
+from retrobus.model.rows import completed
+from retrobus.model.tables import event, member
 from retrobus.store.availability import Availability
 from retrobus.store.contract import Caller
-from retrobus.store.follower import Follower
-from retrobus.store.journal import Journal
-from retrobus.store.lane import Lane
-from retrobus.store.memory import Held, MemoryStore, Prepared, Tag, Terms
-from retrobus.store.mirror import Mirror
 from retrobus.store.pool import Connection, Pool, open_connection
-from retrobus.tables import event, member
 
 
 @pytest.fixture(autouse=True)

@@ -18,14 +18,15 @@ from typer.main import get_command
 import settings_text
 from builders import a_member, a_vehicle, an_event
 from harness import Api, at, run_sql, served, settings_for
-from retrobus import logbook, migrate, rights
+from retrobus import logbook
 from retrobus.cli.program import app
-from retrobus.problems import KINDS, from_store
+from retrobus.database import migrate, rights
+from retrobus.http.problems import KINDS, from_store
+from retrobus.model.tables import metadata
 from retrobus.settings import Settings
 from retrobus.store import refusals as store
 from retrobus.store.availability import AWAY_STATES, LOST_LINE
 from retrobus.store.contract import StoreError
-from retrobus.tables import metadata
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -96,7 +97,7 @@ def sql_code(state: str) -> str:
 
 
 def test_the_example_file_lists_every_setting_with_its_default() -> None:
-    """Make it anew with `python tests/settings_text.py`."""
+    """Make it anew with `python tests/support/settings_text.py`."""
     assert text(ROOT / ".env.example") == settings_text.example_file()
 
 
@@ -110,7 +111,7 @@ def test_the_example_file_is_accepted_as_it_is_and_uncommented(tmp_path: Path, m
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
-    """Make it anew with `python tests/settings_text.py`."""
+    """Make it anew with `python tests/support/settings_text.py`."""
     assert settings_text.table() in text(README)
 
 

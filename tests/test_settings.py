@@ -10,8 +10,8 @@ import pytest
 from harness import SECRET, at, free_port
 from retrobus.cli import main
 from retrobus.cli.postgres import with_connection
-from retrobus.database_url import normalized
-from retrobus.embedded import embedded_postgres
+from retrobus.database.url import normalized
+from retrobus.development.embedded import embedded_postgres
 from retrobus.settings import DEV_ORIGINS, Settings, misspelt
 
 PASSWORD_HINT = "hôte ou port illisible ; dans un mot de passe, @ : / ? # s'écrivent %40 %3A %2F %3F %23"

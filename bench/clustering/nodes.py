@@ -15,7 +15,7 @@ from clustering import configuration
 from clustering.configuration import Places, Rules
 from clustering.programs import Program, found, free_ports, hand_over, kill_server, private
 
-from retrobus import process_tree
+from retrobus.development import process_tree
 
 DEADLINE = 120.0
 

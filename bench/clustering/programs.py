@@ -8,7 +8,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from retrobus import process_tree
+from retrobus.development import process_tree
 
 NOBODY = 65534
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")

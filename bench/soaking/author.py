@@ -8,7 +8,7 @@ from soaking.client import Request
 from soaking.kinds import ADMIN, EVENT, KINDS, MEMBER, SLOTS, VEHICLE, VEHICLES, Kind, Slot, State
 from soaking.model import Model
 
-from retrobus.ids import new_id
+from retrobus.model.ids import new_id
 
 REMEMBERED = 200
 

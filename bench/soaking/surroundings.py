@@ -17,9 +17,9 @@ from urllib.request import urlopen
 import asyncpg
 from soaking.kinds import ADMIN
 
+from retrobus.accounts.security import TokenRules, Tokens
 from retrobus.cli import main
-from retrobus.embedded import EmbeddedPostgres
-from retrobus.security import TokenRules, Tokens
+from retrobus.development.embedded import EmbeddedPostgres
 
 SECRET = "a-secret-for-the-soak-and-nothing-else"
 DEADLINE = 30.0

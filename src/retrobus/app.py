@@ -14,23 +14,23 @@ from starlette.types import ASGIApp
 
 import retrobus
 from retrobus import logbook
+from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.accounts.throttle import Throttle
 from retrobus.api import auth, events, health, members, public, vehicles
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
 from retrobus.background import Background
 from retrobus.backups.schedule import Schedule
-from retrobus.cors import Cors
-from retrobus.dispatch import Dispatch
-from retrobus.edge import Edge, Gate
+from retrobus.http.cors import Cors
+from retrobus.http.dispatch import Dispatch
+from retrobus.http.edge import Edge, Gate
+from retrobus.http.problems import Problem, answer, from_store, problem_headers
 from retrobus.metrics import Metrics
-from retrobus.problems import Problem, answer, from_store, problem_headers
+from retrobus.model.tables import REVISION
 from retrobus.readiness import measure, measure_backups, status
-from retrobus.security import TokenRules, Tokens
 from retrobus.settings import Settings, misspelt
-from retrobus.store import OpenStore, open_store
 from retrobus.store.contract import StoreError
-from retrobus.tables import REVISION
-from retrobus.throttle import Throttle
+from retrobus.toggles import OpenStore, open_store
 
 MEASURED_EVERY = 5.0
 """Seconds between two looks of a process at its own states, when there are several."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from retrobus.backups.schedule import Schedule
 from retrobus.metrics import Metrics
-from retrobus.store import OpenStore
+from retrobus.toggles import OpenStore
 
 
 async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from faults.psql import ORDINARY
 from faults.service import Service
 from harness import copy_database, free_port, process, run_sql, until
 from operations import prepared
-from retrobus import migrate
-from retrobus.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
+from retrobus.database import migrate
+from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 
 TEMPLATE = "faults_template"
 KINDS = ("TABLES", "SEQUENCES", "FUNCTIONS")

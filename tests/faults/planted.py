@@ -9,20 +9,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Table
 
-from retrobus import sample, store
+from retrobus import toggles as store
 from retrobus.backups.catalog import choose
 from retrobus.backups.formats import read_backup
-from retrobus.store import mirrored, snapshot
-from retrobus.store.boot import fill_from_files, hold_rows
+from retrobus.development import sample
+from retrobus.fallback import mirrored, snapshot
+from retrobus.fallback.boot import fill_from_files, hold_rows
+from retrobus.fallback.follower import Follower
+from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.lane import Lane
+from retrobus.fallback.memory import Memory
+from retrobus.fallback.mirror import Mirror
+from retrobus.fallback.mirrored import MirroredStore
+from retrobus.fallback.snapshot import SnapshotWriter, read_snapshot
+from retrobus.model.tables import RESOURCES, key_column, vehicle
 from retrobus.store.contract import Page, Query, StoreError
-from retrobus.store.follower import Follower
-from retrobus.store.journal import Entry, Journal
-from retrobus.store.lane import Lane
-from retrobus.store.memory import Memory
-from retrobus.store.mirror import Mirror
-from retrobus.store.mirrored import MirroredStore
-from retrobus.store.snapshot import SnapshotWriter, read_snapshot
-from retrobus.tables import RESOURCES, key_column, vehicle
 
 Plant = Callable[[pytest.MonkeyPatch, Path], None]
 

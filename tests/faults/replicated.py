@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import free_port, run_sql, until
-from retrobus import migrate
-from retrobus.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
-from retrobus.postgres_programs import find_programs, make_private
+from retrobus.database import migrate
+from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
+from retrobus.development.postgres_programs import find_programs, make_private
 
 DATABASE = "retrobus"
 SETTINGS = {"fsync": "off", "wal_receiver_status_interval": "1s", "wal_retrieve_retry_interval": "100ms"}

@@ -16,7 +16,7 @@ from builders import Body, an_event
 from faults.proxy import Proxy, Side
 from faults.psql import ORDINARY
 from harness import Api, Person, run_sql, served, settings_for, until
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import commit
 
 pytestmark = pytest.mark.faults

@@ -13,10 +13,10 @@ from faults.outage import Outage, a_person, outage
 from faults.proxy import proxy
 from faults.replicated import DATABASE, Pair, replicated
 from harness import SECRET, copy_database, run_sql, until
+from retrobus.fallback.journal import NAME, Entry, Journal, read_journal
+from retrobus.model.wire import moment
 from retrobus.store import confirmed
 from retrobus.store.confirmed import NO_STANDBY
-from retrobus.store.journal import NAME, Entry, Journal, read_journal
-from retrobus.wire import moment
 
 pytestmark = pytest.mark.faults
 

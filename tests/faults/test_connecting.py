@@ -14,10 +14,10 @@ import pytest
 
 from faults.outage import a_person, source
 from harness import Api, Person, run_sql, served, settings_for, until
-from retrobus.connecting import CannotConnect, reason_of
-from retrobus.database_url import Place, normalized, places
-from retrobus.embedded import EmbeddedPostgres
-from retrobus.hosts import Hosts
+from retrobus.database.connecting import CannotConnect, reason_of
+from retrobus.database.hosts import Hosts
+from retrobus.database.url import Place, normalized, places
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

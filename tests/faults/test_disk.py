@@ -13,7 +13,7 @@ from builders import a_vehicle
 from faults.outage import Outage, a_person, outage, outage_of_a_process
 from faults.proxy import Proxy
 from harness import Person, Process, until
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

@@ -11,7 +11,7 @@ from faults.ledger import Ledger, traffic
 from faults.psql import server_setting
 from harness import SECRET, Api, Process, free_port, run_sql, served, settings_for, until
 from operations import prepared
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

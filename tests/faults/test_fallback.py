@@ -20,7 +20,7 @@ from faults.replay_hold import LAST_PASS_WAITS
 from harness import TOKENS, Person, until
 from locks import held
 from operations import ACCOUNT, OPERATIONS, PASSWORD, Operation, prepared, send
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

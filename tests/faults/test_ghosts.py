@@ -16,7 +16,7 @@ from faults.backup_folder import as_member, put_backup
 from faults.outage import Outage, a_person, outage, source
 from faults.proxy import Proxy
 from harness import TOKENS, Person, served, settings_for, until
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

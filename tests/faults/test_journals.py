@@ -12,7 +12,7 @@ from faults.outage import Outage, a_person, outage
 from faults.proxy import Proxy
 from harness import Person, until
 from operations import PASSWORD, caller_password_hash
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

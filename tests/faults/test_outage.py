@@ -12,7 +12,7 @@ from faults.proxy import Proxy
 from faults.service import Service
 from harness import copy_database, process, run_sql, served, settings_for, until
 from operations import OPERATIONS, Operation, send
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.logbook import POSTGRES_READY, UNAVAILABLE
 
 pytestmark = pytest.mark.faults

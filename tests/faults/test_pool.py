@@ -9,7 +9,7 @@ import pytest
 from faults.proxy import Proxy
 from harness import until
 from retrobus.background import Background
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import pool as pools
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability

@@ -18,8 +18,8 @@ from faults.pooler import IGNORE, Pooler, pooled
 from harness import SECRET, Api, Process, free_port, process, run_sql, until
 from retrobus.backups import catalog
 from retrobus.backups.schedule import Schedule
-from retrobus.embedded import EmbeddedPostgres
-from retrobus.pooler import OwnNames
+from retrobus.database.pooler import OwnNames
+from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
 from retrobus.store.contract import StatementLost

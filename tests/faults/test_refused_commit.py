@@ -11,7 +11,7 @@ from faults.background import in_background
 from faults.psql import open_transaction, server_setting, set_for_database, wait_for_a_waiter
 from harness import Api, served, settings_for, until
 from operations import OPERATIONS, prepared, send
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import commit
 from routes import EVENT, VEHICLE, everything
 

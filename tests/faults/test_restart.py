@@ -11,7 +11,7 @@ from faults.proxy import Proxy
 from faults.replay_hold import LAST_PASS_WAITS
 from harness import Person, until
 from locks import held
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

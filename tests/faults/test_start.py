@@ -10,7 +10,7 @@ from faults.backup_folder import NAME, as_member, put_backup
 from faults.outage import Outage, a_person, outage, outage_of_a_process
 from faults.proxy import Proxy
 from harness import SECRET, Person, Process, free_port, process, until
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

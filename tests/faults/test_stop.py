@@ -9,7 +9,7 @@ from faults.background import in_background
 from faults.psql import open_transaction, wait_for_a_waiter
 from harness import process, until
 from operations import prepared
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 from routes import EVENT
 
 pytestmark = pytest.mark.faults

@@ -9,7 +9,7 @@ from faults.toggles.model import COMBINATIONS, World
 from faults.toggles.story import Story, services, tell
 from faults.toggles.subject import BACKUP, TRUTH
 from faults.toggles.table import Line, printed
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 

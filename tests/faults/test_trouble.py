@@ -16,7 +16,7 @@ from faults.psql import end_connections, open_transaction, server_setting, wait_
 from faults.service import Service
 from harness import run_sql, served, settings_for, until
 from operations import OPERATIONS, send
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import pool
 from routes import EVENT
 

@@ -13,9 +13,9 @@ import pytest
 
 from faults.proxy import Proxy
 from harness import free_port, run_sql, until
-from retrobus.connecting import CannotConnect
-from retrobus.embedded import EmbeddedPostgres
-from retrobus.hosts import Hosts
+from retrobus.database.connecting import CannotConnect
+from retrobus.database.hosts import Hosts
+from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store.availability import Availability, is_unavailable
 from retrobus.store.pool import Connection, Pool, open_connection
 

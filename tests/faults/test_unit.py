@@ -14,7 +14,7 @@ import pytest
 
 from builders import a_vehicle
 from harness import SECRET, Api, free_port, run_sql, until
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.development.embedded import EmbeddedPostgres
 
 README = Path(__file__).parents[2] / "README.md"
 STATE = "/var/lib/retrobus"

@@ -5,16 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import run_sql
-from store.stores import KINDS, Subject, new_database, opened
-
-
-@pytest.fixture(scope="session")
-def store_database(server: str, template: str) -> Iterator[str]:
-    """URL of a migrated database that the tests of the stores share; each empties it first."""
-    url = new_database(server, template)
-    yield url
-    run_sql(server, f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
+from stores import KINDS, Subject, opened
 
 
 @pytest.fixture(params=KINDS)

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from retrobus.model.tables import event, member, vehicle
+from retrobus.model.wire import View
 from retrobus.store.contract import Filter, NotFound, Page
-from retrobus.tables import event, member, vehicle
-from retrobus.wire import View
-from store.stores import FOUNDER, Subject, a_member, a_vehicle, an_event, day, setting
+from stores import FOUNDER, Subject, a_member, a_vehicle, an_event, day, setting
 
 PRIVATE = {"id", "fuel", "mileage", "isPublic", "version"}
 IMAGE = "data:image/png;base64,iVBORw0KGgo="

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from retrobus.model.tables import event, member, stored_columns, vehicle
 from retrobus.store.contract import (
     Caller,
     Conflict,
@@ -20,8 +21,7 @@ from retrobus.store.contract import (
     Stale,
     Unauthenticated,
 )
-from retrobus.tables import event, member, stored_columns, vehicle
-from store.stores import FOUNDER, Subject, a_member, a_vehicle, an_event, setting
+from stores import FOUNDER, Subject, a_member, a_vehicle, an_event, setting
 
 POST = Once("k1", "POST", "/api/events", b"one")
 OTHER = Caller("other", 0, "MEMBER")

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from retrobus.model.tables import event, member, stored_columns, vehicle
 from retrobus.store.contract import (
     Caller,
     Conflict,
@@ -18,8 +19,7 @@ from retrobus.store.contract import (
     Row,
     Stale,
 )
-from retrobus.tables import event, member, stored_columns, vehicle
-from store.stores import FOUNDER, ROWS, Subject, a_member, a_vehicle, an_event, day, setting
+from stores import FOUNDER, ROWS, Subject, a_member, a_vehicle, an_event, day, setting
 
 ANY = Precondition(("*",))
 OTHER = Precondition(('"ffffffff-1"',))

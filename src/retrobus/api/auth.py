@@ -6,14 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from retrobus import logbook
+from retrobus.accounts.security import check_password, effective_role, hash_password
 from retrobus.api.reference import described
 from retrobus.api.service import caller, done, once, read_object, service, validated
-from retrobus.problems import Problem, invalid, origin_headers, unauthenticated
-from retrobus.schemas import Login, MemberLogin, PasswordChange
-from retrobus.security import check_password, effective_role, hash_password
+from retrobus.http.problems import Problem, invalid, origin_headers, unauthenticated
+from retrobus.model.schemas import Login, MemberLogin, PasswordChange
+from retrobus.model.tables import member
+from retrobus.model.wire import render
 from retrobus.store.contract import Caller, NotFound, Row, Stale, StoreError, Unauthenticated, Unavailable
-from retrobus.tables import member
-from retrobus.wire import render
 
 router = APIRouter(prefix="/api", tags=["auth"])
 SHOWN = ("id", "email", "firstName", "lastName", "role", "permissions")

@@ -20,9 +20,9 @@ from retrobus.api.service import (
     service,
     validated,
 )
-from retrobus.ids import new_id
-from retrobus.schemas import EventChange, EventCreation
-from retrobus.tables import EVENT_STATUSES, event
+from retrobus.model.ids import new_id
+from retrobus.model.schemas import EventChange, EventCreation
+from retrobus.model.tables import EVENT_STATUSES, event
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 

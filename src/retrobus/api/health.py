@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request, Response
 import retrobus
 from retrobus.api.reference import described
 from retrobus.api.service import service
-from retrobus.problems import Problem
-from retrobus.wire import moment
+from retrobus.http.problems import Problem
+from retrobus.model.wire import moment
 
 router = APIRouter(tags=["health"])
 

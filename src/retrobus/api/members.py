@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from retrobus.accounts.security import ADMIN, hash_password
 from retrobus.api.reference import described
 from retrobus.api.service import (
     answered,
@@ -23,12 +24,11 @@ from retrobus.api.service import (
     service,
     validated,
 )
-from retrobus.ids import new_id
-from retrobus.problems import invalid
-from retrobus.schemas import EMAIL, MemberChange, MemberCreation, OwnChange, one_line
-from retrobus.security import ADMIN, hash_password
+from retrobus.http.problems import invalid
+from retrobus.model.ids import new_id
+from retrobus.model.schemas import EMAIL, MemberChange, MemberCreation, OwnChange, one_line
+from retrobus.model.tables import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, member
 from retrobus.store.contract import Caller, Change, FieldError, Forbidden, Invalid, Row
-from retrobus.tables import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, member
 
 router = APIRouter(prefix="/api/members", tags=["members"])
 

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request, Response
 
 from retrobus.api.reference import described
 from retrobus.api.service import answered, listed, page_query, period, query_of, service
+from retrobus.model.tables import event, vehicle
 from retrobus.store.contract import Filter
-from retrobus.tables import event, vehicle
 
 router = APIRouter(prefix="/public", tags=["public"])
 

@@ -14,7 +14,7 @@ from retrobus.api.reference_parameters import (
     success_headers,
 )
 from retrobus.api.reference_schemas import components
-from retrobus.problems import KINDS
+from retrobus.http.problems import KINDS
 
 _ANY = {400, 431, 500}
 _SENT = (408, 413, 415, 422)

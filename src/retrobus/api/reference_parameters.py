@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from retrobus import patterns, tables
 from retrobus.api.service import PAGE
+from retrobus.model import patterns, tables
 
 WRITTEN = frozenset({"create", "update", "delete", "own"})
 """The kinds of routes that change something."""

@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from sqlalchemy import Boolean, Float, Integer, Numeric, Table
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-from retrobus import patterns, schemas, tables
-from retrobus.problems import KINDS
-from retrobus.rows import defaults
-from retrobus.schemas import known_names
-from retrobus.wire import PRIVATE, camel, wire_columns
+from retrobus.http.problems import KINDS
+from retrobus.model import patterns, schemas, tables
+from retrobus.model.rows import defaults
+from retrobus.model.schemas import known_names
+from retrobus.model.wire import PRIVATE, camel, wire_columns
 
 INPUTS: tuple[type[BaseModel], ...] = (
     schemas.EventCreation,

@@ -17,14 +17,17 @@ from pydantic import ValidationError
 from sqlalchemy import Table
 from starlette.requests import ClientDisconnect
 
-from retrobus import patterns
-from retrobus.field_errors import field_errors
-from retrobus.jsontext import BadJson, parse
+from retrobus.accounts.security import ADMIN, MANAGERS, BadToken, Tokens
+from retrobus.accounts.throttle import Throttle
+from retrobus.http.problems import Problem, invalid, origin_headers, unauthenticated
 from retrobus.metrics import Metrics
-from retrobus.problems import Problem, invalid, origin_headers, unauthenticated
-from retrobus.schemas import Wire, known_names, moment_of, one_line
-from retrobus.security import ADMIN, MANAGERS, BadToken, Tokens
-from retrobus.sorting import is_place
+from retrobus.model import patterns
+from retrobus.model.field_errors import field_errors
+from retrobus.model.jsontext import BadJson, parse
+from retrobus.model.schemas import Wire, known_names, moment_of, one_line
+from retrobus.model.sorting import is_place
+from retrobus.model.tables import Moment, order_of
+from retrobus.model.wire import View
 from retrobus.store.contract import (
     Caller,
     Document,
@@ -36,9 +39,6 @@ from retrobus.store.contract import (
     Row,
     Store,
 )
-from retrobus.tables import Moment, order_of
-from retrobus.throttle import Throttle
-from retrobus.wire import View
 
 BODY_PATIENCE = 15.0
 """Seconds within which the next `BODY_PROGRESS` bytes of a body, or its end, must have arrived."""

@@ -19,9 +19,9 @@ from retrobus.api.service import (
     service,
     validated,
 )
-from retrobus.schemas import VehicleChange, VehicleCreation
+from retrobus.model.schemas import VehicleChange, VehicleCreation
+from retrobus.model.tables import vehicle
 from retrobus.store.contract import Filter
-from retrobus.tables import vehicle
 
 router = APIRouter(prefix="/api/vehicles", tags=["vehicles"])
 

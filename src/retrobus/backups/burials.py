@@ -13,8 +13,8 @@ import asyncpg
 from sqlalchemy import Table
 
 from retrobus.backups.rules import BATCH, Rules, option_of
-from retrobus.tables import RESOURCES, key_column
-from retrobus.wire import moment
+from retrobus.model.tables import RESOURCES, key_column
+from retrobus.model.wire import moment
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

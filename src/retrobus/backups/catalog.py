@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from retrobus.backups import BadBackup, files
-from retrobus.backups.files import Refused, locked, read_capped, write_atomically
+from retrobus.backups import BadBackup
 from retrobus.backups.manifest import Manifest, read_manifest
-from retrobus.file_trouble import told
-from retrobus.jsontext import BadJson, parse
-from retrobus.schemas import moment_of
-from retrobus.wire import moment
+from retrobus.files import folder as files
+from retrobus.files.folder import Refused, locked, read_capped, write_atomically
+from retrobus.files.trouble import told
+from retrobus.model.jsontext import BadJson, parse
+from retrobus.model.schemas import moment_of
+from retrobus.model.wire import moment
 
 INDEX, SELECTION, ARCHIVE = "index.json", "restore-info.json", "archive"
 LOCK = ".index.lock"

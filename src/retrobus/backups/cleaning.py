@@ -10,8 +10,8 @@ from retrobus.backups import create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import lock_maintenance, lock_tables
+from retrobus.model.tables import RESOURCES
 from retrobus.store.confirmed import confirmed
-from retrobus.tables import RESOURCES
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

@@ -12,13 +12,14 @@ import asyncpg
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from retrobus.backups import BadBackup, catalog, files
+from retrobus.backups import BadBackup, catalog
 from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Manifest
 from retrobus.backups.manifest import Kind as BackupKind
-from retrobus.file_trouble import is_of_a_file, told
-from retrobus.hosts import LONG_TRANSACTION
-from retrobus.tables import deletion, event, key_column, member, stored_columns, vehicle
-from retrobus.wire import JSON_AS_STRING, Kind, camel, kind_of, moment
+from retrobus.database.hosts import LONG_TRANSACTION
+from retrobus.files import folder as files
+from retrobus.files.trouble import is_of_a_file, told
+from retrobus.model.tables import deletion, event, key_column, member, stored_columns, vehicle
+from retrobus.model.wire import JSON_AS_STRING, Kind, camel, kind_of, moment
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

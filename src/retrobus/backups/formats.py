@@ -19,10 +19,10 @@ from retrobus.backups import BadBackup
 from retrobus.backups.intake import EPOCH, Intake, Reject, Taken
 from retrobus.backups.jsonscan import Damaged, JsonScan
 from retrobus.backups.manifest import Manifest, open_backup
-from retrobus.rows import Row, completed
-from retrobus.schemas import moment_of
-from retrobus.tables import RESOURCES, stored_columns
-from retrobus.wire import camel
+from retrobus.model.rows import Row, completed
+from retrobus.model.schemas import moment_of
+from retrobus.model.tables import RESOURCES, stored_columns
+from retrobus.model.wire import camel
 
 NAMES = {
     "Vehicle": "Vehicle",

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 from sqlalchemy import Table
 
-from retrobus.field_errors import field_errors
-from retrobus.rows import Row, defaults, fold, unique_columns
-from retrobus.schemas import EventCreation, MemberCreation, VehicleCreation, Wire, moment_of
-from retrobus.tables import KEY, PARTICIPANTS_MAX, RESOURCES, key_column, number_column, stored_columns
-from retrobus.wire import camel
+from retrobus.model.field_errors import field_errors
+from retrobus.model.rows import Row, defaults, fold, unique_columns
+from retrobus.model.schemas import EventCreation, MemberCreation, VehicleCreation, Wire, moment_of
+from retrobus.model.tables import KEY, PARTICIPANTS_MAX, RESOURCES, key_column, number_column, stored_columns
+from retrobus.model.wire import camel
 
 PARIS = ZoneInfo("Europe/Paris")
 DAYS = frozenset({"date", "miseEnCirculation", "birthDate", "membershipStartDate", "membershipEndDate"})

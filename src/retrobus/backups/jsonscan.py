@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
-from retrobus.jsontext import too_deep
+from retrobus.model.jsontext import too_deep
 
 CHUNK, LARGEST_CHUNK = 1 << 16, 1 << 20
 LARGEST_VALUE = 32 << 20

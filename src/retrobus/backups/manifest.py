@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from retrobus.backups import BadBackup
-from retrobus.backups.files import Refused, open_file, read_capped
-from retrobus.file_trouble import told
-from retrobus.jsontext import BadJson, parse
+from retrobus.files.folder import Refused, open_file, read_capped
+from retrobus.files.trouble import told
+from retrobus.model.jsontext import BadJson, parse
 
 FORMAT = "retrobus-backup-1"
 DATA, MANIFEST = "data.json", "manifest.json"

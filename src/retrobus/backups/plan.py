@@ -11,8 +11,8 @@ from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Reject
 from retrobus.backups.rules import Rules
 from retrobus.backups.verdicts import compared, leaving
-from retrobus.tables import RESOURCES, key_column
-from retrobus.wire import moment
+from retrobus.model.tables import RESOURCES, key_column
+from retrobus.model.wire import moment
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

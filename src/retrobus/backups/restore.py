@@ -17,8 +17,8 @@ from retrobus.backups.rules import Rules
 from retrobus.backups.staging import Passwords, fill_in, forget_erased, settle, stage
 from retrobus.backups.verdicts import judge
 from retrobus.backups.writing import verified, write_rows
+from retrobus.model.tables import RESOURCES
 from retrobus.store.confirmed import confirmed
-from retrobus.tables import RESOURCES
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

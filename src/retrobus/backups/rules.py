@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from retrobus.tables import RESOURCES
+from retrobus.model.tables import RESOURCES
 
 BATCH = "batch"
 PREFIXES = {resource.lower(): resource for resource in RESOURCES}

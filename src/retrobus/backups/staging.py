@@ -11,7 +11,7 @@ import asyncpg
 from retrobus.backups import burials
 from retrobus.backups.formats import Reading, Tombstone
 from retrobus.backups.intake import Taken
-from retrobus.tables import RESOURCES, key_column, stored_columns
+from retrobus.model.tables import RESOURCES, key_column, stored_columns
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

@@ -7,7 +7,7 @@ from typing import Any
 
 from retrobus.backups.formats import Tombstone, open_reading
 from retrobus.backups.intake import Reject
-from retrobus.wire import moment
+from retrobus.model.wire import moment
 
 
 @dataclass(frozen=True, slots=True)

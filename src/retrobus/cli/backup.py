@@ -109,7 +109,7 @@ def _thinned(folder: Path, keep: int) -> list[str]:
     """The older backups that went. The new one is made: what fails here is told, and changes nothing of that."""
     from retrobus.backups import BadBackup, catalog
     from retrobus.backups import create as creation
-    from retrobus.file_trouble import told
+    from retrobus.files.trouble import told
 
     try:
         with creation.alone(folder):
@@ -123,7 +123,7 @@ def _thinned(folder: Path, keep: int) -> list[str]:
 
 def _from_snapshot(folder: Path, note: str | None) -> Manifest:
     from retrobus import logbook
-    from retrobus.backups.picture import create_from_snapshot
+    from retrobus.fallback.picture import create_from_snapshot
 
     settings = Settings()
     logbook.configure(settings.log_format, settings.log_level)  # a damaged snapshot is set aside, and that is logged

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from retrobus import rights
 from retrobus.cli.checklist import Item, bad, doubtful, good
 from retrobus.cli.checklist_pooler import LIMITS_HERE, pooler_items
 from retrobus.cli.checklist_repair import repair_items
 from retrobus.cli.postgres import sentence, with_connection
-from retrobus.database_url import places
-from retrobus.migrate import OLDEST_SERVER
-from retrobus.pooler import is_pooled
+from retrobus.database import rights
+from retrobus.database.migrate import OLDEST_SERVER
+from retrobus.database.pooler import is_pooled
+from retrobus.database.revisions import revision_of
+from retrobus.database.url import places
+from retrobus.model.tables import REVISION
 from retrobus.repair.findings import look
-from retrobus.revisions import revision_of
 from retrobus.settings import Settings
 from retrobus.store.diagnosis import unconfirmable
-from retrobus.tables import REVISION
 
 EXTRA = 3
 """Connections beside the pool: the probe, the diagnosis and the listener."""

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from retrobus.backups import BadBackup, catalog
 from retrobus.backups.catalog import Entry
-from retrobus.backups.files import Refused
 from retrobus.backups.survey import survey
 from retrobus.cli.checklist import Item, bad, doubtful, good
-from retrobus.file_trouble import told
-from retrobus.schemas import moment_of
+from retrobus.fallback.journal import NAME as JOURNAL
+from retrobus.fallback.journal import read_journal
+from retrobus.fallback.snapshot import NAME as SNAPSHOT
+from retrobus.files.folder import Refused
+from retrobus.files.trouble import told
+from retrobus.model.schemas import moment_of
 from retrobus.settings import Settings
-from retrobus.store.journal import NAME as JOURNAL
-from retrobus.store.journal import read_journal
-from retrobus.store.snapshot import NAME as SNAPSHOT
 
 OLD = 7.0
 """Days after which the newest backup is too old to be of much use."""

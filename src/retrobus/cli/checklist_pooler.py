@@ -5,8 +5,8 @@ from typing import Any
 
 from retrobus.cli.checklist import Item, bad, doubtful, good
 from retrobus.settings import Settings
-from retrobus.store import needs_mirror
 from retrobus.store.pool import SESSION
+from retrobus.toggles import needs_mirror
 
 DIRECT = "une adresse directe dans DATABASE_URL"
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")

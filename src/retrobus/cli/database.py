@@ -12,7 +12,7 @@ app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
 @app.command()
 def upgrade(revision: str = typer.Argument("head", help="Révision visée.")) -> None:
     """Met le schéma à jour (comme `alembic upgrade head`)."""
-    from retrobus import migrate
+    from retrobus.database import migrate
 
     url = url_or_exit()
     migrate.upgrade(url, revision)
@@ -22,7 +22,7 @@ def upgrade(revision: str = typer.Argument("head", help="Révision visée.")) ->
 @app.command()
 def current() -> None:
     """Affiche la révision de la base, et celle que ce programme attend."""
-    from retrobus import migrate
+    from retrobus.database import migrate
 
     found, expected = migrate.current(url_or_exit()), migrate.head()
     typer.echo(f"Révision de la base : {found or 'aucune'} (attendue : {expected})")
@@ -33,7 +33,7 @@ def current() -> None:
 @app.command()
 def history() -> None:
     """Affiche toutes les révisions, la plus récente d'abord."""
-    from retrobus import migrate
+    from retrobus.database import migrate
 
     for revision, subject in migrate.history():
         typer.echo(f"{revision}  {subject}")
@@ -45,7 +45,7 @@ def grant(
     show: bool = typer.Option(False, "--print", help="Affiche les GRANT, n'exécute rien."),  # noqa: FBT001 - typer reads it so
 ) -> None:
     """Donne au rôle du service ses droits, et aucun autre ; à lancer avec le rôle propriétaire."""
-    from retrobus import rights
+    from retrobus.database import rights
 
     async def work(connection: Any) -> list[str]:
         found = await rights.grants(connection, role)

@@ -9,11 +9,12 @@ from typing import Any
 
 import typer
 
-from retrobus import migrate, sample
 from retrobus.cli.members import add_admin, find_account, signed
 from retrobus.cli.postgres import url_or_exit, with_connection
-from retrobus.embedded import embedded_postgres
-from retrobus.postgres_programs import private_file
+from retrobus.database import migrate
+from retrobus.development import sample
+from retrobus.development.embedded import embedded_postgres
+from retrobus.development.postgres_programs import private_file
 from retrobus.settings import Settings
 
 DATABASE = "retrobus"

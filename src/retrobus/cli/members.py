@@ -27,7 +27,7 @@ def create_admin(
     ),
 ) -> None:
     """Crée un administrateur actif ; le mot de passe est demandé deux fois."""
-    from retrobus.schemas import EMAIL, Email, Password
+    from retrobus.model.schemas import EMAIL, Email, Password
 
     email = _checked(Email, email, "adresse attendue : nom@domaine.fr")
     if not EMAIL.fullmatch(email):
@@ -58,8 +58,8 @@ async def add_admin(connection: Any, email: str, password: str | None = None) ->
     """Makes an active ADMIN; without a password only `retrobus token` opens the account."""
     import asyncpg
 
-    from retrobus.ids import new_id
-    from retrobus.security import hash_password
+    from retrobus.accounts.security import hash_password
+    from retrobus.model.ids import new_id
     from retrobus.store.confirmed import confirmed
 
     password_hash = None if password is None else await hash_password(password)
@@ -94,7 +94,7 @@ async def find_account(connection: Any, email: str) -> dict[str, Any] | None:
 
 def signed(settings: Settings, row: dict[str, Any], seconds: int | None = None) -> str:
     """A token for this account row, signed with JWT_SECRET."""
-    from retrobus.security import TokenRules, Tokens
+    from retrobus.accounts.security import TokenRules, Tokens
 
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
     rules = TokenRules((secret,), settings.jwt_issuer, settings.jwt_audience, settings.access_token_ttl)

@@ -16,7 +16,7 @@ from retrobus.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from retrobus.server import Timelines
+    from retrobus.database.server import Timelines
 
 T = TypeVar("T")
 TIMEOUT = 10.0
@@ -83,7 +83,7 @@ def with_connection(work: Callable[[Any], Awaitable[T]], timelines: Timelines | 
     """
     import asyncpg
 
-    from retrobus.hosts import connect_for_command
+    from retrobus.database.hosts import connect_for_command
 
     async def run() -> T:
         connection = await connect_for_command(url, TIMEOUT, "retrobus cli", timelines)
@@ -127,9 +127,9 @@ def _meaning(error: BaseException) -> str | None:
     import asyncpg
     from alembic.util import CommandError
 
-    from retrobus.backups.files import Refused
-    from retrobus.file_trouble import is_of_a_file, told
-    from retrobus.pooler import PoolerInTheWay
+    from retrobus.database.pooler import PoolerInTheWay
+    from retrobus.files.folder import Refused
+    from retrobus.files.trouble import is_of_a_file, told
     from retrobus.store.availability import is_unavailable
     from retrobus.store.confirmed import Unconfirmed
 
@@ -162,7 +162,7 @@ def _said(error: BaseException) -> str:
 
 def _away(error: BaseException) -> str:
     """Why there is no connection, and what the operator can do about it."""
-    from retrobus.connecting import CannotConnect, reason_of
+    from retrobus.database.connecting import CannotConnect, reason_of
 
     if not isinstance(error, CannotConnect):
         return f"La connexion à PostgreSQL s'est rompue pendant le travail : {reason_of(error)}. {AGAIN}"

@@ -23,7 +23,7 @@ from retrobus.cli import (
     verify,
 )
 from retrobus.cli.postgres import CONFIGURATION, sentence
-from retrobus.embedded import EmbeddedPostgresError
+from retrobus.development.embedded import EmbeddedPostgresError
 from retrobus.settings import UnreadableFile, complaints
 
 app = typer.Typer(

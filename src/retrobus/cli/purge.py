@@ -61,8 +61,8 @@ def purge(
 @contextmanager
 def nobody_serving(folder: Path) -> Iterator[None]:
     """No service with a toggle uses the folder meanwhile; one that does ends the command."""
-    from retrobus.backups.files import Locked, locked
-    from retrobus.store import LOCK
+    from retrobus.files.folder import Locked, locked
+    from retrobus.toggles import LOCK
 
     if not folder.is_dir():
         yield
@@ -76,10 +76,10 @@ def nobody_serving(folder: Path) -> Iterator[None]:
 
 
 def _leftovers(folder: Path) -> list[Step]:
-    from retrobus.backups import files
     from retrobus.backups.catalog import SELECTION
-    from retrobus.store.snapshot import NAME as SNAPSHOT
-    from retrobus.store.timelines import NAME as TIMELINES
+    from retrobus.fallback.snapshot import NAME as SNAPSHOT
+    from retrobus.fallback.timelines import NAME as TIMELINES
+    from retrobus.files import folder as files
 
     texts = {
         SNAPSHOT: "instantané, supprimé",
@@ -93,9 +93,9 @@ def _leftovers(folder: Path) -> list[Step]:
 
 def _journal(folder: Path) -> list[Step]:
     """A journal without entries goes; one with entries, or with lines that nobody can read, is kept aside."""
-    from retrobus.backups import files
     from retrobus.backups.catalog import ARCHIVE
-    from retrobus.store.journal import NAME, read_journal
+    from retrobus.fallback.journal import NAME, read_journal
+    from retrobus.files import folder as files
 
     if not os.path.lexists(folder / NAME):
         return []
@@ -109,7 +109,7 @@ def _journal(folder: Path) -> list[Step]:
 
 
 def _set_aside(folder: Path, name: str, aside: str) -> None:
-    from retrobus.backups import files
+    from retrobus.files import folder as files
 
     target = folder / aside
     files.private_folder(target.parent)

@@ -71,9 +71,9 @@ def _end(base: str, found: Findings, *, done: bool, as_json: bool) -> None:
 
 
 async def _looked(connection: Any, *, restored: bool) -> tuple[str, Findings]:
+    from retrobus.database.revisions import revision_of
+    from retrobus.model.tables import REVISION
     from retrobus.repair.findings import look
-    from retrobus.revisions import revision_of
-    from retrobus.tables import REVISION
 
     schema = await revision_of(connection)
     if schema.current != REVISION:

@@ -95,8 +95,8 @@ def _rules(*, replace: bool, tables: list[str], deletions: list[str]) -> Rules:
 
 def passwords() -> Passwords:
     """The service's own way with passwords."""
+    from retrobus.accounts.security import check_password, hash_password
     from retrobus.backups.staging import Passwords
-    from retrobus.security import check_password, hash_password
 
     async def matches(password: str, password_hash: str) -> bool:
         return (await check_password(password, password_hash))[0]

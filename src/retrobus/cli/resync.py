@@ -16,9 +16,9 @@ from retrobus.cli.purge import Yes
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
-    from retrobus.store.journal import Journal
-    from retrobus.store.replay import Report
-    from retrobus.store.resync import Conflict
+    from retrobus.fallback.journal import Journal
+    from retrobus.fallback.replay import Report
+    from retrobus.fallback.resync import Conflict
 
 DAY = 86_400.0
 SHOWN = 60
@@ -68,11 +68,11 @@ def resync(  # noqa: PLR0913 - one parameter for each option
 def _bring_in(*, only_look: bool) -> Report | None:
     """Replays a journal file that no service holds; a service that runs does it itself."""
     from retrobus import logbook
-    from retrobus.backups.files import Locked, locked
-    from retrobus.store import LOCK
-    from retrobus.store.journal import NAME, read_journal
-    from retrobus.store.resync import bring_in
-    from retrobus.store.timelines import read_timelines
+    from retrobus.fallback.journal import NAME, read_journal
+    from retrobus.fallback.resync import bring_in
+    from retrobus.fallback.timelines import read_timelines
+    from retrobus.files.folder import Locked, locked
+    from retrobus.toggles import LOCK
 
     settings = Settings()
     logbook.configure("console", "error")
@@ -98,7 +98,7 @@ def _pending(journal: Journal) -> str:
 
 
 async def _open(connection: Any) -> list[tuple[Conflict, dict[str, tuple[Any, Any]]]]:
-    from retrobus.store.resync import differences, open_conflicts
+    from retrobus.fallback.resync import differences, open_conflicts
 
     return [(one, await differences(connection, one)) for one in await open_conflicts(connection)]
 
@@ -127,7 +127,7 @@ def _show(found: list[tuple[Conflict, dict[str, tuple[Any, Any]]]], report: Repo
 
 def _show_settled() -> None:
     """What was decided, and which rows can be put back."""
-    from retrobus.store.resync import settled_conflicts
+    from retrobus.fallback.resync import settled_conflicts
 
     for one in with_connection(settled_conflicts):
         words = "appliqué" if one.resolution == "applied" else "écarté"
@@ -137,8 +137,8 @@ def _show_settled() -> None:
 
 
 def _restore(number: int, *, yes: bool, as_json: bool) -> None:
-    from retrobus.store.resync import NothingKept
-    from retrobus.store.resync import restore as put_back
+    from retrobus.fallback.resync import NothingKept
+    from retrobus.fallback.resync import restore as put_back
 
     words = f"Remettre la ligne gardée par le conflit {number} ? Celle d'aujourd'hui, s'il y en a une, prend sa place."
     if not yes and not typer.confirm(words, err=as_json):
@@ -174,8 +174,8 @@ def _decided(one: Conflict, *, applies: bool, named: bool) -> str | None:
     """None if it is done; else why not, and then nothing of it is."""
     import asyncpg
 
-    from retrobus.store.resync import Decided, Deleted, discard
-    from retrobus.store.resync import apply as apply_conflict
+    from retrobus.fallback.resync import Decided, Deleted, discard
+    from retrobus.fallback.resync import apply as apply_conflict
 
     decide = partial(discard, number=one.number)
     if applies:

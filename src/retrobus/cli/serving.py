@@ -62,7 +62,7 @@ def dev(
 
 def _check_start(settings: Settings, workers: int = 1) -> None:
     """Ends the program with one sentence where the service would have to refuse its start."""
-    from retrobus.store import CannotStart, check_start, check_way, needs_mirror
+    from retrobus.toggles import CannotStart, check_start, check_way, needs_mirror
 
     try:
         check_start(settings)

@@ -26,7 +26,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Montre une table (compte, derniers changements, dernières suppressions) ou une ligne, sans mot de passe."""
-    from retrobus.tables import RESOURCES
+    from retrobus.model.tables import RESOURCES
 
     [resource] = scope_of([table])
     found = RESOURCES[resource]
@@ -38,7 +38,7 @@ def show(
 
 
 async def _overview(connection: Any, table: Table) -> dict[str, Any]:
-    from retrobus.tables import key_column
+    from retrobus.model.tables import key_column
 
     key = key_column(table).name
     return {
@@ -58,8 +58,8 @@ async def _overview(connection: Any, table: Table) -> dict[str, Any]:
 
 
 async def _row(connection: Any, table: Table, key: str) -> dict[str, Any]:
-    from retrobus.rows import encoded
-    from retrobus.tables import SECRET_COLUMNS, key_column, stored_columns
+    from retrobus.model.rows import encoded
+    from retrobus.model.tables import SECRET_COLUMNS, key_column, stored_columns
 
     columns = [column for column in stored_columns(table) if column.name not in SECRET_COLUMNS]
     names = ", ".join(column.name for column in columns)
@@ -76,7 +76,7 @@ async def _row(connection: Any, table: Table, key: str) -> dict[str, Any]:
 
 
 async def _rows(connection: Any, sql: str, *values: object) -> list[dict[str, Any]]:
-    from retrobus.wire import moment
+    from retrobus.model.wire import moment
 
     rows = [dict(row) for row in await connection.fetch(sql, *values)]
     return [row | {"at": moment(row["at"])} for row in rows]

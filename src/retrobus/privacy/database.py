@@ -7,11 +7,11 @@ from unicodedata import normalize
 
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
+from retrobus.model.rows import encoded
+from retrobus.model.tables import SECRET_COLUMNS, member, stored_columns
+from retrobus.model.wire import moment
 from retrobus.privacy.person import Person, person_of
 from retrobus.privacy.telling import Role, Trace, own_row, trace
-from retrobus.rows import encoded
-from retrobus.tables import SECRET_COLUMNS, member, stored_columns
-from retrobus.wire import moment
 
 FIND = """SELECT {columns} FROM member WHERE id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
 OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id"""

@@ -8,16 +8,16 @@ from typing import Any
 
 from retrobus.backups import BadBackup
 from retrobus.backups.catalog import ARCHIVE, NAME
-from retrobus.backups.files import read_capped, write_atomically
 from retrobus.backups.formats import Tombstone, open_reading
 from retrobus.backups.intake import Taken
+from retrobus.fallback import journal as journals
+from retrobus.fallback import snapshot as snapshots
+from retrobus.fallback.journal import Entry, Journal
+from retrobus.files.folder import read_capped, write_atomically
+from retrobus.model.rows import content_hash, decode
+from retrobus.model.tables import member
 from retrobus.privacy.person import Person
 from retrobus.privacy.telling import Trace, own_row, trace
-from retrobus.rows import content_hash, decode
-from retrobus.store import journal as journals
-from retrobus.store import snapshot as snapshots
-from retrobus.store.journal import Entry, Journal
-from retrobus.tables import member
 
 
 def entries_about(person: Person, folder: Path) -> list[Entry]:

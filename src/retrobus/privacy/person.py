@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from retrobus.rows import fold
+from retrobus.model.rows import fold
 
 
 @dataclass(frozen=True, slots=True)

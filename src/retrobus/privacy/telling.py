@@ -6,7 +6,7 @@ A journal entry of a treasurer holds the address and the password hash of the me
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from retrobus.tables import SECRET_COLUMNS
+from retrobus.model.tables import SECRET_COLUMNS
 
 UNTOLD = SECRET_COLUMNS | {"created_by", "createdBy"}
 """Columns (and fields of answers) of the person's own rows that are secret, or name another member."""

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Table
 
 from retrobus.backups.formats import Tombstone
-from retrobus.home import is_at_home
+from retrobus.database.home import is_at_home
+from retrobus.database.triggers import HIGHEST, NUMBERED
+from retrobus.model.tables import RESOURCES, key_column
+from retrobus.model.wire import pieces
 from retrobus.repair import parts
 from retrobus.repair.later import remembered
-from retrobus.tables import RESOURCES, key_column
-from retrobus.triggers import HIGHEST, NUMBERED
-from retrobus.wire import pieces
 
 BODIES = "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
 STATES = """SELECT t.tgname, t.tgenabled IN ('O', 'A') AS fires FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from retrobus import home
 from retrobus.backups import BadBackup, create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
+from retrobus.database import home
+from retrobus.model.tables import RESOURCES, key_column
+from retrobus.model.wire import pieces
 from retrobus.privacy import database as privacy
 from retrobus.privacy.person import person_of
 from retrobus.repair import parts
 from retrobus.repair.findings import Findings, Keys, look
 from retrobus.store.confirmed import confirmed
-from retrobus.tables import RESOURCES, key_column
-from retrobus.wire import pieces
 
 Choice = Literal["keep", "drop"]
 """What becomes of rows that were deleted and came back: `keep` makes them new rows, `drop` deletes them again."""

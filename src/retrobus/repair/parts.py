@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from itertools import chain
 
-from retrobus import home, triggers
-from retrobus.tables import RESOURCES
+from retrobus.database import home, triggers
+from retrobus.model.tables import RESOURCES
 
 FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION public\.(\w+)\(.*?AS \$\$(.*)\$\$", re.DOTALL)
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+) ", re.DOTALL)

@@ -5,8 +5,9 @@ from typing import TypeVar
 
 import asyncpg
 
-from retrobus import logbook, rights
-from retrobus.pooler import LOST_STATEMENT
+from retrobus import logbook
+from retrobus.database import rights
+from retrobus.database.pooler import LOST_STATEMENT
 from retrobus.store.availability import Availability, is_unavailable
 from retrobus.store.contract import Busy, MissingRight, SchemaOutdated, StoreError, Unavailable
 from retrobus.store.pool import ACQUIRE_TIMEOUT, Connection, PoolExhausted

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import asyncpg
 
-from retrobus.connecting import CannotConnect, reason_of
-from retrobus.file_trouble import NETWORK
-from retrobus.pooler import PoolerInTheWay
+from retrobus.database.connecting import CannotConnect, reason_of
+from retrobus.database.pooler import PoolerInTheWay
+from retrobus.files.trouble import NETWORK
 from retrobus.store.contract import Unavailable
 from retrobus.store.pool import Opener, Pool
 

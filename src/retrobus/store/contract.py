@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from sqlalchemy import Table
 
-from retrobus.wire import View
+from retrobus.model.wire import View
 
 Row = dict[str, Any]
 """A row by column name; jsonb columns hold JSON text, timestamps are aware and in UTC."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import asyncpg
 
-from retrobus import home, rights
-from retrobus.connecting import CannotConnect
-from retrobus.revisions import Revision, revision_of
+from retrobus.database import home, rights
+from retrobus.database.connecting import CannotConnect
+from retrobus.database.revisions import Revision, revision_of
 from retrobus.store.availability import Availability
 from retrobus.store.pool import Connection, Opener
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from retrobus.tables import RESOURCES, key_column, member
+from retrobus.model.tables import RESOURCES, key_column, member
 
 KEPT = 500
 """Rows whose last acknowledged version is remembered: some seconds of writes, which is what a failover can lose."""

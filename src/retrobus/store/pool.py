@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from retrobus import pooler
-from retrobus.server import Server
+from retrobus.database import pooler
+from retrobus.database.server import Server
 
 ACQUIRE_TIMEOUT = 1.0
 """Seconds that a request waits for a connection when all are in use."""

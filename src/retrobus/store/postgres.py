@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from retrobus.sorting import sort_values
+from retrobus.model.sorting import sort_values
+from retrobus.model.tables import key_column, order_of, stored_columns
+from retrobus.model.wire import View, camel
 from retrobus.store import statements
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
@@ -35,8 +37,6 @@ from retrobus.store.failover import Acknowledged
 from retrobus.store.pool import Connection, Opener
 from retrobus.store.refusals import tells_state
 from retrobus.store.statements import Statement, shape_of
-from retrobus.tables import key_column, order_of, stored_columns
-from retrobus.wire import View, camel
 
 Act = Callable[[Connection], Awaitable[Written]]
 Observer = Callable[[Table, str, Row | None, int], None]

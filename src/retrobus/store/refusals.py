@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from retrobus.pooler import LOST_STATEMENT
+from retrobus.database.pooler import LOST_STATEMENT
 from retrobus.store.contract import (
     Busy,
     Conflict,

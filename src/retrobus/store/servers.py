@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import Any
 
 from retrobus import logbook
-from retrobus.connecting import CannotConnect, reason_of
-from retrobus.hosts import Hosts
-from retrobus.server import Server, Timelines
+from retrobus.database.connecting import CannotConnect, reason_of
+from retrobus.database.hosts import Hosts
+from retrobus.database.server import Server, Timelines
 from retrobus.store.failover import Acknowledged, Failover
 from retrobus.store.pool import Connection
 

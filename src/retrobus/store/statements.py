@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import asyncpg
 
+from retrobus.model.tables import deletion, key_column, member, order_of, stored_columns
+from retrobus.model.wire import View, view_sql
 from retrobus.store.contract import Filter
-from retrobus.tables import deletion, key_column, member, order_of, stored_columns
-from retrobus.wire import View, view_sql
 
 DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 

@@ -12,8 +12,8 @@ from faults.toggles.model import COMBINATIONS
 from faults.toggles.subject import CHIEF, TRUTH, Service
 from faults.toggles.table import Line
 from harness import copy_database, run_sql
-from retrobus import migrate
-from retrobus.embedded import EmbeddedPostgres
+from retrobus.database import migrate
+from retrobus.development.embedded import EmbeddedPostgres
 
 
 @dataclass

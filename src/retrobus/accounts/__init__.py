@@ -1,0 +1,1 @@
+"""Who a caller is: passwords, tokens, and the count of wrong tries."""

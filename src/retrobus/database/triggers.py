@@ -1,0 +1,239 @@
+"""What Postgres keeps by itself, whoever writes: the functions and triggers of the tables, as SQL text.
+
+The migrations hold a copy of this text; a test compares what they build with what stands here.
+"""
+
+from sqlalchemy import Table
+
+from retrobus.model.wire import pieces_sql
+
+# Every name of ours is written with its schema: the functions do the same in any session, role or dump, whatever its
+# search_path. A SET on a function would do so too, at the price of a third of all writes (measured).
+
+HIGHEST = "greatest({})".format(
+    ", ".join(f"(SELECT max(version) FROM public.{name})" for name in ("vehicle", "event", "member", "deletion"))
+)
+TIMELINE = "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
+
+UNDER_WAY = 1 << 20
+"""Versions that transactions under way may have drawn, unseen by others, when a sequence is put right."""
+
+LOST = 1 << 32
+"""More versions than the lost end of a timeline can hold; 2^53, which JSON numbers bear, has room for two million."""
+
+SHARED = (
+    """CREATE OR REPLACE FUNCTION public.retrobus_next_version(before bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- The version of a row or a tombstone: above `before` and above every version drawn, whatever became of the sequence.
+-- The transaction has its id before the version is drawn: a follower that looks for writers under way sees this one.
+-- `version_floor` keeps the last version drawn. It is read before the next one is drawn: else a version that another
+-- transaction draws in between would look like a sequence that was set back.
+-- Operators and functions carry their schema: this runs with the rights of its owner.
+DECLARE
+  here pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+  used pg_catalog.int8;
+  known pg_catalog.text;
+  drawn pg_catalog.int8;
+BEGIN
+  SELECT f.last_value, g.timeline INTO used, known FROM public.version_floor f, public.version_guard g;
+  drawn := pg_catalog.nextval('public.row_version');
+  IF drawn OPERATOR(pg_catalog.<=) used OR drawn OPERATOR(pg_catalog.<=) before OR known OPERATOR(pg_catalog.<>)
+    pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) THEN
+    drawn := public.retrobus_version_above(before);
+  END IF;
+  PERFORM pg_catalog.setval('public.version_floor', drawn);
+  RETURN drawn;
+END $$""",
+    f"""CREATE OR REPLACE FUNCTION public.retrobus_version_above(before bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Puts the sequence of versions right and draws from it; one transaction at a time.
+-- For example: the tables hold versions up to 5000 and the sequence was set to 1. It goes on far above 5000, since
+-- transactions under way may hold versions that this one cannot see.
+-- On another timeline (a failover, a restore to a point in time) it goes on so far above that no version of the lost
+-- end of the old timeline comes again: an ETag never means two states of a row.
+DECLARE
+  known text;
+  used bigint;
+  last bigint;
+BEGIN
+  SELECT timeline INTO known FROM public.version_guard FOR UPDATE;
+  used := greatest(before, (SELECT last_value FROM public.version_floor), {HIGHEST});
+  last := (SELECT last_value FROM public.row_version);
+  IF known <> {TIMELINE} THEN
+    UPDATE public.version_guard SET timeline = {TIMELINE};
+    PERFORM setval('public.row_version', greatest(last, used) + {LOST});
+  ELSIF last <= used THEN
+    PERFORM setval('public.row_version', used + {UNDER_WAY});
+  END IF;
+  RETURN nextval('public.row_version');
+END $$""",
+    """CREATE OR REPLACE FUNCTION public.retrobus_digits(value double precision) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT SET extra_float_digits = 1 AS $$
+-- A figure with all its digits, also in a session that prints fewer.
+SELECT value::text
+$$""",
+    """CREATE OR REPLACE FUNCTION public.retrobus_lock_key(resource text, key text) RETURNS void
+LANGUAGE plpgsql AS $$
+-- Orders inserts and deletes of one key, so that the later state has the higher version.
+-- 1024 locks for each table: a delete of every row must not exhaust the server's lock table.
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext(resource), hashtext(key) & 1023);
+END $$""",
+    """CREATE OR REPLACE FUNCTION public.retrobus_bury(resource text, key text, version bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+-- Leaves the tombstone of one row, above the row's version: who, why, and in which transaction.
+BEGIN
+  PERFORM public.retrobus_lock_key(resource, key);
+  INSERT INTO public.deletion (version, resource, key, actor, cause, batch)
+  VALUES (public.retrobus_next_version(version), resource, key, nullif(current_setting('retrobus.actor', true), ''),
+          coalesce(nullif(current_setting('retrobus.cause', true), ''), 'sql'),
+          pg_current_xact_id()::text::bigint);
+END $$""",
+    """CREATE OR REPLACE FUNCTION public.retrobus_open(caller text, epoch integer) RETURNS void
+LANGUAGE plpgsql AS $$
+-- Begins a write of the service: proves that the caller still has access, notes who writes for the tombstones.
+BEGIN
+  IF caller IS NOT NULL AND NOT EXISTS (
+    SELECT FROM public.member WHERE id = caller AND token_epoch = epoch AND status = 'active'
+  ) THEN
+    RAISE EXCEPTION 'no access' USING ERRCODE = 'RB401';
+  END IF;
+  PERFORM set_config('retrobus.actor', coalesce(caller, ''), true), set_config('retrobus.cause', 'api', true);
+END $$""",
+)
+"""The functions that the triggers of all tables share, and the one that begins a write of the service."""
+
+_EPOCH = """
+    IF NEW.token_epoch = OLD.token_epoch AND (NEW.role <> OLD.role OR NEW.status <> OLD.status) THEN
+      NEW.token_epoch := OLD.token_epoch + 1;  -- tokens given for the old role or status end here
+    END IF;"""
+
+
+def _stamp_sql(table: Table) -> str:
+    name, resource, key = table.name, table.info["resource"], table.info["key"]
+    return f"""CREATE OR REPLACE FUNCTION public.{name}_stamp() RETURNS trigger
+LANGUAGE plpgsql AS $$
+-- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+{_generated(table)}    IF NEW IS NOT DISTINCT FROM OLD THEN
+      RETURN NEW;
+    END IF;
+    IF NEW.{key} <> OLD.{key} THEN
+      PERFORM public.retrobus_bury('{resource}', OLD.{key}, OLD.version);
+      PERFORM public.retrobus_lock_key('{resource}', NEW.{key});
+      PERFORM pg_notify('retrobus_change', '{resource} ' || OLD.{key});
+    END IF;
+    IF NEW.updated_at = OLD.updated_at THEN
+      NEW.updated_at := date_trunc('milliseconds', now());
+    END IF;{_EPOCH if table.name == "member" else ""}
+  ELSE
+    PERFORM public.retrobus_lock_key('{resource}', NEW.{key});
+  END IF;
+  NEW.version := public.retrobus_next_version(CASE TG_OP WHEN 'UPDATE' THEN OLD.version ELSE 0 END);
+  {pieces_sql(table)}
+  RETURN NEW;
+END $$"""
+
+
+def _generated(table: Table) -> str:
+    """Postgres fills generated columns after this trigger: empty ones would make every row look changed."""
+    names = [column.name for column in table.columns if column.computed is not None]
+    return "".join(f"    NEW.{name} := OLD.{name};\n" for name in names)
+
+
+def _bury_sql(table: Table) -> str:
+    name, resource, key = table.name, table.info["resource"], table.info["key"]
+    return f"""CREATE OR REPLACE FUNCTION public.{name}_bury() RETURNS trigger
+LANGUAGE plpgsql AS $$
+-- Leaves a tombstone for each row that goes, by DELETE or TRUNCATE.
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM public.retrobus_bury('{resource}', {key}, version) FROM public.{name};
+    RETURN NULL;
+  END IF;
+  PERFORM public.retrobus_bury('{resource}', OLD.{key}, OLD.version);
+  RETURN OLD;
+END $$"""
+
+
+def _announce_sql(table: Table) -> str:
+    name, resource, key = table.name, table.info["resource"], table.info["key"]
+    return f"""CREATE OR REPLACE FUNCTION public.{name}_announce() RETURNS trigger
+LANGUAGE plpgsql AS $$
+-- Tells listeners, if there are any, which rows changed; a change of many rows is told as one word.
+-- (A notification makes commits wait for each other: without listeners, writes are 1.5 times as fast.)
+BEGIN
+  IF NOT EXISTS (SELECT FROM public.listener) THEN
+    RETURN NULL;
+  END IF;
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM pg_notify('retrobus_change', '{resource}');
+  ELSIF (SELECT count(*) FROM (SELECT FROM touched LIMIT 51) AS first) > 50 THEN
+    PERFORM pg_notify('retrobus_change', '{resource}');
+  ELSE
+    PERFORM pg_notify('retrobus_change', '{resource} ' || {key}) FROM touched;
+  END IF;
+  RETURN NULL;
+END $$"""
+
+
+NUMBERED = ("vehicle", "conflict")
+"""The tables whose rows the database numbers."""
+
+
+def number_sql(name: str) -> list[str]:
+    """What gives a row of this table the next free `id` when its sequence stands behind the table."""
+    return [
+        f"""CREATE OR REPLACE FUNCTION public.{name}_number() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+-- After a copy without its sequence, or rows with numbers of their own, the number just drawn may be taken.
+-- For example: rows 1 to 5 are there, the sequence draws 3. It is set to 5, and the row gets 6.
+-- A number that the client of psql gave itself and that is taken stays an error.
+DECLARE
+  drawn bigint;
+BEGIN
+  IF NOT EXISTS (SELECT FROM {name} WHERE id = NEW.id) THEN
+    RETURN NEW;
+  END IF;
+  BEGIN
+    drawn := currval('{name}_id_seq');
+  EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    RETURN NEW;
+  END;
+  IF drawn = NEW.id THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended('retrobus:{name}_number', 0));
+    PERFORM setval('{name}_id_seq', greatest((SELECT max(id) FROM {name}), (SELECT last_value FROM {name}_id_seq)));
+    NEW.id := nextval('{name}_id_seq');
+  END IF;
+  RETURN NEW;
+END $$""",
+        f"CREATE TRIGGER {name}_number BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_number()",
+    ]
+
+
+def trigger_sql(table: Table) -> list[str]:
+    """The statements that create a table's functions and triggers; the migrations hold a copy of their text."""
+    name = table.name
+    announced = [
+        f"CREATE TRIGGER {name}_announce_{event_} AFTER {event_.upper()} ON {name} "
+        f"REFERENCING {rows} TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
+        for event_, rows in (("insert", "NEW"), ("update", "NEW"), ("delete", "OLD"))
+    ]
+    return [
+        *function_sql(table),
+        (f"CREATE TRIGGER {name}_stamp BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_stamp()"),
+        f"CREATE TRIGGER {name}_bury BEFORE DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_bury()",
+        (f"CREATE TRIGGER {name}_bury_all BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_bury()"),
+        *announced,
+        (
+            f"CREATE TRIGGER {name}_announce_truncate AFTER TRUNCATE ON {name} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
+        ),
+    ]
+
+
+def function_sql(table: Table) -> list[str]:
+    """The statements that create or replace the functions of a table's triggers."""
+    return [_stamp_sql(table), _bury_sql(table), _announce_sql(table)]

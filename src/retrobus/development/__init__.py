@@ -1,0 +1,1 @@
+"""What only a developer's machine needs: a PostgreSQL of its own and an invented collection."""

@@ -1,0 +1,63 @@
+"""A backup without Postgres: from the mirror's picture on disk and the journal over it, and marked as such."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table
+
+from retrobus.backups import BadBackup
+from retrobus.backups.create import About, alone, put, written_as
+from retrobus.backups.manifest import Manifest
+from retrobus.fallback.boot import fill_from_files
+from retrobus.fallback.journal import read_journal
+from retrobus.fallback.memory import Memory
+from retrobus.fallback.mirror import Mirror
+from retrobus.fallback.snapshot import NAME, read_snapshot
+from retrobus.model.tables import RESOURCES, REVISION, deletion, key_column, stored_columns
+from retrobus.model.wire import camel, moment
+
+NOTE = "sans PostgreSQL, de l'instantané et du journal"
+
+
+async def create_from_snapshot(folder: Path, note: str | None = None) -> Manifest:
+    """What the service last knew, acknowledged writes included; its manifest says where it comes from."""
+    with alone(folder):
+        mirror = Mirror()
+        if not read_snapshot(folder, mirror):
+            raise BadBackup(f"{folder / NAME} manque, ou est endommagé : rien à sauvegarder sans PostgreSQL.")
+        journal = read_journal(folder, max_age=float("inf"))  # after the picture: it may only be ahead of it
+        fill_from_files(mirror, folder, journal, save=False, load=False)
+        position = {
+            "source": NAME,
+            "origin": mirror.origin,
+            "asOf": None if mirror.as_of is None else moment(mirror.as_of),
+            "journalEntries": len(journal),
+            "journalRefusal": journal.refusal,
+        }
+        said = NOTE if note is None else f"{note} ({NOTE})"
+        about = About("normal", said, REVISION, mirror.identity, position)
+        return await put(_Picture(mirror.store.memory), folder, about)
+
+
+class _Picture:
+    """The rows of a filled mirror; it knows of no tombstones."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._rows = {table.name: _sorted(memory, table) for table in RESOURCES.values()} | {deletion.name: []}
+
+    async def count(self, table: Table) -> int:
+        return len(self._rows[table.name])
+
+    async def rows(self, name: str, table: Table) -> AsyncIterator[str]:  # noqa: ARG002 - as the database does it
+        for row in self._rows[table.name]:
+            yield "{" + ",".join(_member(column, row[column.name]) for column in stored_columns(table)) + "}"
+
+
+def _sorted(memory: Memory, table: Table) -> list[dict[str, Any]]:
+    key = key_column(table).name
+    return sorted((held.row for held in memory.of(table)), key=lambda row: str(row[key]))
+
+
+def _member(column: Any, value: Any) -> str:
+    return f'"{camel(column.name)}":' + ("null" if value is None else written_as(column).python(value))

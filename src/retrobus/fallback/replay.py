@@ -1,0 +1,249 @@
+"""Brings a journal into Postgres: in order, in one transaction, and never over what changed there meanwhile."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Table
+
+from retrobus import logbook
+from retrobus.database import home
+from retrobus.database.hosts import LONG_TRANSACTION
+from retrobus.fallback import conflicts
+from retrobus.fallback.journal import Entry, Journal
+from retrobus.model.rows import Row, content_hash, decode, encode
+from retrobus.model.tables import RESOURCES, key_column, number_column, stored_columns
+from retrobus.model.wire import view_sql
+from retrobus.store.confirmed import Asked, confirmed
+
+PROGRESS = "SELECT journal::text, sequence FROM replay WHERE journal = ANY($1::uuid[])"
+NOTE_PROGRESS = """INSERT INTO replay (journal, sequence) VALUES ($1, $2)
+ON CONFLICT (journal) DO UPDATE SET sequence = greatest(replay.sequence, excluded.sequence), at = now()"""
+KEEP_ANSWER = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"""
+ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
+BURIED = "SELECT coalesce(max(version), 0) FROM deletion WHERE resource = $1 AND key = $2"
+ANSWERED = """SELECT EXISTS (SELECT FROM idempotency
+WHERE member_id = $1 AND method = $2 AND path = $3 AND key = $4 AND fingerprint = $5)"""
+UNFIT = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""Errors that come back however often the entry is tried."""
+
+LIMITS = f"""SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = '60s'; {LONG_TRANSACTION}"""
+
+IDENTITY = "SELECT id::text FROM database_identity"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a replay did."""
+
+    applied: int = 0
+    already: int = 0
+    conflicts: list[tuple[Entry, str]] = field(default_factory=list)
+    overruled: list[Entry] = field(default_factory=list)
+    """Deletes that won over a row that had changed meanwhile; the row is kept with a settled conflict."""
+
+    def add(self, later: "Report") -> None:
+        """Counts what a later transaction of the same journal did."""
+        self.applied += later.applied
+        self.already += later.already
+        self.conflicts += later.conflicts
+        self.overruled += later.overruled
+
+
+class Refused(Exception):
+    """An entry that Postgres cannot take as it is; the text is the reason."""
+
+
+class Replay:
+    """One transaction's worth of a journal."""
+
+    def __init__(self, connection: Any, journal: Journal, asked: Asked | None = None) -> None:
+        self._connection = connection
+        self._asked = asked
+        self._journal = journal
+        self._entries = list(journal.entries)
+        self._journals = sorted({entry.journal for entry in self._entries})
+        self._refused: dict[tuple[str, str], bool] = {}
+        """Rows with an entry in conflict, and whether that means that the journal's row never came to Postgres."""
+
+        self.report = Report()
+
+    async def run(self) -> int:
+        """Replays what Postgres does not have yet and commits; the last sequence that it has now.
+
+        Unconfirmed if a synchronous standby may lack it: the journal stays, and replaying it again does nothing twice.
+        """
+        async with confirmed(self._connection, self._asked):
+            await self._prepare()
+            refusal = await self._refusal()
+            done = {row["journal"]: row["sequence"] for row in await self._connection.fetch(PROGRESS, self._journals)}
+            for entry in self._entries:
+                if entry.sequence > done.get(entry.journal, 0):
+                    await self._one(entry, refusal)
+            reached = {entry.journal: entry.sequence for entry in self._entries}
+            await self._connection.executemany(NOTE_PROGRESS, reached.items())
+        for entry in self.report.overruled:
+            logbook.delete_won(entry.resource, entry.key)
+        for entry, reason in self.report.conflicts:
+            logbook.conflict(entry.resource, entry.key, entry.operation, reason)
+        return max((entry.sequence for entry in self._entries), default=0)
+
+    async def _prepare(self) -> None:
+        """Keeps every other writer out, and recalls what earlier transactions of this journal refused."""
+        await self._connection.execute(LIMITS)
+        await self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:replay'))")
+        await self._connection.execute("SELECT set_config('retrobus.cause', 'api', true)")
+        await self._connection.execute("LOCK TABLE vehicle, event, member IN SHARE ROW EXCLUSIVE MODE")
+        self._refused = await conflicts.refused(self._connection, self._journals)
+
+    async def _refusal(self) -> str | None:
+        if self._journal.refusal is not None:
+            return f"journal {self._journal.refusal}"
+        if self._journal.identity is None:
+            return f"journal sans base connue (origine {self._journal.origin})"
+        if await self._connection.fetchval(IDENTITY) != self._journal.identity:
+            return "journal d'une autre base"
+        if not await home.is_at_home(self._connection):
+            return "base restaurée ou copiée depuis"
+        return None
+
+    async def _one(self, entry: Entry, refusal: str | None) -> None:
+        reason = refusal
+        if reason is None:
+            try:
+                async with self._connection.transaction():
+                    await self._connection.execute("SELECT set_config('retrobus.actor', $1, true)", entry.member or "")
+                    await self._apply(entry)
+            except Refused as error:
+                reason = str(error)
+            except UNFIT as error:
+                reason = f"refusé par la base ({getattr(error, 'sqlstate', None) or type(error).__name__})"
+        if reason is not None:
+            never_came = self._refused.get((entry.resource, entry.key), False) or entry.operation == "insert"
+            self._refused[entry.resource, entry.key] = never_came
+            self.report.conflicts.append((entry, reason))
+            await conflicts.note(self._connection, entry, reason)
+
+    async def _apply(self, entry: Entry) -> None:
+        table = RESOURCES[entry.resource]
+        if await self._is_answered(entry):
+            self.report.already += 1  # Postgres had done it when its answer was lost, and the client asked again
+            return
+        present = await locked_row(self._connection, table, entry.key)
+        if entry.row is None:
+            await self._remove(table, entry, present)
+        elif (entry.resource, entry.key) in self._refused:
+            raise Refused("une modification antérieure de la même ligne est en conflit")
+        else:
+            await self._put(table, entry, present, decode(table, entry.row))
+        await self._keep_answer(table, entry)
+
+    async def _put(self, table: Table, entry: Entry, present: Row | None, wanted: Row) -> None:
+        if present is not None and content_hash(table, present) == content_hash(table, wanted):
+            self.report.already += 1
+            return
+        if entry.operation == "insert":
+            if present is not None:
+                raise Refused("une autre ligne porte déjà cette clé")
+        elif present is None:
+            raise Refused("la ligne a été supprimée entre-temps")
+        elif not _is_base(table, entry, present):
+            raise Refused("la ligne a changé entre-temps")
+        await put_row(self._connection, table, wanted, replace=present is not None)
+        self.report.applied += 1
+
+    async def _remove(self, table: Table, entry: Entry, present: Row | None) -> None:
+        """The delete wins over whatever became of the row that it meant; a row made anew since is another one."""
+        if present is None or not await self._is_meant(table, entry, present):
+            self.report.already += 1
+        else:
+            if not _is_base(table, entry, present):
+                image = encode(table, present)
+                reason = "supprimée bien que modifiée entre-temps"
+                await conflicts.note(self._connection, entry, reason, "applied", image=image)
+                self.report.overruled.append(entry)
+            await self._connection.execute(
+                f"DELETE FROM {table.name} WHERE {key_column(table).name} = $1",  # noqa: S608 - names of our own tables
+                entry.key,
+            )
+            self.report.applied += 1
+        if self._refused.pop((entry.resource, entry.key), None) is not None:
+            await conflicts.overtake(self._connection, self._journals, entry)
+
+    async def _is_meant(self, table: Table, entry: Entry, present: Row) -> bool:
+        if self._refused.get((entry.resource, entry.key)):
+            return False
+        if _is_base(table, entry, present):
+            return True
+        buried: int = await self._connection.fetchval(BURIED, entry.resource, entry.key)
+        known: int = (entry.base or {}).get("version", 0)
+        return buried <= known
+
+    async def _is_answered(self, entry: Entry) -> bool:
+        if entry.once is None:
+            return False
+        fingerprint = bytes.fromhex(entry.once["fingerprint"])
+        found: bool = await self._connection.fetchval(ANSWERED, *_scope(entry), fingerprint)
+        return found
+
+    async def _keep_answer(self, table: Table, entry: Entry) -> None:
+        """The answer that a repeat of the same Idempotency-Key gets from now on: the replayed one."""
+        if entry.once is None:
+            return
+        answer, etag = '{"ok": true}', ""
+        if entry.row is not None:
+            row = await self._connection.fetchrow(
+                f"SELECT {view_sql(table, 'one')} AS json, {ETAG} AS etag"  # noqa: S608 - names of our own tables
+                f" FROM {table.name} WHERE {key_column(table).name} = $1",
+                entry.key,
+            )
+            answer, etag = row["json"], row["etag"]
+        fingerprint = bytes.fromhex(entry.once["fingerprint"])
+        await self._connection.execute(KEEP_ANSWER, *_scope(entry), fingerprint, answer, etag, entry.key)
+
+
+def _scope(entry: Entry) -> tuple[str, str, str, str]:
+    """Where an Idempotency-Key counts."""
+    once = entry.once or {}
+    return entry.member or "", once["method"], once["path"], once["key"]
+
+
+def _is_base(table: Table, entry: Entry, present: Row) -> bool:
+    """Whether the row is the one that the entry changed: as Postgres had it, or as the entry before left it."""
+    base = entry.base or {}
+    untouched = "sequence" in base or base.get("version") == present["version"]
+    return untouched and base.get("hash") == content_hash(table, present)
+
+
+async def locked_row(connection: Any, table: Table, key: str) -> Row | None:
+    """The row of a key, held until the transaction ends."""
+    names = ", ".join(column.name for column in stored_columns(table))
+    found = await connection.fetchrow(
+        f"SELECT {names} FROM {table.name} WHERE {key_column(table).name} = $1 FOR UPDATE",  # noqa: S608 - our own names
+        key,
+    )
+    return None if found is None else dict(found)
+
+
+async def put_row(connection: Any, table: Table, row: Row, *, replace: bool) -> None:
+    """Inserts a row, or gives the row of its key these values; number and version are the database's."""
+    number = number_column(table)
+    left_out = {"version", *([number.name] if number is not None else [])}
+    names = [column.name for column in stored_columns(table) if column.name not in left_out]
+    places = [f"${place}" for place in range(1, len(names) + 1)]
+    if replace:
+        pairs = ", ".join(f"{name} = {place}" for name, place in zip(names, places, strict=True))
+        key = key_column(table).name
+        sql = f"UPDATE {table.name} SET {pairs} WHERE {key} = {places[names.index(key)]}"  # noqa: S608 - our own names
+    else:
+        sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(places)})"  # noqa: S608 - our own names
+    await connection.execute(sql, *(row[name] for name in names))

@@ -1,0 +1,140 @@
+"""The mirror's picture on disk: written a moment after it changes, never half, never on the request's path."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from retrobus import logbook
+from retrobus.fallback.memory import Held, Memory
+from retrobus.fallback.mirror import Mirror
+from retrobus.files.folder import Refused, read_capped, set_aside, write_atomically
+from retrobus.files.trouble import told, why
+from retrobus.model.rows import Row, decode
+from retrobus.model.tables import RESOURCES, key_column
+from retrobus.model.wire import moment
+
+NAME = "runtime-state.json"
+FORMAT = "retrobus-runtime-state-1"
+LARGEST = 2 << 30
+BATCH = 20
+RETRY = 1.0
+"""Seconds that a disk which refused a snapshot is left in peace, besides the usual delay."""
+
+STATE = {"vehicle": "vehicles", "event": "events", "member": "members"}
+
+
+class SnapshotWriter:
+    """Writes the snapshot `delay` seconds after the first change; later changes ride along and do not put it off."""
+
+    def __init__(self, folder: Path, mirror: Mirror, *, delay: float, longest: float) -> None:
+        self._folder = folder
+        self._mirror = mirror
+        self._delay = min(delay, longest)
+        self._due = asyncio.Event()
+        self._disk = threading.Lock()
+        self._failing = False
+        self.failures = 0
+        self.written_at: float | None = None
+
+    def changed(self) -> None:
+        """The mirror changed."""
+        self._due.set()
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the snapshot was last written by this process."""
+        return None if self.written_at is None else round(time.time() - self.written_at, 1)
+
+    async def run(self) -> None:
+        """Runs for as long as the service does."""
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(self._delay)
+            self._due.clear()
+            if not await self.write():
+                self._due.set()
+                await asyncio.sleep(RETRY)
+
+    async def write(self) -> bool:
+        """Writes now, in a worker thread and from a frozen copy; False if the disk did not take it.
+
+        A mirror that never held anything writes nothing: the snapshot of better days stays.
+        """
+        if not self._mirror.filled:
+            return True
+        frozen = [(table.name, list(self._mirror.store.memory.of(table))) for table in RESOURCES.values()]
+        about = {
+            "format": FORMAT,
+            "savedAt": moment(datetime.now(UTC)),
+            "origin": self._mirror.origin,
+            "asOf": None if self._mirror.as_of is None else moment(self._mirror.as_of),
+            "identity": self._mirror.identity,
+        }
+        try:
+            await asyncio.to_thread(self._to_disk, _chunks(about, frozen))
+        except OSError as error:
+            self._failed(error)
+            return False
+        self._failing, self.written_at = False, time.time()
+        return True
+
+    def _to_disk(self, chunks: Iterator[bytes]) -> None:
+        with self._disk:  # a write that was given up goes on in its thread: it must not end after a later one
+            write_atomically(self._folder, NAME, chunks)
+
+    def _failed(self, error: OSError) -> None:
+        """Counts every failure, and logs the first of a series."""
+        self.failures += 1
+        if not self._failing:
+            logbook.snapshot_failed(why(error, self._folder / NAME), self.failures)
+        self._failing = True
+
+
+def _chunks(about: dict[str, Any], frozen: list[tuple[str, list[Held]]]) -> Iterator[bytes]:
+    yield (json.dumps(about, ensure_ascii=False)[:-1] + ', "state": {').encode()
+    for position, (name, rows) in enumerate(frozen):
+        table = next(table for table in RESOURCES.values() if table.name == name)
+        yield f'{", " if position else ""}"{STATE[name]}": ['.encode()
+        for start in range(0, len(rows), BATCH):
+            texts = [held.filed(table) for held in rows[start : start + BATCH]]
+            yield (("," if start else "") + "\n" + ",\n".join(texts)).encode()
+            time.sleep(0)  # lets the event loop run: a thread gives the interpreter away by itself only after 5 ms
+        yield b"]"
+    yield b"}}\n"
+
+
+def read_snapshot(folder: Path, mirror: Mirror) -> bool:
+    """Fills the mirror from the snapshot, keeping its origin; a damaged one is set aside. False if there is none."""
+    try:
+        value = json.loads(read_capped(folder, NAME, LARGEST))
+        memory = _memory(value)
+        as_of = None if value["asOf"] is None else datetime.fromisoformat(value["asOf"])
+        origin, identity = value["origin"], value["identity"]
+    except FileNotFoundError:
+        return False
+    except (OSError, Refused) as error:
+        reason = told(error, folder / NAME) if isinstance(error, OSError) else str(error)
+        logbook.unreadable_set_aside(NAME, set_aside(folder, NAME), reason)
+        return False
+    except (ValueError, LookupError, TypeError, AttributeError):
+        logbook.file_set_aside(NAME, set_aside(folder, NAME))
+        return False
+    mirror.hold(memory)
+    mirror.describe("snapshot" if origin == "postgres" else origin, as_of, identity)
+    return True
+
+
+def _memory(value: dict[str, Any]) -> Memory:
+    if value["format"] != FORMAT:
+        raise ValueError("another format")
+    memory = Memory()
+    for table in RESOURCES.values():
+        for encoded in value["state"][STATE[table.name]]:
+            row: Row = decode(table, encoded)
+            memory.of(table).put(row[key_column(table).name], Held(row))
+    return memory

@@ -1,0 +1,1 @@
+"""What surrounds the routes: request ids, limits, errors and CORS."""

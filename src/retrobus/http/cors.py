@@ -1,0 +1,59 @@
+"""Which browsers may call the service, and what they may send and read."""
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from retrobus.http.problems import Problem, answer, problem_headers
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+ACCEPTED_HEADERS = [
+    "Authorization", "Content-Type", "Accept", "If-Match", "If-None-Match", "If-Modified-Since", "Idempotency-Key",
+    "Cache-Control", "Pragma", "X-Requested-With", "traceparent", "tracestate", "baggage", "sentry-trace",
+    "X-Request-Id", "X-Method-Override", "x-qr-token", "x-user-matricule",
+]  # fmt: skip
+EXPOSED_HEADERS = [
+    "ETag", "Link", "Location", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin", "X-Durability", "X-Request-Id",
+    "Retry-After",
+]  # fmt: skip
+REASONS = {
+    "origin": "son origine n'est pas dans CORS_ORIGINS",
+    "method": "sa méthode n'est pas prévue",
+    "headers": "un de ses en-têtes n'est pas prévu",
+    "private-network": "le réseau privé n'est pas ouvert",
+}
+"""What the framework finds wrong with a preflight, in words for the person who reads the browser's console."""
+
+
+class Cors(CORSMiddleware):
+    """The framework's layer, with a refused preflight in the form of every error."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_credentials=True,
+            allow_methods=METHODS,
+            allow_headers=ACCEPTED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a preflight, or serves the request and adds what its browser wants to read."""
+        if scope["type"] == "http" and scope["method"] == "OPTIONS":
+            headers = Headers(scope=scope)
+            if "origin" in headers and "access-control-request-method" in headers:
+                await self._preflight(scope, headers)(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    def _preflight(self, scope: Scope, headers: Headers) -> Response:
+        found = self.preflight_response(headers)
+        told = {name: value for name, value in found.headers.items() if not name.startswith("content-")}
+        if found.status_code == 200:
+            return JSONResponse({"ok": True}, headers=told)
+        wrong = bytes(found.body).decode().removeprefix("Disallowed CORS ").split(", ")
+        reasons = " ; ".join(REASONS[word] for word in wrong)
+        problem = Problem("bad_request", f"Ce navigateur ne peut pas envoyer cette requête : {reasons}.", headers=told)
+        return answer(problem, **problem_headers(scope))

@@ -1,0 +1,1 @@
+"""What the three resources are: their columns, keys, order, rules and JSON."""

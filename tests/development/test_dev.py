@@ -1,0 +1,246 @@
+"""`retrobus dev` as a volunteer meets it: an empty folder, one command, the lines that it prints, Ctrl-C."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from harness import SECRET, TOKENS, Process, at, free_port, run_sql, until
+from retrobus.development import sample
+
+pytestmark = pytest.mark.faults
+
+SLUG = "sortie-d-essai"
+EVENT = {"id": SLUG, "title": "Sortie d'essai", "date": "2026-05-01"}
+ENDING = "🐘 PostgreSQL arrêté ; les données restent.\n"
+
+
+@dataclass
+class Run:
+    """What one run of `retrobus dev` said and answered, and how it ended."""
+
+    process: Process
+    base: str
+    answers: dict[str, Any] = field(default_factory=dict)
+    code: int | None = None
+
+    def printed(self, name: str) -> str:
+        """The value of a printed `export NAME=…` line."""
+        found = re.search(rf"^export {name}='?([^'\s]+)'?$", self.process.log, re.MULTILINE)
+        assert found is not None, self.process.log
+        return found[1]
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """A request with the printed token."""
+        headers = {"Authorization": f"Bearer {self.printed('TOKEN')}"}
+        return httpx.request(method, self.base + path, headers=headers, timeout=20, **more)
+
+    def ctrl_c(self) -> None:
+        """Ends it as a terminal does: every process of the group is told."""
+        os.killpg(self.process.popen.pid, signal.SIGINT)
+        self.code = self.process.popen.wait(30)
+
+
+@contextmanager
+def development(folder: Path, *arguments: str, **environment: str) -> Iterator[Run]:
+    """`retrobus dev` in this folder, from its first answer on; killed at the end if it still runs."""
+    port = free_port()
+    (folder / "output.log").unlink(missing_ok=True)
+    running = Process(["dev", "--port", str(port), *arguments], folder, environment)
+    try:
+        until(lambda: running.popen.poll() is not None or _answers(port), 60, "the first answer")
+        assert running.popen.poll() is None, running.log
+        yield Run(running, f"http://localhost:{port}")
+    finally:
+        running.popen.kill()
+        running.popen.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def left_in(folder: Path) -> list[str]:
+    """The command lines of the processes that still work in this folder."""
+    lines = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            command, working = (place / "cmdline").read_bytes().decode(), str((place / "cwd").readlink())
+        except OSError:
+            continue
+        if str(folder) in command + working:
+            lines.append(command.replace("\0", " "))
+    return lines
+
+
+def pasted(line: str, token: str) -> str:
+    """What a printed curl line answers in another terminal."""
+    environment = {"PATH": os.environ["PATH"], "TOKEN": token}
+    command = ["bash", "-c", f"{line} --silent --show-error --fail"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder to work in."""
+    return tmp_path_factory.mktemp("dev")
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> Run:
+    """A first run: what the volunteer pastes, an event and a vehicle deleted, Ctrl-C."""
+    with development(folder) as run:
+        lines = re.findall(r"^curl .*$", run.process.log, re.MULTILINE)
+        run.answers["token"] = run.printed("TOKEN")
+        run.answers["pasted"] = [pasted(line, run.printed("TOKEN")) for line in lines]
+        run.answers["by_sql"] = run_sql(run.printed("DATABASE_URL"), "SELECT count(*) FROM vehicle")[0][0]
+        run.answers["created"] = run.request("POST", "/api/events", json=EVENT).status_code
+        parc = sample.vehicles()[0]["parc"]
+        paths = [f"/api/events/{SLUG}", f"/api/vehicles/{parc}"]
+        run.answers["deleted"] = [run.request("DELETE", path).status_code for path in paths]
+        run.answers["gone"] = [run.request("GET", path).status_code for path in paths]
+        run.answers["paths"] = paths
+        run.ctrl_c()
+        until(lambda: left_in(folder) == [], 20, "the end of every process")
+    return run
+
+
+@pytest.fixture(scope="module")
+def second(folder: Path, first: Run) -> Run:
+    """A second run in the same folder."""
+    start = time.monotonic()
+    with development(folder) as run:
+        run.answers["seconds"] = time.monotonic() - start
+        run.answers["gone"] = [run.request("GET", path).status_code for path in first.answers["paths"]]
+        lists = ("events", "vehicles", "members")
+        run.answers["rows"] = [len(run.request("GET", f"/api/{name}").json()[name]) for name in lists]
+        old = {"Authorization": f"Bearer {first.answers['token']}"}
+        run.answers["old_token"] = httpx.get(f"{run.base}/api/me", headers=old, timeout=20).status_code
+        run.process.popen.kill()
+        run.process.popen.wait()
+    return run
+
+
+def test_the_lines_that_it_prints_work_when_pasted(first: Run) -> None:
+    assert [answer.split("[")[0] for answer in first.answers["pasted"]] == ['{"events":', '{"vehicles":', ""]
+    assert first.answers["by_sql"] == len(sample.vehicles())
+
+
+def test_a_row_is_created_deleted_and_gone(first: Run) -> None:
+    assert first.answers["created"] == 201
+    assert first.answers["deleted"] == [200, 200]
+    assert first.answers["gone"] == [404, 404]
+
+
+def test_ctrl_c_ends_it_quietly_and_leaves_no_process(first: Run) -> None:
+    assert first.code == 0
+    assert first.process.log.endswith(ENDING)
+    assert "Traceback" not in first.process.log
+
+
+def test_what_was_deleted_is_still_gone_after_a_second_start(second: Run) -> None:
+    assert second.answers["gone"] == [404, 404]
+
+
+def test_the_sample_is_loaded_once(second: Run) -> None:
+    events, vehicles, members = sample.events(), sample.vehicles(), sample.members()
+
+    assert second.answers["rows"] == [len(events), len(vehicles) - 1, len(members) + 1]
+
+
+def test_the_second_start_takes_less_than_five_seconds(second: Run) -> None:
+    assert second.answers["seconds"] < 5
+
+
+def test_a_token_of_the_first_run_is_good_in_the_second(second: Run) -> None:
+    assert second.answers["old_token"] == 200
+
+
+def test_a_kill_9_leaves_no_process_either(folder: Path, second: Run) -> None:
+    assert second.process.popen.returncode == -signal.SIGKILL
+
+    until(lambda: left_in(folder) == [], 20, "the end of Postgres and of the service")
+
+
+def test_the_secret_of_a_checkout_is_its_owner_s_alone(folder: Path, first: Run) -> None:
+    secret = folder / ".data/jwt-secret"
+
+    assert first.code == 0
+    assert len(secret.read_text()) >= 32
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_given_database_is_used_as_it_is(server: str, tmp_path: Path) -> None:
+    name = f"retrobus_dev_{os.urandom(5).hex()}"
+    run_sql(server, f"CREATE DATABASE {name}")
+    url = at(server, name)
+
+    with development(tmp_path, "--no-reload", DATABASE_URL=url) as run:
+        answer = run.request("GET", "/api/vehicles")
+        said = run.process.log
+        run.ctrl_c()
+
+    assert len(answer.json()["vehicles"]) == len(sample.vehicles())
+    assert "DATABASE_URL" not in said.replace("DATABASE_URL valide", "")
+    assert run.code == 0
+    assert not (tmp_path / ".data/postgres").exists()
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_database_that_already_holds_rows_is_left_alone(database: str, tmp_path: Path) -> None:
+    run_sql(database, "INSERT INTO vehicle (parc) VALUES ('920')", "DELETE FROM vehicle")
+
+    with development(tmp_path, "--no-reload", DATABASE_URL=database) as run:
+        said = run.process.log
+
+    assert run_sql(database, "SELECT count(*) FROM member")[0][0] == 0
+    assert "export TOKEN" not in said
+    assert "admin@example.org n'est plus un compte actif : retrobus member create-admin" in said
+
+
+def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        running = Process(["dev", "--port", str(port)], tmp_path, {})
+        code = running.popen.wait(20)
+
+    assert code == 1
+    sentence = "est déjà pris : arrêtez l'autre programme, ou changez PORT (ou --port)."
+    assert running.log == f"❌ Le port {port} de 127.0.0.1 {sentence}\n"
+    assert not (tmp_path / ".data").exists()
+
+
+def test_it_refuses_to_run_in_production(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("APP_ENV=production\n")
+
+    running = Process(["dev"], tmp_path, {})
+
+    assert running.popen.wait(20) == 78
+    assert running.log.startswith("❌ APP_ENV=production : retrobus dev est pour le développement")
+
+
+def test_a_secret_in_an_env_file_is_the_one_that_signs(database: str, tmp_path: Path) -> None:
+    run_sql(
+        database,
+        """INSERT INTO member (id, email, role, status) VALUES ('a', 'admin@example.org', 'ADMIN', 'active')""",
+    )
+    (tmp_path / ".env").write_text(f"JWT_SECRET={SECRET}\nDATABASE_URL='{database}'\n")
+
+    with development(tmp_path, "--no-reload") as run:
+        token = run.printed("TOKEN")
+
+    assert TOKENS.verify(token).id == "a"
+    assert not (tmp_path / ".data").exists()

@@ -1,0 +1,208 @@
+"""The service as tests meet it: a real server on a real Postgres, in a thread of this process or as a process."""
+
+import asyncio
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import uvicorn
+
+from retrobus import logbook
+from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.app import create_app
+from retrobus.database.home import SETTLE
+from retrobus.serving.connection import Connection
+from retrobus.serving.server import Server
+from retrobus.settings import Settings
+
+SECRET = "a-secret-for-tests-and-nothing-but-tests"
+RULES = TokenRules((SECRET,), "retrobus", "retrobus-api", 3600)
+TOKENS = Tokens(RULES)
+KEPT_ALIVE = 3600
+"""Seconds that the service keeps an idle connection: longer than any test, but for the one about this."""
+
+
+def at(url: str, database: str) -> str:
+    """The same server's URL for another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def run_sql(url: str, *statements: str) -> list[Any]:
+    """Runs statements as psql would, each on its own, and gives the rows of the last."""
+
+    async def run() -> list[Any]:
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            rows: list[Any] = []
+            for statement in statements:
+                rows = await connection.fetch(statement)
+            return rows
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def copy_database(server: str, name: str, template: str) -> str:
+    """URL of a new copy of a database, which has an identity of its own as if it had never been a copy."""
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    run_sql(at(server, name), *SETTLE)
+    return at(server, name)
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "the awaited state") -> Any:
+    """The condition's first true value; fails loudly when it does not come in time."""
+    end = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.01)  # the one place where tests poll: the event is in another process
+
+
+def settings_for(url: str | None, **overrides: Any) -> Settings:
+    """Settings as a test wants them, whatever the environment or a .env file says."""
+    values: dict[str, Any] = {"database_url": url, "jwt_secret": SECRET, "app_env": "test", "log_level": "error"}
+    return Settings(_env_file=None, **(values | overrides))
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member who can send requests."""
+
+    id: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+class Api(httpx.Client):
+    """An HTTP client of one running service, which can also make people in its database."""
+
+    def __init__(self, base_url: str, database_url: str) -> None:
+        super().__init__(base_url=base_url, timeout=20)
+        self.database_url = database_url
+
+    def person(self, role: str = "MEMBER", **columns: Any) -> Person:
+        """A new active member with this role and a valid token, made by SQL behind the service's back."""
+        key = f"{role.lower()}-{os.urandom(6).hex()}"
+        row = {"id": key, "email": f"{key}@example.org", "role": role, "first_name": "Alix", "last_name": "Exemple"}
+        row |= columns
+        names = ", ".join(row)
+        values = ", ".join(f"'{value}'" for value in row.values())
+        run_sql(self.database_url, f"INSERT INTO member ({names}) VALUES ({values})")
+        return Person(row["id"], TOKENS.issue({"id": row["id"], "role": row["role"], "token_epoch": 0})[0])
+
+    def sql(self, *statements: str) -> list[Any]:
+        """Runs SQL on the service's database, as an operator with psql does."""
+        return run_sql(self.database_url, *statements)
+
+
+@contextmanager
+def served(settings: Settings, database_url: str) -> Iterator[Api]:
+    """The service in a thread of this process, on a free port."""
+    logbook.configure("console", settings.log_level)
+    application = create_app(settings)
+    config = uvicorn.Config(
+        application,
+        http=Connection,
+        ws="none",
+        port=0,
+        log_level="critical",
+        access_log=False,
+        lifespan="on",
+        timeout_keep_alive=KEPT_ALIVE,
+    )
+    server = Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until(lambda: server.started or not thread.is_alive(), what="the service's start")
+    assert server.started, "the service did not start"
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with Api(f"http://127.0.0.1:{port}", database_url) as api:
+            yield api
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "the service did not stop"
+
+
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nothing listens on, given to one test alone.
+
+    It is below the ports that the system takes for connections: else one of those could have it before the service.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
+
+
+class Process:
+    """`retrobus` as a process of its own, with its output in a file."""
+
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        kept |= {name: value for name, value in os.environ.items() if name.startswith("RETROBUS_")}
+        self.folder = folder
+        self.output = folder / "output.log"
+        with self.output.open("a") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", "from retrobus.cli import main; main()", *arguments],
+                cwd=folder,
+                env=kept | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # Ctrl-C can be sent to it and its children alone
+            )
+
+    @property
+    def log(self) -> str:
+        return self.output.read_text()
+
+
+@contextmanager
+def process(url: str | None, folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[Api, Process]]:
+    """`retrobus serve` as a process, ready to answer /health; killed at the end if it still runs."""
+    port = free_port()
+    wanted = {"JWT_SECRET": SECRET, "APP_ENV": "test", "PORT": str(port), "LOG_FORMAT": "json"} | environment
+    if url is not None:
+        wanted["DATABASE_URL"] = url
+    running = Process(["serve", *arguments], folder, wanted)
+    with Api(f"http://127.0.0.1:{port}", url or "") as api:
+        try:
+            until(lambda: running.popen.poll() is not None or _alive(api), 90, "the process's first answer")
+            assert running.popen.poll() is None, running.log
+            yield api, running
+        finally:
+            running.popen.kill()
+            running.popen.wait()
+
+
+def _alive(api: Api) -> bool:
+    try:
+        return api.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
