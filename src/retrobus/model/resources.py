@@ -1,0 +1,104 @@
+"""The three resources: one object each says what the rest of the service asks about vehicles, events, members."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Table
+
+from retrobus.model import tables
+
+
+class Unique(NamedTuple):
+    """A column whose values differ from row to row; `folded` if upper and lower case of ASCII letters are the same."""
+
+    column: str
+    folded: bool = False
+
+
+class Order(NamedTuple):
+    """One step of the order of lists."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """One kind of row that clients read and write.
+
+    `name` stands in tombstones, journals, backups and command lines; `plural` in addresses and in the snapshot; `label`
+    is the French plural that operators read. `key` is the column by which clients address a row, `number` the column
+    that PostgreSQL counts by itself and that addresses nothing. `order` is the total order of lists. `keep_one` names
+    values of which one row at least must stay: the last active ADMIN. `private` are the columns that the public website
+    never sees, `secret` those that no answer ever holds.
+    """
+
+    name: str
+    plural: str
+    label: str
+    table: Table
+    key: str
+    order: tuple[Order, ...]
+    unique: tuple[Unique, ...]
+    number: str | None = None
+    keep_one: Mapping[str, str] = field(default_factory=dict)
+    private: frozenset[str] = frozenset()
+    secret: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<Resource {self.name}>"
+
+    @cached_property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns that hold facts: all but those that PostgreSQL computes from them (wire JSON, sort keys)."""
+        return tuple(column for column in self.table.columns if not tables.is_derived(column))
+
+    @cached_property
+    def key_column(self) -> Column[Any]:
+        """The column of `key`."""
+        column: Column[Any] = self.table.c[self.key]
+        return column
+
+    @cached_property
+    def machinery(self) -> frozenset[str]:
+        """Columns that PostgreSQL or the service fills in: two rows that differ in these alone say the same."""
+        return frozenset({"version", "created_at", "updated_at"} | ({self.number} if self.number else set()))
+
+
+VEHICLE = Resource(
+    name="Vehicle",
+    plural="vehicles",
+    label="véhicules",
+    table=tables.vehicle,
+    key="parc",
+    order=(Order("sort_parc"), Order("parc")),
+    unique=(Unique("parc"),),
+    number="id",
+    private=frozenset({"id", "fuel", "mileage", "is_public", "version"}),
+)
+EVENT = Resource(
+    name="Event",
+    plural="events",
+    label="événements",
+    table=tables.event,
+    key="id",
+    order=(Order("date", descending=True), Order("id")),
+    unique=(),
+)
+MEMBER = Resource(
+    name="Member",
+    plural="members",
+    label="membres",
+    table=tables.member,
+    key="id",
+    order=(Order("sort_last_name"), Order("sort_first_name"), Order("id")),
+    unique=(Unique("email", folded=True), Unique("matricule", folded=True), Unique("member_number")),
+    keep_one={"role": "ADMIN", "status": "active"},
+    secret=frozenset({"password_hash", "token_epoch"}),
+)
+ALL = (VEHICLE, EVENT, MEMBER)
+"""In the order in which rows are written: an event refers to a vehicle."""
+
+BY_NAME: Mapping[str, Resource] = {resource.name: resource for resource in ALL}
