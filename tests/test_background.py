@@ -1,6 +1,7 @@
 """Facts about tasks beside the requests: one that fails is told, counted and started again, and no client waits."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +10,17 @@ import pytest
 from harness import served, settings_for, until
 from retrobus import background, logbook
 from retrobus.background import Background
+from retrobus.database.connecting import CannotConnect
 from retrobus.fallback.follower import Follower
 from retrobus.fallback.journal import Journal
-from retrobus.fallback.lane import Lane
-from retrobus.fallback.memory import Held, MemoryStore, Prepared, Tag, Terms
+from retrobus.fallback.memory import Effect, Held
 from retrobus.fallback.mirror import Mirror
+from retrobus.fallback.mirrored import MirroredStore, Serving
+from retrobus.model.resources import EVENT, MEMBER
 from retrobus.model.rows import completed
-from retrobus.model.tables import event, member
 from retrobus.store.availability import Availability
-from retrobus.store.contract import Caller
+from retrobus.store.contract import Caller, Insert, Terms
+from retrobus.store.failover import Acknowledged
 from retrobus.store.pool import Connection, Pool, open_connection
 
 
@@ -79,33 +82,37 @@ def test_an_error_of_the_block_is_not_swallowed_by_its_task() -> None:
         asyncio.run(run())
 
 
-def test_a_write_whose_showing_fails_is_answered_and_the_next_one_goes_through() -> None:
+def test_a_write_that_fails_by_a_bug_is_answered_and_the_next_one_goes_through() -> None:
     caller = Caller("alix", 0, "ADMIN")
 
-    def creation(key: str) -> Any:
-        values = completed(event, {"id": key, "title": "Sortie", "date": background_day()})
-
-        def prepare(store: MemoryStore, tag: Tag) -> Prepared:
-            return store.prepare_insert(event, values, caller, None, tag)
-
-        return prepare
-
-    async def run() -> tuple[BaseException | None, str]:
-        mirror = Mirror()
-        alix = completed(member, {"id": "alix", "email": "alix@example.org", "role": "ADMIN", "version": 1})
-        mirror.ahead.memory.of(member).put("alix", Held(alix))
-        lane = Lane(mirror, Journal(None), lambda: True)
+    class Faulty(Mirror):
         failures = iter([ZeroDivisionError()])
 
-        def changed() -> None:
-            for failure in failures:
+        def journaled(self, effects: Iterable[Effect]) -> None:
+            for failure in self.failures:
                 raise failure
+            super().journaled(effects)
 
-        mirror.changed = changed
-        async with asyncio.timeout(10), Background(lambda _: None).running("journal", lane.run):
-            first = asyncio.create_task(lane.take(creation("a"), Terms(caller)))
+    def creation(key: str) -> Insert:
+        return Insert(
+            EVENT, completed(EVENT.table, {"id": key, "title": "Sortie", "date": background_day()}), Terms(caller)
+        )
+
+    async def opener() -> Connection:
+        raise CannotConnect("fermé")
+
+    async def run() -> tuple[BaseException | None, str]:
+        mirror = Faulty()
+        alix = {"id": "alix", "email": "alix@example.org", "role": "ADMIN", "version": 1}
+        mirror.store.memory.of(MEMBER).put("alix", Held(completed(MEMBER.table, alix)))
+        away = Availability(Pool(opener, 2), opener, 5, Quiet())
+        store = MirroredStore(
+            away, opener, Acknowledged(), mirror, Journal(None), Serving(fallback=True, when_empty=True)
+        )
+        async with asyncio.timeout(10):
+            first = asyncio.create_task(store.write(creation("a")))
             await asyncio.wait({first})
-            second = await lane.take(creation("b"), Terms(caller))
+            second = await store.write(creation("b"))
         return first.exception(), second.key
 
     error, key = asyncio.run(run())
@@ -165,4 +172,4 @@ def test_a_bug_while_following_ends_the_follower_so_that_its_supervisor_tells(da
 
 def background_day() -> Any:
     """An instant for an event."""
-    return completed(event, {})["created_at"]
+    return completed(EVENT.table, {})["created_at"]

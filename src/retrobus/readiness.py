@@ -37,8 +37,8 @@ async def status(opened: OpenStore, toggles: dict[str, bool], head: str) -> dict
 def _journal(opened: OpenStore) -> dict[str, Any]:
     if opened.mirrored is None:
         return {"entries": 0, "oldest": None, "waiting": None}
-    journal, waiting = opened.mirrored.journal, opened.mirrored.waiting
-    if opened.mirrored.pending and not opened.availability.up:
+    journal, waiting = opened.mirrored.journal, opened.mirrored.settling.waiting
+    if opened.mirrored.settling.pending and not opened.availability.up:
         waiting = opened.availability.reason
     return {"entries": len(journal), "oldest": journal.oldest, "waiting": waiting}
 
@@ -77,7 +77,7 @@ def measure(opened: OpenStore, metrics: Metrics) -> None:
     metrics.pool.labels("idle").set(opened.availability.pool.idle)
     if opened.mirrored is not None:
         metrics.journal_entries.set(len(opened.mirrored.journal))
-        metrics.replay_conflicts.set(opened.mirrored.conflicts)
+        metrics.replay_conflicts.set(opened.mirrored.settling.conflicts)
         metrics.from_memory.set(opened.mirrored.from_memory)
     if opened.snapshot is not None:
         metrics.snapshot_errors.set(opened.snapshot.failures)

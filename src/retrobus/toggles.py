@@ -177,10 +177,8 @@ async def _mirrored(
         _say_what_is_read(settings, availability, journal)
         if not availability.up or journal.entries:
             _fill(settings, availability, mirror, journal)
-        follower = Follower(mirror, availability, servers.open_newest, store)
-        store.lane.interrupt = follower.interrupt
+        follower = Follower(mirror, availability, servers.open_newest, store.settling)
         snapshot = await stack.enter_async_context(_snapshot(settings, mirror, background))
-        await stack.enter_async_context(background.running("journal", store.lane.run))
         if settings.database_url is not None:
             await stack.enter_async_context(background.running("follower", follower.run))
             if availability.up:
@@ -248,7 +246,6 @@ async def _snapshot(settings: Settings, mirror: Mirror, background: Background) 
     sweep(settings.backups_dir, SNAPSHOT_NAME)
     delay, longest = settings.runtime_state_debounce, settings.runtime_state_max_delay
     snapshot = SnapshotWriter(settings.backups_dir, mirror, delay=delay, longest=longest)
-    mirror.changed = snapshot.changed
     try:
         async with background.running("snapshot", snapshot.run):
             yield snapshot

@@ -10,7 +10,8 @@ import pytest
 
 from harness import SECRET, at, run_sql
 from retrobus.backups import catalog
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
 
 Terminal = Callable[..., tuple[int, str, str]]
 Doctor = Callable[..., tuple[int, dict[str, tuple[str, str]]]]
@@ -137,7 +138,7 @@ def leave_snapshot(folder: Path) -> None:
 
 
 def leave_journal(folder: Path) -> None:
-    Journal(folder / "journal.jsonl").append([ENTRY])
+    Journal(folder / "journal.jsonl").append(ENTRY)
 
 
 def break_journal(folder: Path) -> None:

@@ -14,7 +14,8 @@ from types import FrameType
 import pytest
 
 from harness import run_sql
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
 from retrobus.files.trouble import told
 from retrobus.toggles import LOCK
 
@@ -38,7 +39,7 @@ COMMANDS = [
 PROGRAM = [sys.executable, "-c", "from retrobus.cli import main; main()"]
 UNLINK = """import sys
 from pathlib import Path
-from retrobus.file_trouble import told
+from retrobus.files.trouble import told
 try:
     Path(sys.argv[1]).unlink()
 except OSError as error:
@@ -170,7 +171,7 @@ def test_a_snapshot_of_another_kind_is_set_aside_with_its_reason(
      ("resync",), ("member", "erase", "m1", "--yes")],
 )  # fmt: skip
 def test_a_read_only_disk_is_told_and_nothing_is_done(command: tuple[str, ...], ready: Path, database: str) -> None:
-    Journal(ready / "journal.jsonl").append([ENTRY])
+    Journal(ready / "journal.jsonl").append(ENTRY)
     mounted = f'mount --bind {ready} {ready} && mount -o remount,ro,bind {ready} && exec "$@"'
     environment = os.environ | {"DATABASE_URL": database, "BACKUPS_DIR": str(ready)}
 
@@ -194,7 +195,7 @@ def test_a_journal_that_is_replayed_and_cannot_be_removed_is_done_and_told(ready
     file = ready / "journal.jsonl"
     journal = Journal(file, identity=identity)
     at, base = datetime.now(UTC).isoformat(), {"version": version, "hash": ""}
-    journal.append([Entry(1, at, "Vehicle", "920", "delete", None, base, None, journal=journal.id)])
+    journal.append(*[Entry(1, at, "Vehicle", "920", "delete", None, base, None, journal=journal.id)])
     mounted = f'mount --bind {file} {file} && exec "$@"'
     environment = os.environ | {"DATABASE_URL": database, "BACKUPS_DIR": str(ready)}
 

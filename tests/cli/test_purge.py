@@ -8,7 +8,8 @@ import pytest
 
 from harness import SECRET
 from retrobus.backups import catalog
-from retrobus.fallback.journal import Entry, Journal, read_journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal, read_journal
 from retrobus.files import folder as files
 from retrobus.toggles import LOCK
 
@@ -24,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "backup_2026-01-01T00-00-00" / "data.json").write_text('{"Vehicle": []}')
     (folder / "runtime-state.json").write_text("{}")
     catalog.select(folder, "backup_2026-01-01T00-00-00", "essai")
-    Journal(folder / "journal.jsonl").append([ENTRY])
+    Journal(folder / "journal.jsonl").append(ENTRY)
     return folder
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from harness import at, run_sql, served, settings_for
 from retrobus.database import migrate
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
 from retrobus.model.rows import completed, encode
 from retrobus.model.tables import vehicle
 
@@ -103,7 +104,7 @@ def test_a_journal_of_many_writes_comes_in_on_such_a_database(hurried: Hurried, 
     journal = Journal(BACKUPS / "journal.jsonl", identity=identity)
     rows = [encode(vehicle, completed(vehicle, {"id": 0, "parc": f"p{n}", "version": 0})) for n in range(400)]
     at = datetime.now(UTC).isoformat()
-    journal.append([
+    journal.append(*[
         Entry(n, at, "Vehicle", row["parc"], "insert", row, None, None, journal=journal.id)
         for n, row in enumerate(rows, 1)
     ])  # fmt: skip

@@ -43,7 +43,7 @@ def a_program_that_runs_postgres(data: Path) -> tuple[subprocess.Popen[str], int
     """Another Python with a started server, and the id of its postmaster."""
     code = f"""
 import pathlib, sys
-from retrobus.embedded import embedded_postgres
+from retrobus.development.embedded import embedded_postgres
 with embedded_postgres(pathlib.Path({str(data)!r}), settings={FAST!r}) as server:
     print(server.pid, flush=True)
     sys.stdin.read()

@@ -11,7 +11,8 @@ from harness import run_sql, served, settings_for
 from retrobus.backups import catalog
 from retrobus.backups.formats import read_backup
 from retrobus.backups.manifest import read_manifest
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
 from retrobus.model.rows import encode
 from retrobus.model.tables import REVISION, event
 
@@ -71,7 +72,7 @@ def test_writes_that_only_the_journal_has_are_in_it(terminal: Terminal, stopped:
     [row] = rows()["Event"]
     changed, at = encode(event, row | {"title": "Fête reportée", "vehicle_id": None}), "2026-01-31T14:00:00.000Z"
     base = {"version": row["version"], "hash": "x"}
-    Journal(FOLDER / "journal.jsonl").append([
+    Journal(FOLDER / "journal.jsonl").append(*[
         Entry(1, at, "Event", "e1", "update", changed, base, "m1"),
         Entry(2, at, "Vehicle", "920", "delete", None, base, "m1"),
     ])  # fmt: skip

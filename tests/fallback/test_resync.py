@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from harness import SECRET, run_sql, served, settings_for
 from retrobus.cli.program import app
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
 from retrobus.model.rows import completed, content_hash, encode
 from retrobus.model.tables import RESOURCES
 from retrobus.model.wire import moment
@@ -47,7 +48,7 @@ def leave(folder: Path, identity: str | None, *entries: Entry) -> Path:
     """The journal that a killed service left."""
     journal = Journal(folder / "journal.jsonl", identity)
     numbered = [replace(one, sequence=number, journal=journal.id) for number, one in enumerate(entries, start=1)]
-    journal.append(numbered)
+    journal.append(*numbered)
     return folder / "journal.jsonl"
 
 

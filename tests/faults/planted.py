@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table
 
 from retrobus import toggles as store
 from retrobus.backups.catalog import choose
 from retrobus.backups.formats import read_backup
 from retrobus.development import sample
-from retrobus.fallback import mirrored, snapshot
+from retrobus.fallback import snapshot
 from retrobus.fallback.boot import fill_from_files, hold_rows
+from retrobus.fallback.entries import Entry
 from retrobus.fallback.follower import Follower
-from retrobus.fallback.journal import Entry, Journal
-from retrobus.fallback.lane import Lane
+from retrobus.fallback.journal import Journal
 from retrobus.fallback.memory import Memory
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.mirrored import MirroredStore
 from retrobus.fallback.snapshot import SnapshotWriter, read_snapshot
-from retrobus.model.tables import RESOURCES, key_column, vehicle
+from retrobus.model.resources import BY_NAME, VEHICLE, Resource
 from retrobus.store.contract import Page, Query, StoreError
 
 Plant = Callable[[pytest.MonkeyPatch, Path], None]
@@ -31,22 +30,21 @@ Plant = Callable[[pytest.MonkeyPatch, Path], None]
 def forgotten(operation: str) -> Plant:
     """Writes of this kind are acknowledged from memory and never journaled."""
 
-    class Forgetful(Lane):
-        async def _append(self, entries: list[Entry]) -> None:
-            kept = [entry for entry in entries if entry.operation != operation]
-            if kept:
-                await super()._append(kept)
+    class Forgetful(MirroredStore):
+        async def _append(self, entry: Entry) -> None:
+            if entry.operation != operation:
+                await super()._append(entry)
 
-    return lambda patch, _: patch.setattr(mirrored, "Lane", Forgetful)
+    return lambda patch, _: patch.setattr(store, "MirroredStore", Forgetful)
 
 
 def error_taken_for_empty(patch: pytest.MonkeyPatch, _: Path) -> None:
     """Whatever goes wrong in reading a list, the list is empty."""
 
     class Careless(MirroredStore):
-        async def find(self, table: Table, query: Query, **who: Any) -> Page:
+        async def find(self, resource: Resource, query: Query, **who: Any) -> Page:
             try:
-                return await super().find(table, query, **who)
+                return await super().find(resource, query, **who)
             except StoreError:
                 return Page([], None)
 
@@ -83,16 +81,15 @@ def backup_merged(patch: pytest.MonkeyPatch, folder: Path) -> None:
             name = choose(folder)
             assert name is not None
             for resource, rows in read_backup(folder / name).rows.items():
-                add_missing(memory, resource, rows)
+                add_missing(memory, BY_NAME[resource], rows)
             super().hold(memory)
 
     patch.setattr(store, "Mirror", Merging)
 
 
-def add_missing(memory: Memory, resource: str, rows: Iterable[dict[str, Any]]) -> None:
+def add_missing(memory: Memory, resource: Resource, rows: Iterable[dict[str, Any]]) -> None:
     """Merges rows whose keys are not there."""
-    table = RESOURCES[resource]
-    missing = [row for row in rows if memory.of(table).get(row[key_column(table).name]) is None]
+    missing = [row for row in rows if memory.of(resource).get(row[resource.key]) is None]
     hold_rows(memory, resource, missing)
 
 
@@ -107,15 +104,16 @@ def half_written(patch: pytest.MonkeyPatch, _: Path) -> None:
 
 
 def starving(patch: pytest.MonkeyPatch, _: Path) -> None:
-    """Each change starts the debounce anew."""
+    """Each change starts the debounce again."""
 
     class Starving(SnapshotWriter):
         async def run(self) -> None:
+            changed = self._mirror.changed
             while True:
-                await self._due.wait()
-                while self._due.is_set():
-                    self._due.clear()
-                    await asyncio.wait([asyncio.ensure_future(self._due.wait())], timeout=self._delay)
+                await changed.wait()
+                while changed.is_set():
+                    changed.clear()
+                    await asyncio.wait([asyncio.ensure_future(changed.wait())], timeout=self._delay)
                 await self.write()
 
     patch.setattr(store, "SnapshotWriter", Starving)
@@ -127,7 +125,7 @@ def defaults_merged(patch: pytest.MonkeyPatch, _: Path) -> None:
     def fill(mirror: Mirror, folder: Path, journal: Journal, **allowed: bool) -> None:
         fill_from_files(mirror, folder, journal, **allowed)
         if mirror.filled:
-            add_missing(mirror.store.memory, vehicle.info["resource"], sample.vehicles())
+            add_missing(mirror.store.memory, VEHICLE, sample.vehicles())
 
     patch.setattr(store, "fill_from_files", fill)
 

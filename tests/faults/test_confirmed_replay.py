@@ -13,7 +13,8 @@ from faults.outage import Outage, a_person, outage
 from faults.proxy import proxy
 from faults.replicated import DATABASE, Pair, replicated
 from harness import SECRET, copy_database, run_sql, until
-from retrobus.fallback.journal import NAME, Entry, Journal, read_journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import NAME, Journal, read_journal
 from retrobus.model.wire import moment
 from retrobus.store import confirmed
 from retrobus.store.confirmed import NO_STANDBY
@@ -135,7 +136,7 @@ def left(pair: Pair, tmp_path: Path) -> Path:
     folder.mkdir(mode=0o700)
     [[identity]] = run_sql(pair.url(), "SELECT id::text FROM database_identity")
     journal = Journal(folder / NAME, identity)
-    journal.append([replace(ENTRY, journal=journal.id)])
+    journal.append(replace(ENTRY, journal=journal.id))
     return folder
 
 

@@ -25,8 +25,8 @@ SECRET = "a-secret-of-ours"
 SOON = 10.0
 AS_ANOTHER_ACCOUNT = """
 import asyncio, os, sys
-from retrobus.connecting import CannotConnect
-from retrobus.hosts import connect_for_command
+from retrobus.database.connecting import CannotConnect
+from retrobus.database.hosts import connect_for_command
 os.setuid(65534)
 try:
     asyncio.run(connect_for_command(sys.argv[1], 5, "test")).terminate()

@@ -32,7 +32,7 @@ PATHS = {"vehicles": "parc", "events": "title", "members": "email"}
 NAMES = "SELECT name FROM pg_prepared_statements"
 OF_A_PROCESS = """
 import asyncio, sys, asyncpg
-from retrobus.pooler import OwnNames
+from retrobus.database.pooler import OwnNames
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
 from retrobus.store.contract import StatementLost

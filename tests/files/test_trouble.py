@@ -12,7 +12,8 @@ import pytest
 
 from harness import run_sql
 from retrobus.backups import catalog
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
 from retrobus.files import folder as files
 from retrobus.files.trouble import is_of_a_file, told
 
@@ -37,7 +38,7 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_path_its_owner_and_the_cu
 def test_a_journal_that_is_a_link_is_told_and_nothing_is_purged(terminal: Terminal, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir(mode=0o700)
-    Journal(tmp_path / "elsewhere.jsonl").append([ENTRY])
+    Journal(tmp_path / "elsewhere.jsonl").append(ENTRY)
     (folder / "journal.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
 
     code, _, said = terminal("purge", "--dry-run")
@@ -118,7 +119,7 @@ def test_what_root_makes_belongs_to_the_owner_of_the_folder(terminal: Terminal, 
     os.chown(folder, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
 
     code, _, _ = terminal("backup", "create", url=database)
-    Journal(folder / "journal.jsonl").append([ENTRY])
+    Journal(folder / "journal.jsonl").append(ENTRY)
 
     assert code == 0
     owners = {path.stat().st_uid for path in folder.rglob("*")}

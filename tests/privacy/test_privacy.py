@@ -12,7 +12,8 @@ import pytest
 
 from builders import a_member
 from harness import process, run_sql, served, settings_for, until
-from retrobus.fallback.journal import Entry, Journal, read_journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal, read_journal
 from retrobus.fallback.snapshot import FORMAT
 from retrobus.files import folder as files
 from retrobus.model.rows import completed, content_hash, decode, encode
@@ -85,7 +86,7 @@ def leave_files() -> None:
     """A journal and a snapshot that name the member."""
     FOLDER.mkdir(exist_ok=True)
     at = "2026-01-31T14:00:00.000Z"
-    Journal(FOLDER / "journal.jsonl").append([
+    Journal(FOLDER / "journal.jsonl").append(*[
         Entry(1, at, "Member", "m1", "update", a_row("m1"), None, "m2"),
         Entry(2, at, "Vehicle", "920", "delete", None, None, "m1", {"key": "k"}),
         Entry(3, at, "Member", "m2", "update", a_row("m2"), None, "m2"),
@@ -142,7 +143,7 @@ def test_an_export_tells_no_word_of_others_and_no_secret(terminal: Terminal, fil
         Entry(3, at, "Event", "e-tierce", "delete", None, None, "m1"),
         Entry(4, at, "Member", "gone", "insert", a_row("gone", matricule="s12", **theirs), None, "claude"),
     ]
-    Journal(FOLDER / "journal.jsonl").append(entries)
+    Journal(FOLDER / "journal.jsonl").append(*entries)
     state = {"members": [a_row("claude", **theirs), a_row("m1", **mine), a_row("gone", member_number="N-0077")]}
     (FOLDER / "runtime-state.json").write_text(json.dumps({"format": FORMAT, "state": state}))
 
@@ -175,7 +176,7 @@ def test_what_others_wait_for_is_kept_without_the_erased_as_creator(terminal: Te
     base = {"sequence": 1, "hash": content_hash(member, decode(member, made))}
     identity = run_sql(filled, "SELECT id::text FROM database_identity")[0][0]
     waiting = Journal(FOLDER / "journal.jsonl", identity=identity)
-    waiting.append([
+    waiting.append(*[
         Entry(1, at, "Member", "m9", "insert", made, None, "m2", journal=waiting.id),
         Entry(2, at, "Member", "m9", "update", changed, base, "m2", journal=waiting.id),
     ])  # fmt: skip
@@ -192,7 +193,7 @@ def test_what_others_wait_for_is_kept_without_the_erased_as_creator(terminal: Te
 def test_a_row_of_a_living_member_stays_theirs_whatever_number_it_had(terminal: Terminal, filled: str) -> None:
     FOLDER.mkdir()
     entry = Entry(1, "2026-01-31T14:00:00.000Z", "Member", "m2", "update", a_row("m2", matricule="S12"), None, "m2")
-    Journal(FOLDER / "journal.jsonl").append([entry])
+    Journal(FOLDER / "journal.jsonl").append(*[entry])
 
     terminal("member", "erase", "m1", "--yes", url=filled)
 

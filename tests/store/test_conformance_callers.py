@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from retrobus.model.tables import event, member, stored_columns, vehicle
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE
 from retrobus.store.contract import (
     Caller,
     Conflict,
@@ -19,7 +19,9 @@ from retrobus.store.contract import (
     Once,
     Precondition,
     Stale,
+    Terms,
     Unauthenticated,
+    Update,
 )
 from stores import FOUNDER, Subject, a_member, a_vehicle, an_event, setting
 
@@ -27,17 +29,17 @@ POST = Once("k1", "POST", "/api/events", b"one")
 OTHER = Caller("other", 0, "MEMBER")
 
 VERBS: dict[str, Callable[[Subject, Caller], object]] = {
-    "find": lambda subject, who: subject.find(event, caller=who),
-    "get": lambda subject, who: subject.get(event, "nothing", caller=who),
-    "insert": lambda subject, who: subject.insert(event, an_event("a", vehicle_id="nothing"), caller=who),
-    "update": lambda subject, who: subject.update(event, "nothing", setting(title="x"), caller=who),
-    "delete": lambda subject, who: subject.delete(event, "nothing", caller=who),
+    "find": lambda subject, who: subject.find(EVENT, caller=who),
+    "get": lambda subject, who: subject.get(EVENT, "nothing", caller=who),
+    "insert": lambda subject, who: subject.insert(EVENT, an_event("a", vehicle_id="nothing"), caller=who),
+    "update": lambda subject, who: subject.update(EVENT, "nothing", setting(title="x"), caller=who),
+    "delete": lambda subject, who: subject.delete(EVENT, "nothing", caller=who),
 }
 """Each would fail, or find nothing: access comes before everything else."""
 
 
 def ids(subject: Subject) -> list[str]:
-    return [json.loads(row)["id"] for row in subject.find(event).documents]
+    return [json.loads(row)["id"] for row in subject.find(EVENT).documents]
 
 
 def same(first: Document, second: Document) -> bool:
@@ -47,7 +49,7 @@ def same(first: Document, second: Document) -> bool:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_token_of_another_epoch_gives_no_access(subject: Subject, verb: str) -> None:
-    subject.given(member, a_member(OTHER.id, token_epoch=2))
+    subject.given(MEMBER, a_member(OTHER.id, token_epoch=2))
     for epoch in (1, 3):
         with pytest.raises(Unauthenticated):
             VERBS[verb](subject, replace(OTHER, epoch=epoch))
@@ -55,7 +57,7 @@ def test_a_token_of_another_epoch_gives_no_access(subject: Subject, verb: str) -
 
 @pytest.mark.parametrize("status", ["terminated", "disabled"])
 def test_only_an_active_member_has_access(subject: Subject, status: str) -> None:
-    subject.given(member, a_member(OTHER.id, status=status))
+    subject.given(MEMBER, a_member(OTHER.id, status=status))
     for verb in VERBS.values():
         with pytest.raises(Unauthenticated):
             verb(subject, OTHER)
@@ -69,9 +71,9 @@ def test_a_member_of_whom_nothing_is_known_is_not_let_in(subject: Subject) -> No
 
 
 def test_a_deleted_member_has_no_access(subject: Subject) -> None:
-    subject.given(member, a_member(OTHER.id))
-    assert subject.find(event, caller=OTHER).documents == []
-    subject.delete(member, OTHER.id)
+    subject.given(MEMBER, a_member(OTHER.id))
+    assert subject.find(EVENT, caller=OTHER).documents == []
+    subject.delete(MEMBER, OTHER.id)
 
     for verb in VERBS.values():
         with pytest.raises(Unauthenticated):
@@ -79,91 +81,91 @@ def test_a_deleted_member_has_no_access(subject: Subject) -> None:
 
 
 def test_what_asks_for_nobody_needs_no_access(subject: Subject) -> None:
-    subject.given(event, an_event("a"))
+    subject.given(EVENT, an_event("a"))
 
-    assert subject.get(event, "a", caller=None).key == "a"
-    assert len(subject.find(event, caller=None).documents) == 1
-    assert json.loads(subject.update(event, "a", setting(title="x"), caller=None).json)["title"] == "x"
+    assert subject.get(EVENT, "a", caller=None).key == "a"
+    assert len(subject.find(EVENT, caller=None).documents) == 1
+    assert json.loads(subject.update(EVENT, "a", setting(title="x"), caller=None).json)["title"] == "x"
 
 
 @pytest.mark.parametrize("values", [{"role": "BUREAU"}, {"status": "disabled"}, {"token_epoch": 1}])
 def test_a_changed_role_status_or_epoch_ends_the_members_tokens(subject: Subject, values: dict[str, object]) -> None:
-    subject.given(member, a_member(OTHER.id))
-    subject.update(member, OTHER.id, setting(**values))
+    subject.given(MEMBER, a_member(OTHER.id))
+    subject.update(MEMBER, OTHER.id, setting(**values))
 
     with pytest.raises(Unauthenticated):
-        subject.find(event, caller=OTHER)
-    subject.update(member, OTHER.id, setting(status="active"))
+        subject.find(EVENT, caller=OTHER)
+    subject.update(MEMBER, OTHER.id, setting(status="active"))
     account = subject.account(member_id=OTHER.id)
     assert account is not None
     assert account["token_epoch"] == (2 if "status" in values else 1)
-    assert subject.find(event, caller=replace(OTHER, epoch=account["token_epoch"])).documents == []
+    assert subject.find(EVENT, caller=replace(OTHER, epoch=account["token_epoch"])).documents == []
 
 
 def test_an_epoch_that_is_set_counts_once(subject: Subject) -> None:
-    subject.given(member, a_member(OTHER.id))
-    subject.update(member, OTHER.id, setting(role="BUREAU", token_epoch=1))
+    subject.given(MEMBER, a_member(OTHER.id))
+    subject.update(MEMBER, OTHER.id, setting(role="BUREAU", token_epoch=1))
 
-    assert subject.find(event, caller=replace(OTHER, epoch=1)).documents == []
+    assert subject.find(EVENT, caller=replace(OTHER, epoch=1)).documents == []
 
 
 def test_other_changes_leave_a_members_tokens(subject: Subject) -> None:
-    subject.given(member, a_member(OTHER.id))
-    subject.update(member, OTHER.id, setting(role="MEMBER", status="active", notes="x", permissions='["a"]'))
+    subject.given(MEMBER, a_member(OTHER.id))
+    subject.update(MEMBER, OTHER.id, setting(role="MEMBER", status="active", notes="x", permissions='["a"]'))
 
-    assert subject.find(event, caller=OTHER).documents == []
+    assert subject.find(EVENT, caller=OTHER).documents == []
 
 
 def test_a_repeated_insert_gives_its_answer_again(subject: Subject) -> None:
-    first = subject.insert(event, an_event("a"), once=POST)
-    subject.update(event, "a", setting(title="Deux"))
-    again = subject.insert(event, an_event("a"), once=POST)
+    first = subject.insert(EVENT, an_event("a"), once=POST)
+    subject.update(EVENT, "a", setting(title="Deux"))
+    again = subject.insert(EVENT, an_event("a"), once=POST)
 
     assert same(first, again)
-    assert json.loads(subject.get(event, "a").json)["title"] == "Deux"
+    assert json.loads(subject.get(EVENT, "a").json)["title"] == "Deux"
 
 
 def test_a_repeated_insert_does_not_bring_a_row_back(subject: Subject) -> None:
-    first = subject.insert(event, an_event("a"), once=POST)
-    subject.delete(event, "a")
+    first = subject.insert(EVENT, an_event("a"), once=POST)
+    subject.delete(EVENT, "a")
 
-    assert same(first, subject.insert(event, an_event("a"), once=POST))
+    assert same(first, subject.insert(EVENT, an_event("a"), once=POST))
     assert ids(subject) == []
 
 
 def test_a_repeated_update_changes_once(subject: Subject) -> None:
-    subject.given(member, a_member(OTHER.id, notes=""))
+    subject.given(MEMBER, a_member(OTHER.id, notes=""))
     once = replace(POST, method="PUT")
-    first = subject.update(member, OTHER.id, lambda row: {"notes": row["notes"] + "x"}, once=once)
-    again = subject.update(member, OTHER.id, lambda row: {"notes": row["notes"] + "x"}, once=once)
+    first = subject.update(MEMBER, OTHER.id, lambda row: {"notes": row["notes"] + "x"}, once=once)
+    again = subject.update(MEMBER, OTHER.id, lambda row: {"notes": row["notes"] + "x"}, once=once)
 
     assert same(first, again)
     assert json.loads(again.json)["notes"] == "x"
 
 
 def test_a_repeated_update_that_changed_nothing_gives_its_answer_again(subject: Subject) -> None:
-    subject.given(event, an_event("a"))
-    first = subject.update(event, "a", setting(), once=POST)
-    subject.update(event, "a", setting(title="Deux"))
+    subject.given(EVENT, an_event("a"))
+    first = subject.update(EVENT, "a", setting(), once=POST)
+    subject.update(EVENT, "a", setting(title="Deux"))
 
-    assert same(first, subject.update(event, "a", setting(), once=POST))
+    assert same(first, subject.update(EVENT, "a", setting(), once=POST))
 
 
 def test_a_repeated_delete_gives_its_answer_again(subject: Subject) -> None:
-    subject.given(event, an_event("a"))
+    subject.given(EVENT, an_event("a"))
     once = replace(POST, method="DELETE")
-    first = subject.delete(event, "a", once=once)
-    subject.insert(event, an_event("a"))
+    first = subject.delete(EVENT, "a", once=once)
+    subject.insert(EVENT, an_event("a"))
 
-    assert same(first, subject.delete(event, "a", once=once))
+    assert same(first, subject.delete(EVENT, "a", once=once))
     assert ids(subject) == ["a"]
 
 
 def test_a_key_serves_one_request_only(subject: Subject) -> None:
-    subject.insert(event, an_event("a"), once=POST)
+    subject.insert(EVENT, an_event("a"), once=POST)
 
     with pytest.raises(KeyReused):
-        subject.insert(event, an_event("b"), once=replace(POST, fingerprint=b"two"))
+        subject.insert(EVENT, an_event("b"), once=replace(POST, fingerprint=b"two"))
     assert ids(subject) == ["a"]
 
 
@@ -171,47 +173,47 @@ def test_a_key_serves_one_request_only(subject: Subject) -> None:
     "other", [replace(POST, path="/api/other"), replace(POST, method="PUT"), replace(POST, key="K1")]
 )
 def test_a_key_belongs_to_a_method_and_a_path(subject: Subject, other: Once) -> None:
-    subject.insert(event, an_event("a"), once=POST)
+    subject.insert(EVENT, an_event("a"), once=POST)
 
-    assert subject.insert(event, an_event("b"), once=other).key == "b"
+    assert subject.insert(EVENT, an_event("b"), once=other).key == "b"
 
 
 def test_each_caller_has_keys_of_their_own(subject: Subject) -> None:
-    subject.given(member, a_member(OTHER.id))
-    subject.insert(event, an_event("a"), once=POST)
+    subject.given(MEMBER, a_member(OTHER.id))
+    subject.insert(EVENT, an_event("a"), once=POST)
 
-    assert subject.insert(event, an_event("b"), caller=OTHER, once=POST).key == "b"
+    assert subject.insert(EVENT, an_event("b"), caller=OTHER, once=POST).key == "b"
     assert ids(subject) == ["a", "b"]
 
 
 def test_a_refused_write_leaves_its_key_free(subject: Subject) -> None:
-    subject.given(event, an_event("a"))
+    subject.given(EVENT, an_event("a"))
     with pytest.raises(Conflict):
-        subject.insert(event, an_event("a"), once=POST)
+        subject.insert(EVENT, an_event("a"), once=POST)
     with pytest.raises(NotFound):
-        subject.delete(event, "b", once=POST)
+        subject.delete(EVENT, "b", once=POST)
 
-    assert subject.insert(event, an_event("b"), once=POST).key == "b"
+    assert subject.insert(EVENT, an_event("b"), once=POST).key == "b"
 
 
 def test_a_repeat_needs_access_and_nothing_else(subject: Subject) -> None:
-    subject.given(member, a_member(OTHER.id))
-    subject.insert(event, an_event("a"), caller=OTHER, once=POST)
-    assert subject.insert(event, an_event("a"), caller=OTHER, once=POST).key == "a"
-    subject.update(member, OTHER.id, setting(status="disabled"))
+    subject.given(MEMBER, a_member(OTHER.id))
+    subject.insert(EVENT, an_event("a"), caller=OTHER, once=POST)
+    assert subject.insert(EVENT, an_event("a"), caller=OTHER, once=POST).key == "a"
+    subject.update(MEMBER, OTHER.id, setting(status="disabled"))
 
     with pytest.raises(Unauthenticated):
-        subject.insert(event, an_event("a"), caller=OTHER, once=POST)
+        subject.insert(EVENT, an_event("a"), caller=OTHER, once=POST)
 
 
 def test_of_two_repeats_at_once_one_is_done(subject: Subject) -> None:
-    subject.given(vehicle, a_vehicle("920", subtitle=""))
+    subject.given(VEHICLE, a_vehicle("920", subtitle=""))
 
     async def both() -> list[Document | BaseException]:
         def change(row: dict[str, str]) -> dict[str, str]:
             return {"subtitle": row["subtitle"] + "x"}
 
-        writes = (subject.store.update(vehicle, "920", change, caller=FOUNDER, once=POST) for _ in range(2))
+        writes = (subject.store.write(Update(VEHICLE, "920", change, Terms(FOUNDER, once=POST))) for _ in range(2))
         return await asyncio.gather(*writes, return_exceptions=True)
 
     answers = subject.run(both())
@@ -220,35 +222,37 @@ def test_of_two_repeats_at_once_one_is_done(subject: Subject) -> None:
     assert done
     assert all(isinstance(answer, Document | InProgress) for answer in answers)
     assert all(same(done[0], answer) for answer in done)
-    assert json.loads(subject.get(vehicle, "920").json)["subtitle"] == "x"
+    assert json.loads(subject.get(VEHICLE, "920").json)["subtitle"] == "x"
 
 
 def test_of_two_changes_of_one_version_one_is_done(subject: Subject) -> None:
-    [given] = subject.given(event, an_event("a"))
+    [given] = subject.given(EVENT, an_event("a"))
 
     async def both() -> list[Document | BaseException]:
         match = Precondition((given.etag,))
-        writes = (subject.store.update(event, "a", setting(title=title), caller=FOUNDER, match=match) for title in "xy")
+        writes = (
+            subject.store.write(Update(EVENT, "a", setting(title=title), Terms(FOUNDER, match))) for title in "xy"
+        )
         return await asyncio.gather(*writes, return_exceptions=True)
 
     answers = subject.run(both())
 
     assert [type(answer) for answer in answers if not isinstance(answer, Document)] == [Stale]
-    assert [answer.etag for answer in answers if isinstance(answer, Document)] == [subject.get(event, "a").etag]
+    assert [answer.etag for answer in answers if isinstance(answer, Document)] == [subject.get(EVENT, "a").etag]
 
 
 @pytest.mark.parametrize("identifier", ["Anna@Example.org", "anna@example.ORG", "RB-é1", "rb-é1"])
 def test_an_account_is_found_by_email_or_matricule_in_any_case(subject: Subject, identifier: str) -> None:
-    subject.given(member, a_member("m", email="Anna@Example.org", matricule="rB-é1", password_hash="a-hash"))
+    subject.given(MEMBER, a_member("m", email="Anna@Example.org", matricule="rB-é1", password_hash="a-hash"))
     found = subject.account(identifier=identifier)
 
     assert found is not None
     assert (found["id"], found["password_hash"], found["token_epoch"], found["status"]) == ("m", "a-hash", 0, "active")
-    assert found.keys() == {column.name for column in stored_columns(member)}
+    assert found.keys() == {column.name for column in MEMBER.columns}
 
 
 def test_an_email_goes_before_a_matricule_that_looks_like_it(subject: Subject) -> None:
-    subject.given(member, a_member("m", matricule="n@example.org"), a_member("n"), a_member("o", matricule="x"))
+    subject.given(MEMBER, a_member("m", matricule="n@example.org"), a_member("n"), a_member("o", matricule="x"))
 
     found = [subject.account(identifier=name) for name in ("N@example.org", "X")]
 

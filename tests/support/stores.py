@@ -5,31 +5,37 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Table
 
 from harness import at, copy_database, settings_for
 from retrobus import logbook
 from retrobus.background import Background
-from retrobus.fallback.memory import Held, Memory, MemoryStore
+from retrobus.fallback.decisions import MemoryStore
+from retrobus.fallback.memory import Held
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.rows import completed
-from retrobus.model.tables import event, member, vehicle
 from retrobus.model.wire import View
 from retrobus.store.contract import (
     Caller,
     Change,
     Check,
+    Delete,
     Document,
     Filter,
+    Insert,
     Once,
     Page,
     Precondition,
     Query,
     Row,
     Store,
+    Terms,
+    Update,
+    Write,
 )
 from retrobus.toggles import OpenStore, open_store
 
@@ -73,10 +79,10 @@ def a_member(key: str, **values: Any) -> Row:
     return {"id": key, "email": f"{key}@example.org", **values}
 
 
-ROWS: dict[str, tuple[Table, Callable[..., Row]]] = {
-    "event": (event, an_event),
-    "vehicle": (vehicle, a_vehicle),
-    "member": (member, a_member),
+ROWS: dict[str, tuple[Resource, Callable[..., Row]]] = {
+    "event": (EVENT, an_event),
+    "vehicle": (VEHICLE, a_vehicle),
+    "member": (MEMBER, a_member),
 }
 
 
@@ -116,32 +122,34 @@ class Subject:
             leave()
         return self._runner.run(work)
 
-    def given(self, table: Table, *rows: Row) -> list[Document]:
+    def given(self, resource: Resource, *rows: Row) -> list[Document]:
         """Adds rows while all is well."""
-        return [self._runner.run(self.store.insert(table, row, caller=FOUNDER)) for row in rows]
+        return [self._runner.run(self.store.write(Insert(resource, row, Terms(FOUNDER)))) for row in rows]
 
     def find(
         self,
-        table: Table,
+        resource: Resource,
         *filters: Filter,
         view: View = "list",
         after: tuple[Any, ...] | None = None,
         limit: int = 1000,
         caller: Caller | None = FOUNDER,
     ) -> Page:
-        return self.run(self.store.find(table, Query(view, filters, after, limit), caller=caller))
+        return self.run(self.store.find(resource, Query(view, filters, after, limit), caller=caller))
 
     def get(
-        self, table: Table, key: str, *filters: Filter, view: View = "one", caller: Caller | None = FOUNDER
+        self, resource: Resource, key: str, *filters: Filter, view: View = "one", caller: Caller | None = FOUNDER
     ) -> Document:
-        return self.run(self.store.get(table, key, view=view, filters=filters, caller=caller))
+        return self.run(self.store.get(resource, key, view=view, filters=filters, caller=caller))
 
-    def insert(self, table: Table, values: Row, *, caller: Caller = FOUNDER, once: Once | None = None) -> Document:
-        return self.run(self.store.insert(table, values, caller=caller, once=once))
+    def insert(
+        self, resource: Resource, values: Row, *, caller: Caller = FOUNDER, once: Once | None = None
+    ) -> Document:
+        return self.run(self.store.write(Insert(resource, values, Terms(caller, once=once))))
 
     def update(
         self,
-        table: Table,
+        resource: Resource,
         key: str,
         change: Change,
         *,
@@ -149,11 +157,11 @@ class Subject:
         match: Precondition | None = None,
         once: Once | None = None,
     ) -> Document:
-        return self.run(self.store.update(table, key, change, caller=caller, match=match, once=once))
+        return self.run(self.store.write(Update(resource, key, change, Terms(caller, match, once))))
 
     def delete(
         self,
-        table: Table,
+        resource: Resource,
         key: str,
         check: Check | None = None,
         *,
@@ -161,7 +169,7 @@ class Subject:
         match: Precondition | None = None,
         once: Once | None = None,
     ) -> Document:
-        return self.run(self.store.delete(table, key, check, caller=caller, match=match, once=once))
+        return self.run(self.store.write(Delete(resource, key, Terms(caller, match, once), check)))
 
     def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
         return self.run(self.store.account(identifier=identifier, member_id=member_id))
@@ -174,11 +182,24 @@ async def empty(url: str) -> None:
     await connection.close()
 
 
-def memory_store() -> MemoryStore:
-    """A store in memory with nothing in it but the founder."""
-    store = MemoryStore(Memory())
-    store.memory.of(member).put(FOUNDER.id, Held(completed(member, FOUNDING | {"version": 1})))
-    return store
+class MemoryAlone(MemoryStore):
+    """The decisions of memory, each carried out at once: what the fallback decides, without a journal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory.of(MEMBER).put(FOUNDER.id, Held(completed(MEMBER.table, FOUNDING | {"version": 1})))
+        self._versions = count(2)
+
+    async def write(self, write: Write) -> Document:
+        decision = self.decide(write, self._stamp)
+        document = self.answer(decision)
+        self.memory.apply(decision.effects)
+        self.answers.keep(write.terms, document)
+        return document
+
+    def _stamp(self, _: Held | None) -> tuple[int, str]:
+        version = next(self._versions)
+        return version, str(version)
 
 
 @contextmanager
@@ -202,7 +223,7 @@ def opened(kind: str, url: str, folder: Path) -> Iterator[Subject]:
     """A store of this kind, with nothing in it but the founder."""
     with asyncio.Runner() as runner:
         if kind == "memory":
-            yield Subject(kind, runner, memory_store(), lambda: None)
+            yield Subject(kind, runner, MemoryAlone(), lambda: None)
             return
         runner.run(empty(url))
         with entered(runner, opening(url, folder, enable_memory_fallback=kind != "postgres")) as service:

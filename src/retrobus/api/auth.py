@@ -10,10 +10,21 @@ from retrobus.accounts.security import check_password, effective_role, hash_pass
 from retrobus.api.reference import described
 from retrobus.api.service import caller, done, once, read_object, service, validated
 from retrobus.http.problems import Problem, invalid, origin_headers, unauthenticated
+from retrobus.model.resources import MEMBER
 from retrobus.model.schemas import Login, MemberLogin, PasswordChange
 from retrobus.model.tables import member
 from retrobus.model.wire import render
-from retrobus.store.contract import Caller, NotFound, Row, Stale, StoreError, Unauthenticated, Unavailable
+from retrobus.store.contract import (
+    Caller,
+    NotFound,
+    Row,
+    Stale,
+    StoreError,
+    Terms,
+    Unauthenticated,
+    Unavailable,
+    Update,
+)
 
 router = APIRouter(prefix="/api", tags=["auth"])
 SHOWN = ("id", "email", "firstName", "lastName", "role", "permissions")
@@ -59,7 +70,7 @@ async def change_password(request: Request) -> Response:
             raise Stale
         return {"password_hash": better, "token_epoch": old["token_epoch"] + 1}
 
-    return done(await store.update(member, who.id, change, caller=who, once=once(request)))
+    return done(await store.write(Update(MEMBER, who.id, change, Terms(who, once=once(request)))))
 
 
 @router.get("/auth/me", operation_id="whoAmI", **described("Me", "read"))
@@ -68,7 +79,7 @@ async def who_am_i(request: Request) -> Response:
     """The caller; while Postgres is unavailable, what the verified token alone says."""
     who = caller(request)
     try:
-        found = await service(request).store.get(member, who.id, view="one", caller=who)
+        found = await service(request).store.get(MEMBER, who.id, view="one", caller=who)
     except NotFound:
         raise unauthenticated() from None
     except Unavailable:
@@ -144,7 +155,7 @@ async def _keep_hash(request: Request, row: Row, better: str) -> None:
         return {"password_hash": better} if old["password_hash"] == row["password_hash"] else {}
 
     try:
-        await service(request).store.update(member, row["id"], change, caller=None)
+        await service(request).store.write(Update(MEMBER, row["id"], change, Terms(None)))
     except StoreError:
         logbook.hash_not_kept()
 

@@ -14,15 +14,17 @@ from retrobus.api.service import (
     one_of,
     page_query,
     period,
-    precondition,
     query_of,
     read_object,
     service,
+    terms,
     validated,
 )
 from retrobus.model.ids import new_id
+from retrobus.model.resources import EVENT
 from retrobus.model.schemas import EventChange, EventCreation
 from retrobus.model.tables import EVENT_STATUSES, event
+from retrobus.store.contract import Delete, Insert, Terms, Update
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 
@@ -38,7 +40,7 @@ async def list_events(request: Request) -> Response:
     values = query_of(request, "status", "from", "to", "vehicleId", "limit", "cursor")
     filters = one_of(values, "status", EVENT_STATUSES) + equal(values, "vehicleId")
     query = page_query(event, values, view="list", filters=[*filters, *period(values, "date")])
-    return listed(await service(request).store.find(event, query, caller=who), request, "events")
+    return listed(await service(request).store.find(EVENT, query, caller=who), request, "events")
 
 
 @router.post("", operation_id="createEvent", status_code=201, **described("Event", "create", body="EventCreation"))
@@ -48,7 +50,7 @@ async def create_event(request: Request) -> Response:
     values = validated(EventCreation, await read_object(request), event)
     key = once(request)
     values["id"] = values.get("id") or new_id(who.id, key.key if key else None)
-    document = await service(request).store.insert(event, values, caller=who, once=key)
+    document = await service(request).store.write(Insert(EVENT, values, Terms(who, once=key)))
     return answered(document, request, 201, location="/api/events")
 
 
@@ -56,7 +58,7 @@ async def create_event(request: Request) -> Response:
 async def get_event(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
     """One event."""
     who = caller(request)
-    return answered(await service(request).store.get(event, id, view="one", caller=who), request)
+    return answered(await service(request).store.get(EVENT, id, view="one", caller=who), request)
 
 
 @router.put("/{id}", operation_id="updateEvent", **described("Event", "update", body="EventChange"))
@@ -65,9 +67,7 @@ async def update_event(request: Request, id: str) -> Response:  # noqa: A002 - t
     """Changes the fields that are sent; a missing field stays as it is."""
     who = manager(request)
     values = validated(EventChange, await read_object(request), event)
-    document = await service(request).store.update(
-        event, id, lambda _: values, caller=who, match=precondition(request), once=once(request)
-    )
+    document = await service(request).store.write(Update(EVENT, id, lambda _: values, terms(request, who)))
     return answered(document, request)
 
 
@@ -75,6 +75,4 @@ async def update_event(request: Request, id: str) -> Response:  # noqa: A002 - t
 async def delete_event(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
     """Deletes an event for good; its tombstone keeps it from coming back by itself."""
     who = manager(request)
-    return done(
-        await service(request).store.delete(event, id, caller=who, match=precondition(request), once=once(request))
-    )
+    return done(await service(request).store.write(Delete(EVENT, id, terms(request, who))))

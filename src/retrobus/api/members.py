@@ -17,18 +17,19 @@ from retrobus.api.service import (
     once,
     one_of,
     page_query,
-    precondition,
     query_of,
     read_body,
     read_object,
     service,
+    terms,
     validated,
 )
 from retrobus.http.problems import invalid
 from retrobus.model.ids import new_id
+from retrobus.model.resources import MEMBER
 from retrobus.model.schemas import EMAIL, MemberChange, MemberCreation, OwnChange, one_line
 from retrobus.model.tables import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, member
-from retrobus.store.contract import Caller, Change, FieldError, Forbidden, Invalid, Row
+from retrobus.store.contract import Caller, Change, Delete, FieldError, Forbidden, Insert, Invalid, Row, Terms, Update
 
 router = APIRouter(prefix="/api/members", tags=["members"])
 
@@ -44,7 +45,7 @@ async def list_members(request: Request) -> Response:
     values = query_of(request, "status", "membershipStatus", "email", "limit", "cursor")
     filters = one_of(values, "status", MEMBER_STATUSES) + one_of(values, "membershipStatus", MEMBERSHIP_STATUSES)
     query = page_query(member, values, view="list", filters=filters + equal(values, "email", fold=True))
-    return listed(await service(request).store.find(member, query, caller=who), request, "members")
+    return listed(await service(request).store.find(MEMBER, query, caller=who), request, "members")
 
 
 @router.post("", operation_id="createMember", status_code=201, **described("Member", "create", body="MemberCreation"))
@@ -55,7 +56,7 @@ async def create_member(request: Request) -> Response:
     key = once(request)
     _refuse_rights(who, values, {"role": "MEMBER", "permissions": "[]", "email": "", "matricule": None})
     values |= {"id": new_id(who.id, key.key if key else None), "created_by": who.id}
-    document = await service(request).store.insert(member, values, caller=who, once=key)
+    document = await service(request).store.write(Insert(MEMBER, values, Terms(who, once=key)))
     return answered(document, request, 201, location="/api/members")
 
 
@@ -79,7 +80,7 @@ async def delete_member_by_body(request: Request) -> Response:
 async def get_own_member(request: Request) -> Response:
     """The caller's own record."""
     who = caller(request)
-    return answered(await service(request).store.get(member, who.id, view="one", caller=who), request)
+    return answered(await service(request).store.get(MEMBER, who.id, view="one", caller=who), request)
 
 
 @router.put("/me", operation_id="updateOwnMember", **described("Member", "own", body="OwnChange"))
@@ -87,9 +88,7 @@ async def update_own_member(request: Request) -> Response:
     """Changes what members may change of their own record."""
     who = caller(request)
     values = validated(OwnChange, await read_object(request), member)
-    document = await service(request).store.update(
-        member, who.id, lambda _: values, caller=who, match=precondition(request), once=once(request)
-    )
+    document = await service(request).store.write(Update(MEMBER, who.id, lambda _: values, terms(request, who)))
     return answered(document, request)
 
 
@@ -97,7 +96,7 @@ async def update_own_member(request: Request) -> Response:
 async def get_member(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
     """One member."""
     who = manager(request)
-    return answered(await service(request).store.get(member, id, view="one", caller=who), request)
+    return answered(await service(request).store.get(MEMBER, id, view="one", caller=who), request)
 
 
 @router.put("/{id}", operation_id="updateMember", **described("Member", "update", body="MemberChange"))
@@ -120,9 +119,7 @@ async def terminate_member(request: Request, id: str) -> Response:  # noqa: A002
     who = manager(request)
     await read_body(request, service(request).limits.body)
     values = {"status": "terminated", "membership_status": "CANCELLED"}
-    document = await service(request).store.update(
-        member, id, _change(who, values), caller=who, match=precondition(request), once=once(request)
-    )
+    document = await service(request).store.write(Update(MEMBER, id, _change(who, values), terms(request, who)))
     return done(document)
 
 
@@ -137,9 +134,7 @@ def _id_in(value: dict[str, Any]) -> str:
 
 async def _update(request: Request, who: Caller, key: str, value: dict[str, Any]) -> Response:
     values = await _with_hash(validated(MemberChange, value, member))
-    document = await service(request).store.update(
-        member, key, _change(who, values), caller=who, match=precondition(request), once=once(request)
-    )
+    document = await service(request).store.write(Update(MEMBER, key, _change(who, values), terms(request, who)))
     return answered(document, request)
 
 
@@ -148,9 +143,7 @@ async def _delete(request: Request, who: Caller, key: str) -> Response:
         if old["role"] == ADMIN and not is_admin(who):
             raise Forbidden("Seul un ADMIN peut supprimer un ADMIN.")
 
-    document = await service(request).store.delete(
-        member, key, check, caller=who, match=precondition(request), once=once(request)
-    )
+    document = await service(request).store.write(Delete(MEMBER, key, terms(request, who), check))
     return done(document)
 
 

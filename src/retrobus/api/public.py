@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from retrobus.api.reference import described
 from retrobus.api.service import answered, listed, page_query, period, query_of, service
+from retrobus.model.resources import EVENT, VEHICLE
 from retrobus.model.tables import event, vehicle
 from retrobus.store.contract import Filter
 
@@ -17,13 +18,13 @@ PUBLISHED = (Filter("status", "=", "PUBLISHED"), Filter("extras", "json", None))
 async def list_public_vehicles(request: Request) -> Response:
     """Public vehicles by parc."""
     query = page_query(vehicle, query_of(request, "limit", "cursor"), view="public_list", filters=list(PUBLIC))
-    return listed(await service(request).store.find(vehicle, query, caller=None), request)
+    return listed(await service(request).store.find(VEHICLE, query, caller=None), request)
 
 
 @router.get("/vehicles/{parc}", operation_id="getPublicVehicle", **described("PublicVehicle", "one"))
 async def get_public_vehicle(request: Request, parc: str) -> Response:
     """One public vehicle; one that is not public is unknown here."""
-    document = await service(request).store.get(vehicle, parc, view="public_one", filters=PUBLIC, caller=None)
+    document = await service(request).store.get(VEHICLE, parc, view="public_one", filters=PUBLIC, caller=None)
     return answered(document, request)
 
 
@@ -35,11 +36,11 @@ async def get_public_vehicle(request: Request, parc: str) -> Response:
 async def list_public_vehicle_events(request: Request, parc: str) -> Response:
     """The published events of one public vehicle, newest first."""
     store = service(request).store
-    found = await store.get(vehicle, parc, view="public_list", filters=PUBLIC, caller=None)
+    found = await store.get(VEHICLE, parc, view="public_list", filters=PUBLIC, caller=None)
     values = query_of(request, "from", "to", "limit", "cursor")
     filters = [*PUBLISHED, Filter("vehicle_id", "=", found.key), *period(values, "date")]
     query = page_query(event, values, view="public_list", filters=filters)
-    return listed(await store.find(event, query, caller=None), request)
+    return listed(await store.find(EVENT, query, caller=None), request)
 
 
 @router.get("/events", operation_id="listPublicEvents", **described("PublicEvents", "list", filters=("from", "to")))
@@ -47,11 +48,11 @@ async def list_public_events(request: Request) -> Response:
     """Published events, newest first; `from` is inclusive, `to` exclusive."""
     values = query_of(request, "from", "to", "limit", "cursor")
     query = page_query(event, values, view="public_list", filters=[*PUBLISHED, *period(values, "date")])
-    return listed(await service(request).store.find(event, query, caller=None), request)
+    return listed(await service(request).store.find(EVENT, query, caller=None), request)
 
 
 @router.get("/events/{id}", operation_id="getPublicEvent", **described("Event", "one"))
 async def get_public_event(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
     """One published event."""
-    document = await service(request).store.get(event, id, view="public_one", filters=PUBLISHED, caller=None)
+    document = await service(request).store.get(EVENT, id, view="public_one", filters=PUBLISHED, caller=None)
     return answered(document, request)

@@ -38,6 +38,7 @@ from retrobus.store.contract import (
     Query,
     Row,
     Store,
+    Terms,
 )
 
 BODY_PATIENCE = 15.0
@@ -197,6 +198,11 @@ def precondition(request: Request) -> Precondition | None:
     if not _ETAGS.fullmatch(header.strip()):
         raise invalid(("If-Match", "l'ETag de la ligne, guillemets compris, ou *"))
     return Precondition(("*",) if header.strip() == "*" else tuple(_ETAG.findall(header)))
+
+
+def terms(request: Request, who: Caller) -> Terms:
+    """Under which terms the client writes: as whom, If-Match, Idempotency-Key; read the body first."""
+    return Terms(who, precondition(request), once(request))
 
 
 def query_of(request: Request, *names: str) -> dict[str, str]:

@@ -13,15 +13,16 @@ from retrobus.api.service import (
     once,
     one_of,
     page_query,
-    precondition,
     query_of,
     read_object,
     service,
+    terms,
     validated,
 )
+from retrobus.model.resources import VEHICLE
 from retrobus.model.schemas import VehicleChange, VehicleCreation
 from retrobus.model.tables import vehicle
-from retrobus.store.contract import Filter
+from retrobus.store.contract import Delete, Filter, Insert, Terms, Update
 
 router = APIRouter(prefix="/api/vehicles", tags=["vehicles"])
 
@@ -39,7 +40,7 @@ async def list_vehicles(request: Request) -> Response:
     if one_of(values, "isPublic", ("true", "false")):
         filters.append(Filter("is_public", "=", values["isPublic"] == "true"))
     query = page_query(vehicle, values, view="list", filters=filters)
-    return listed(await service(request).store.find(vehicle, query, caller=who), request, "vehicles")
+    return listed(await service(request).store.find(VEHICLE, query, caller=who), request, "vehicles")
 
 
 @router.post(
@@ -52,7 +53,7 @@ async def create_vehicle(request: Request) -> Response:
     """Creates a vehicle under its parc number."""
     who = manager(request)
     values = validated(VehicleCreation, await read_object(request, service(request).limits.image_body), vehicle)
-    document = await service(request).store.insert(vehicle, values, caller=who, once=once(request))
+    document = await service(request).store.write(Insert(VEHICLE, values, Terms(who, once=once(request))))
     return answered(document, request, 201, location="/api/vehicles")
 
 
@@ -60,7 +61,7 @@ async def create_vehicle(request: Request) -> Response:
 async def get_vehicle(request: Request, parc: str) -> Response:
     """One vehicle by parc; its `id` is no address."""
     who = caller(request)
-    return answered(await service(request).store.get(vehicle, parc, view="one", caller=who), request)
+    return answered(await service(request).store.get(VEHICLE, parc, view="one", caller=who), request)
 
 
 @router.put("/{parc}", operation_id="updateVehicle", **described("Vehicle", "update", body="VehicleChange"))
@@ -69,9 +70,7 @@ async def update_vehicle(request: Request, parc: str) -> Response:
     """Changes the fields that are sent; `id` and `parc` stay what they are."""
     who = manager(request)
     values = validated(VehicleChange, await read_object(request, service(request).limits.image_body), vehicle)
-    document = await service(request).store.update(
-        vehicle, parc, lambda _: values, caller=who, match=precondition(request), once=once(request)
-    )
+    document = await service(request).store.write(Update(VEHICLE, parc, lambda _: values, terms(request, who)))
     return answered(document, request)
 
 
@@ -79,6 +78,4 @@ async def update_vehicle(request: Request, parc: str) -> Response:
 async def delete_vehicle(request: Request, parc: str) -> Response:
     """Deletes a vehicle for good; its events stay, without a vehicle."""
     who = manager(request)
-    return done(
-        await service(request).store.delete(vehicle, parc, caller=who, match=precondition(request), once=once(request))
-    )
+    return done(await service(request).store.write(Delete(VEHICLE, parc, terms(request, who))))

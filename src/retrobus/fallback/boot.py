@@ -3,23 +3,22 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-
-from sqlalchemy import Table
 
 from retrobus import logbook
 from retrobus.backups.catalog import choose
 from retrobus.backups.formats import read_backup
 from retrobus.development import sample
-from retrobus.fallback.journal import Entry, Journal
-from retrobus.fallback.lane import journaled_tag
+from retrobus.fallback.entries import Entry, journaled, tag_of
+from retrobus.fallback.journal import Journal
 from retrobus.fallback.memory import Effect, Held, Memory
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.snapshot import read_snapshot
 from retrobus.files.folder import Refused
-from retrobus.model.rows import completed, decode, unique_columns
-from retrobus.model.tables import RESOURCES, event, key_column, member, number_column, vehicle
-from retrobus.store.contract import Caller, Document, Once
+from retrobus.model.resources import BY_NAME, EVENT, MEMBER, VEHICLE, Resource
+from retrobus.model.rows import completed, decode
+from retrobus.store.contract import Caller, Document, Once, Terms
 
 SAMPLE_ADMIN = "admin@example.org"
 
@@ -53,64 +52,53 @@ def _load_backup(mirror: Mirror, folder: Path) -> None:
         return
     logbook.backup_loaded(name)
     memory = Memory()
-    for resource, rows in backup.rows.items():
-        hold_rows(memory, resource, rows)
+    for name_of_rows, rows in backup.rows.items():
+        hold_rows(memory, BY_NAME[name_of_rows], rows)
     mirror.hold(memory)
     mirror.describe(f"backup:{name}", backup.timestamp, None)
 
 
-def hold_rows(memory: Memory, resource: str, rows: list[dict[str, object]]) -> None:
+def hold_rows(memory: Memory, resource: Resource, rows: list[dict[str, object]]) -> None:
     """Puts complete or partial rows into memory, numbered where the database would number them."""
-    table = RESOURCES[resource]
-    number = number_column(table)
     for position, values in enumerate(rows, start=1):
-        row = completed(table, {"version": 0, **values})
-        if number is not None and row[number.name] is None:
-            row[number.name] = position
+        row = completed(resource.table, {"version": 0, **values})
+        if resource.number is not None and row[resource.number] is None:
+            row[resource.number] = position
         row["version"] = row["version"] or 0
-        memory.of(table).put(row[key_column(table).name], Held(row))
+        memory.of(resource).put(row[resource.key], Held(row))
 
 
 def _apply_pending(mirror: Mirror, entry: Entry) -> None:
     """Shows an acknowledged write again, and answers its Idempotency-Key as before."""
-    table = RESOURCES[entry.resource]
-    held, answer = None, Document('{"ok": true}', "", entry.key)
-    if entry.row is not None:
-        row = decode(table, entry.row)
-        held = Held(row, journaled_tag(row["version"], entry.sequence))
-        answer = mirror.ahead.document(table, held)
-    changed = _orphans(mirror, table, entry) if held is None else _displaced(mirror, table, entry.key, held)
-    effects = [*changed, Effect(table, entry.key, held)]
-    mirror.ahead.memory.apply(effects)
+    resource, memory = BY_NAME[entry.resource], mirror.store.memory
+    answer = Document('{"ok": true}', "", entry.key)
+    if entry.row is None:
+        effects = [Effect(resource, entry.key, None)]
+        effects += mirror.store.orphans(resource, entry.key, partial(journaled, 0, entry.sequence))
+    else:
+        row = decode(resource.table, entry.row)
+        held = Held(row, tag_of(row["version"], entry.sequence))
+        # The snapshot may be of another day: no table holds one e-mail twice, so its other row goes.
+        rivals = set(memory.of(resource).owners(row).values()) - {entry.key}
+        effects = [*(Effect(resource, rival, None) for rival in rivals), Effect(resource, entry.key, held)]
+        answer = mirror.store.document(resource, held)
     mirror.journaled(effects)
     if entry.once is not None:
-        said = entry.once
-        once = Once(said["key"], said["method"], said["path"], bytes.fromhex(said["fingerprint"]))
-        caller = Caller(entry.member or "", 0, "")
-        mirror.store.answers.keep(caller, once, replace(answer, durability="journal"))
+        mirror.store.answers.keep(_terms(entry, entry.once), replace(answer, durability="journal"))
 
 
-def _displaced(mirror: Mirror, table: Table, key: str, held: Held) -> list[Effect]:
-    """Rows of a picture of another day that hold what this write gave to its row: no table has both."""
-    rows, values = mirror.ahead.memory.of(table), held.row
-    owners = {rows.owner(name, values[name]) for name, _ in unique_columns(table) if values[name] is not None}
-    return [Effect(table, owner, None) for owner in owners if owner not in {None, key}]
-
-
-def _orphans(mirror: Mirror, table: Table, entry: Entry) -> list[Effect]:
-    def tag(before: Held | None) -> tuple[int, str]:
-        version = 0 if before is None else before.row["version"]
-        return version, journaled_tag(version, entry.sequence)
-
-    return list(mirror.ahead.orphans(table, entry.key, tag))
+def _terms(entry: Entry, said: dict[str, str]) -> Terms:
+    """The terms of the write, as far as its Idempotency-Key needs them."""
+    once = Once(said["key"], said["method"], said["path"], bytes.fromhex(said["fingerprint"]))
+    return Terms(Caller(entry.member or "", 0, ""), once=once)
 
 
 def fill_from_sample(mirror: Mirror) -> None:
     """The invented collection with its ADMIN, for development without Postgres."""
     memory = Memory()
-    hold_rows(memory, vehicle.info["resource"], sample.vehicles())
-    hold_rows(memory, event.info["resource"], sample.events())
+    hold_rows(memory, VEHICLE, sample.vehicles())
+    hold_rows(memory, EVENT, sample.events())
     admin: dict[str, object] = {"id": "admin", "email": SAMPLE_ADMIN, "role": "ADMIN", "membership_status": "ACTIVE"}
-    hold_rows(memory, member.info["resource"], [*sample.members(), admin])
+    hold_rows(memory, MEMBER, [*sample.members(), admin])
     mirror.hold(memory)
     mirror.describe("sample", datetime.now(UTC), None)

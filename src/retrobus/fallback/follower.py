@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from retrobus import logbook
 from retrobus.fallback.mirror import Mirror, current_state
-from retrobus.model.tables import RESOURCES
+from retrobus.model.resources import BY_NAME
 from retrobus.store.availability import Availability, is_unavailable
 from retrobus.store.confirmed import Unconfirmed
 from retrobus.store.contract import StoreError
@@ -45,7 +45,7 @@ class Settling(Protocol):
     def pending(self) -> bool:
         """Whether answers wait to be settled."""
 
-    async def settle(self, connection: Any) -> None:
+    async def settle(self, connection: Connection) -> None:
         """Replays if need be, and makes the mirror what Postgres is."""
 
 
@@ -64,7 +64,6 @@ class Follower:
         self._open = opener
         self._settling = settling
         self._heard: asyncio.Queue[str] = asyncio.Queue()
-        self._interrupted = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._tried = asyncio.Event()
         self._horizon: int | None = None
@@ -79,10 +78,6 @@ class Follower:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._tried.wait()
-
-    def interrupt(self) -> None:
-        """The journal has entries now: what Postgres says no longer goes straight into the mirror."""
-        self._interrupted.set()
 
     async def run(self) -> None:
         """Runs for as long as the service does."""
@@ -108,7 +103,6 @@ class Follower:
             await self._settling.settle(connection)
             if self._settling.pending:
                 return
-            self._interrupted.clear()
             self._caught_up.set()
             self._tried.set()
             await self._hear(connection)
@@ -145,7 +139,7 @@ class Follower:
 
     async def _hear(self, connection: Connection) -> None:
         seen, ended = await self._latest(connection)
-        while not self._interrupted.is_set() and not self._settling.pending:
+        while not self._settling.pending:
             await self._next_word()
             asked = datetime.now(UTC)
             latest, ended_now = await self._latest(connection)
@@ -172,12 +166,11 @@ class Follower:
         return words
 
     async def _take(self, connection: Connection, words: set[str]) -> None:
-        if any(word.partition(" ")[0] not in RESOURCES or " " not in word for word in words):
+        if any(word.partition(" ")[0] not in BY_NAME or " " not in word for word in words):
             await self._mirror.refresh(connection)  # many rows changed at once, or it is no word of ours
             return
         for word in words:
-            resource, _, key = word.partition(" ")
-            table = RESOURCES[resource]
-            row, version = await current_state(connection, table, key)
+            name, _, key = word.partition(" ")
+            row, version = await current_state(connection, BY_NAME[name], key)
             if not self._settling.pending:
-                self._mirror.wrote(table, key, row, version)
+                self._mirror.wrote(BY_NAME[name], key, row, version)

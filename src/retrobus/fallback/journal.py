@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
+from retrobus.fallback.entries import Entry
 from retrobus.files.folder import leave_to_owner, read_capped, set_aside, write_atomically
 from retrobus.files.trouble import why
 
@@ -20,25 +21,6 @@ LARGEST = 1 << 30
 """Bytes beyond which a journal on disk takes no further write: the disk is not the database."""
 
 DAMAGED = "endommagé"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One acknowledged write: what it did, on what it was based, and whose it was."""
-
-    sequence: int
-    at: str
-    resource: str
-    key: str
-    operation: str
-    row: dict[str, Any] | None
-    base: dict[str, Any] | None
-    """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so."""
-
-    member: str | None
-    once: dict[str, str] | None = None
-    journal: str = ""
-    """The id of the journal that numbered it."""
 
 
 @dataclass(slots=True)
@@ -67,16 +49,16 @@ class Journal:
         """When the first entry was acknowledged."""
         return self.entries[0].at if self.entries else None
 
-    def append(self, entries: list[Entry]) -> None:
+    def append(self, *entries: Entry) -> None:
         """Adds entries, all or none; OSError if the disk does not take them, and then nothing of them is there."""
         if self.path is not None:
             self._write(self.path, entries)
         self.entries.extend(entries)
         self.last = entries[-1].sequence
 
-    def _write(self, path: Path, entries: list[Entry]) -> None:
-        first = [_line(self._header())] if self.size == 0 else []
-        added = b"".join(first + [_line(_told(entry)) for entry in entries])
+    def _write(self, path: Path, entries: tuple[Entry, ...]) -> None:
+        first = _line(self._header()) if self.size == 0 else b""
+        added = first + b"".join(_line(_told(entry)) for entry in entries)
         if self.size + len(added) > LARGEST:
             raise OSError(errno.EFBIG, "the journal is full", str(path))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,54 +1,52 @@
 """The store with a mirror: Postgres first; memory only while Postgres is away, and until it has what memory took."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
-
-from sqlalchemy import Table
+from typing import TypeVar
 
 from retrobus import logbook
+from retrobus.fallback.decisions import MemoryStore
+from retrobus.fallback.entries import Entry, entry_of, journaled
 from retrobus.fallback.journal import Journal
-from retrobus.fallback.lane import Lane, Prepare, Returned
-from retrobus.fallback.memory import MemoryStore, Terms
 from retrobus.fallback.mirror import Mirror
-from retrobus.fallback.replay import Replay, Report
+from retrobus.fallback.settling import Settling
+from retrobus.files.trouble import why
+from retrobus.model.resources import Resource
 from retrobus.model.rows import Row
 from retrobus.model.wire import View
 from retrobus.store.availability import Availability
-from retrobus.store.confirmed import NO_STANDBY, Unconfirmed
 from retrobus.store.contract import (
     POSTGRES,
+    Busy,
     Caller,
-    Change,
-    Check,
     Document,
     Filter,
+    JournalFailed,
     NoAnswer,
-    Once,
     Origin,
     Page,
-    Precondition,
     Query,
     StoreError,
     Unavailable,
+    Write,
 )
 from retrobus.store.failover import Acknowledged
+from retrobus.store.pool import Opener
 from retrobus.store.postgres import PostgresStore
-from retrobus.store.refusals import hindrance
 
 T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds that a write waits for its turn, for example while the last entries reach Postgres."""
 
 DRAIN = 10.0
 """Seconds that the end of the service waits for writes under way."""
 
-FEW = 50
-"""Entries that are replayed while writes wait; more are replayed beside them first."""
-
-PASSES = 20
-"""Times that entries are replayed beside the writes, should these come faster."""
+KNOWN_ORIGINS = frozenset({"postgres", "snapshot"})
+"""Origins of rows that have the database's own versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class MirroredStore:
     def __init__(
         self,
         availability: Availability,
-        opener: Callable[[], Awaitable[Any]],
+        opener: Opener,
         acknowledged: Acknowledged,
         mirror: Mirror,
         journal: Journal,
@@ -79,28 +77,17 @@ class MirroredStore:
         self.mirror = mirror
         self.journal = journal
         self.postgres = PostgresStore(availability, opener, acknowledged, mirror.wrote)
-        self.lane = Lane(mirror, journal, lambda: self.from_memory)
-        self.conflicts = 0
-        self.waiting: str | None = None
-        """Why the journal is not in Postgres yet although Postgres answers, as /ready and the log say it."""
-
-        self._report = Report()
+        self.settling = Settling(availability, mirror, journal)
         self._availability = availability
         self._serving = serving
-        self._told = False
-        self._active = 0
+        self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
-    def pending(self) -> bool:
-        """Whether writes acknowledged from memory are not yet in Postgres."""
-        return len(self.journal) > 0
-
-    @property
     def from_memory(self) -> bool:
         """Whether answers come from memory now; without the fallback too they wait for the journal's replay."""
-        return self.pending or (self._serving.fallback and not self._availability.up)
+        return self.settling.pending or (self._serving.fallback and not self._availability.up)
 
     @property
     def can_answer(self) -> bool:
@@ -109,68 +96,66 @@ class MirroredStore:
 
     @property
     def origin(self) -> Origin:
+        """Where an answer that is given now comes from."""
         return self.mirror.store.origin if self.from_memory else POSTGRES
 
-    async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
-        return await self._ask(lambda store: store.find(table, query, caller=caller))
+    async def find(self, resource: Resource, query: Query, *, caller: Caller | None) -> Page:
+        """One page of the rows that match."""
+        return await self._ask(lambda store: store.find(resource, query, caller=caller))
 
     async def get(
-        self, table: Table, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
+        self, resource: Resource, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
     ) -> Document:
-        return await self._ask(lambda store: store.get(table, key, view=view, filters=filters, caller=caller))
+        """The row with this key."""
+        return await self._ask(lambda store: store.get(resource, key, view=view, filters=filters, caller=caller))
 
     async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
-        """An account that memory does not know may exist all the same: that is no answer but 503."""
+        """The member's row. NoAnswer for an account that memory does not know: Postgres may know it."""
 
-        async def ask(store: Any) -> Row | None:
-            row: Row | None = await store.account(identifier=identifier, member_id=member_id)
+        async def ask(store: PostgresStore | MemoryStore) -> Row | None:
+            row = await store.account(identifier=identifier, member_id=member_id)
             if store is not self.postgres and (row is None or self.mirror.origin.startswith("backup:")):
                 raise NoAnswer
             return row
 
         return await self._ask(ask)
 
-    async def insert(self, table: Table, values: Row, *, caller: Caller, once: Once | None = None) -> Document:
-        terms = Terms(caller, once=once)
-        return await self._write(
-            lambda: self.postgres.insert(table, values, caller=caller, once=once),
-            lambda store, tag: store.prepare_insert(table, values, caller, once, tag),
-            terms,
-        )
+    async def write(self, write: Write) -> Document:
+        """Writes to Postgres, or to the journal and memory while Postgres is away.
 
-    async def update(
-        self,
-        table: Table,
-        key: str,
-        change: Change,
-        *,
-        caller: Caller | None,
-        match: Precondition | None = None,
-        once: Once | None = None,
-    ) -> Document:
-        terms = Terms(caller, match, once)
-        return await self._write(
-            lambda: self.postgres.update(table, key, change, caller=caller, match=match, once=once),
-            lambda store, tag: store.prepare_update(table, key, change, terms, tag),
-            terms,
-        )
+        A write whose COMMIT was on its way is never journaled: Postgres may have applied it.
+        """
+        with self._counted():
+            if not self.from_memory:
+                try:
+                    document = await self.postgres.write(write)
+                except Unavailable as error:
+                    if error.sent or not self._serving.fallback:
+                        raise
+                else:
+                    self.mirror.store.answers.keep(write.terms, document)
+                    return document
+            self._memory()
+            # Its own task: if the client goes away, the journal's thread must not run on without the lock.
+            return await self._said_by_memory(asyncio.shield(asyncio.create_task(self._in_turn(write))))
 
-    async def delete(
-        self,
-        table: Table,
-        key: str,
-        check: Check | None = None,
-        *,
-        caller: Caller,
-        match: Precondition | None = None,
-        once: Once | None = None,
-    ) -> Document:
-        terms = Terms(caller, match, once)
-        return await self._write(
-            lambda: self.postgres.delete(table, key, check, caller=caller, match=match, once=once),
-            lambda store, tag: store.prepare_delete(table, key, check, terms, tag),
-            terms,
-        )
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts a write that is under way, so that the end of the service can wait for it."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def drained(self) -> None:
+        """Waits until no write is under way, so that what is kept at the end has them all; ten seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await self._idle.wait()
 
     def _memory(self) -> MemoryStore:
         """The mirror as a store, if it may answer."""
@@ -178,12 +163,10 @@ class MirroredStore:
             raise Unavailable
         if not self.can_answer:
             raise NoAnswer
-        if not self._told:
-            self._told = True
-            logbook.fallback_started(self.mirror.origin, self.mirror.store.origin.as_of)
+        self.settling.begin()
         return self.mirror.store
 
-    async def _ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
+    async def _ask(self, question: Callable[[PostgresStore | MemoryStore], Awaitable[T]]) -> T:
         if not self.from_memory:
             try:
                 return await question(self.postgres)
@@ -193,90 +176,62 @@ class MirroredStore:
         return await self._said_by_memory(question(self._memory()))
 
     async def _said_by_memory(self, answer: Awaitable[T]) -> T:
-        """What memory answers; its refusals too say whose they are."""
+        """What memory answers; its refusals carry its origin too."""
         try:
             return await answer
         except StoreError as error:
             error.origin = self.mirror.store.origin
             raise
 
-    async def _write(self, there: Callable[[], Awaitable[Document]], here: Prepare, terms: Terms) -> Document:
-        self._active += 1
-        self._idle.clear()
+    async def _in_turn(self, write: Write) -> Document:
+        """One write at a time: decided, journaled, shown, answered. Back to Postgres if it came back meanwhile."""
+        async with self._waited_turn():
+            if self.from_memory:
+                return await self._taken(write)
+        return await self.postgres.write(write)
+
+    @asynccontextmanager
+    async def _waited_turn(self) -> AsyncIterator[None]:
         try:
-            return await self._written(there, here, terms)
+            async with asyncio.timeout(PATIENCE):
+                await self.settling.turn.acquire()
+        except TimeoutError:
+            raise Busy from None
+        try:
+            yield
         finally:
-            self._active -= 1
-            if not self._active:
-                self._idle.set()
+            self.settling.turn.release()
 
-    async def _written(self, there: Callable[[], Awaitable[Document]], here: Prepare, terms: Terms) -> Document:
-        if not self.from_memory:
-            try:
-                document = await there()
-            except Unavailable as error:
-                if error.sent or not self._serving.fallback:
-                    raise  # a write whose COMMIT was on its way is never journaled: it may be applied
-            else:
-                self.mirror.store.answers.keep(terms.caller, terms.once, document)
-                return document
-        self._memory()
+    async def _taken(self, write: Write) -> Document:
+        """Decide, journal, show, answer: in this order, so that no client sees what the journal may yet refuse."""
+        memory, sequence = self.mirror.store, self.journal.last + 1
+        decision = memory.decide(write, partial(journaled, self.mirror.version, sequence))
+        if decision.effects:
+            entry = entry_of(decision, write.terms, sequence=sequence, journal=self.journal.id)
+            await self._append(entry)
+            self.mirror.journaled(decision.effects)
+            logbook.mirror_changed(entry.resource, entry.operation, entry.key)
+        answer = memory.answer(decision)
+        if decision.replayed is None:
+            answer = replace(answer, durability="memory" if self.journal.path is None else "journal")
+        memory.answers.keep(write.terms, answer)
+        return answer
+
+    async def _append(self, entry: Entry) -> None:
+        """Adds the entry to the journal; JournalFailed if the disk does not take it, and then nothing was done."""
+        if not self.journal.entries:
+            known = self.mirror.origin in KNOWN_ORIGINS
+            self.journal.identity = self.mirror.identity if known else None
+            self.journal.origin = self.mirror.origin
         try:
-            return await self._said_by_memory(self.lane.take(here, terms))
-        except Returned:
-            return await there()
-
-    async def drained(self) -> None:
-        """Waits until no write is under way, so that what is kept at the end has them all; not for ever."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN):
-                await self._idle.wait()
+            if self.journal.path is None:
+                self.journal.append(entry)
+            else:
+                await asyncio.to_thread(self.journal.append, entry)
+        except OSError as error:
+            logbook.journal_failed(why(error, self.journal.path))
+            raise JournalFailed from error
 
     async def prune(self) -> None:
-        """Forgets kept answers of more than a day ago."""
+        """Forgets the answers kept for Idempotency-Keys of more than a day ago."""
         await self.postgres.prune()
-
-    async def settle(self, connection: Any) -> None:
-        """Brings the journal into Postgres: most of it beside the writes, the last of it while they wait."""
-        if self.pending:
-            try:
-                await self._bring_in(connection)
-            except Exception as error:
-                self._wait(str(error) if isinstance(error, Unconfirmed) else self.waiting or hindrance(error))
-                raise
-        else:
-            await self.mirror.refresh(connection)
-        self.waiting = None
-        if not self.pending and self._told:
-            self._told = False
-            logbook.fallback_ended(self._report.applied, self._report.already, len(self._report.conflicts))
-            self._report = Report()
-
-    async def _bring_in(self, connection: Any) -> None:
-        for _ in range(PASSES):
-            done = await self._replay(connection)
-            if self.journal.last - done <= FEW:
-                break
-        async with self.lane.halted():
-            done = await self._replay(connection, halted=True)
-            await self.mirror.refresh(connection, settled=True)
-            await asyncio.to_thread(self.journal.settle, done)
-
-    async def _replay(self, connection: Any, *, halted: bool = False) -> int:
-        replay = Replay(connection, self.journal, partial(self._goes_on, halted=halted))
-        done = await replay.run()
-        self.conflicts += len(replay.report.conflicts)
-        self._report.add(replay.report)
-        self._told = True
-        return done
-
-    async def _goes_on(self, *, halted: bool) -> bool:
-        """Whether to wait for a standby still: while Postgres lives, unless writes wait for the end of the replay."""
-        self._wait(NO_STANDBY)
-        return not halted and await self._availability.verdict()
-
-    def _wait(self, reason: str) -> None:
-        """Notes why the journal waits; the log says each reason once."""
-        if reason != self.waiting:
-            self.waiting = reason
-            logbook.journal_waits(reason)

@@ -14,7 +14,8 @@ from retrobus.fallback.journal import read_journal
 from retrobus.fallback.memory import Memory
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.snapshot import NAME, read_snapshot
-from retrobus.model.tables import RESOURCES, REVISION, deletion, key_column, stored_columns
+from retrobus.model.resources import ALL, Resource
+from retrobus.model.tables import REVISION, deletion, stored_columns
 from retrobus.model.wire import camel, moment
 
 NOTE = "sans PostgreSQL, de l'instantané et du journal"
@@ -44,7 +45,7 @@ class _Picture:
     """The rows of a filled mirror; it knows of no tombstones."""
 
     def __init__(self, memory: Memory) -> None:
-        self._rows = {table.name: _sorted(memory, table) for table in RESOURCES.values()} | {deletion.name: []}
+        self._rows = {resource.table.name: _sorted(memory, resource) for resource in ALL} | {deletion.name: []}
 
     async def count(self, table: Table) -> int:
         return len(self._rows[table.name])
@@ -54,9 +55,8 @@ class _Picture:
             yield "{" + ",".join(_member(column, row[column.name]) for column in stored_columns(table)) + "}"
 
 
-def _sorted(memory: Memory, table: Table) -> list[dict[str, Any]]:
-    key = key_column(table).name
-    return sorted((held.row for held in memory.of(table)), key=lambda row: str(row[key]))
+def _sorted(memory: Memory, resource: Resource) -> list[dict[str, Any]]:
+    return sorted((held.row for held in memory.of(resource)), key=lambda row: str(row[resource.key]))
 
 
 def _member(column: Any, value: Any) -> str:

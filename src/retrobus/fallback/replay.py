@@ -1,19 +1,19 @@
 """Brings a journal into Postgres: in order, in one transaction, and never over what changed there meanwhile."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import asyncpg
-from sqlalchemy import Table
 
 from retrobus import logbook
-from retrobus.database import home
+from retrobus.database import home, sql
 from retrobus.database.hosts import LONG_TRANSACTION
+from retrobus.database.pooler import OwnNames
 from retrobus.fallback import conflicts
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
+from retrobus.model.resources import BY_NAME, Resource
 from retrobus.model.rows import Row, content_hash, decode, encode
-from retrobus.model.tables import RESOURCES, key_column, number_column, stored_columns
-from retrobus.model.wire import view_sql
+from retrobus.store import statements
 from retrobus.store.confirmed import Asked, confirmed
 
 PROGRESS = "SELECT journal::text, sequence FROM replay WHERE journal = ANY($1::uuid[])"
@@ -21,8 +21,6 @@ NOTE_PROGRESS = """INSERT INTO replay (journal, sequence) VALUES ($1, $2)
 ON CONFLICT (journal) DO UPDATE SET sequence = greatest(replay.sequence, excluded.sequence), at = now()"""
 KEEP_ANSWER = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"""
-ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
-BURIED = "SELECT coalesce(max(version), 0) FROM deletion WHERE resource = $1 AND key = $2"
 ANSWERED = """SELECT EXISTS (SELECT FROM idempotency
 WHERE member_id = $1 AND method = $2 AND path = $3 AND key = $4 AND fingerprint = $5)"""
 UNFIT = (
@@ -66,7 +64,7 @@ class Refused(Exception):
 class Replay:
     """One transaction's worth of a journal."""
 
-    def __init__(self, connection: Any, journal: Journal, asked: Asked | None = None) -> None:
+    def __init__(self, connection: OwnNames, journal: Journal, asked: Asked | None = None) -> None:
         self._connection = connection
         self._asked = asked
         self._journal = journal
@@ -134,21 +132,21 @@ class Replay:
             await conflicts.note(self._connection, entry, reason)
 
     async def _apply(self, entry: Entry) -> None:
-        table = RESOURCES[entry.resource]
+        resource = BY_NAME[entry.resource]
         if await self._is_answered(entry):
             self.report.already += 1  # Postgres had done it when its answer was lost, and the client asked again
             return
-        present = await locked_row(self._connection, table, entry.key)
+        present = await sql.row_of(self._connection, resource, entry.key, lock=True)
         if entry.row is None:
-            await self._remove(table, entry, present)
+            await self._remove(resource, entry, present)
         elif (entry.resource, entry.key) in self._refused:
             raise Refused("une modification antérieure de la même ligne est en conflit")
         else:
-            await self._put(table, entry, present, decode(table, entry.row))
-        await self._keep_answer(table, entry)
+            await self._put(resource, entry, present, decode(resource.table, entry.row))
+        await self._keep_answer(resource, entry)
 
-    async def _put(self, table: Table, entry: Entry, present: Row | None, wanted: Row) -> None:
-        if present is not None and content_hash(table, present) == content_hash(table, wanted):
+    async def _put(self, resource: Resource, entry: Entry, present: Row | None, wanted: Row) -> None:
+        if present is not None and content_hash(resource.table, present) == content_hash(resource.table, wanted):
             self.report.already += 1
             return
         if entry.operation == "insert":
@@ -156,37 +154,33 @@ class Replay:
                 raise Refused("une autre ligne porte déjà cette clé")
         elif present is None:
             raise Refused("la ligne a été supprimée entre-temps")
-        elif not _is_base(table, entry, present):
+        elif not _is_base(resource, entry, present):
             raise Refused("la ligne a changé entre-temps")
-        await put_row(self._connection, table, wanted, replace=present is not None)
+        await sql.put_row(self._connection, resource, wanted, replace=present is not None)
         self.report.applied += 1
 
-    async def _remove(self, table: Table, entry: Entry, present: Row | None) -> None:
+    async def _remove(self, resource: Resource, entry: Entry, present: Row | None) -> None:
         """The delete wins over whatever became of the row that it meant; a row made anew since is another one."""
-        if present is None or not await self._is_meant(table, entry, present):
+        if present is None or not await self._is_meant(resource, entry, present):
             self.report.already += 1
         else:
-            if not _is_base(table, entry, present):
-                image = encode(table, present)
+            if not _is_base(resource, entry, present):
+                image = encode(resource.table, present)
                 reason = "supprimée bien que modifiée entre-temps"
                 await conflicts.note(self._connection, entry, reason, "applied", image=image)
                 self.report.overruled.append(entry)
-            await self._connection.execute(
-                f"DELETE FROM {table.name} WHERE {key_column(table).name} = $1",  # noqa: S608 - names of our own tables
-                entry.key,
-            )
+            await sql.delete_row(self._connection, resource, entry.key)
             self.report.applied += 1
         if self._refused.pop((entry.resource, entry.key), None) is not None:
             await conflicts.overtake(self._connection, self._journals, entry)
 
-    async def _is_meant(self, table: Table, entry: Entry, present: Row) -> bool:
+    async def _is_meant(self, resource: Resource, entry: Entry, present: Row) -> bool:
         if self._refused.get((entry.resource, entry.key)):
             return False
-        if _is_base(table, entry, present):
+        if _is_base(resource, entry, present):
             return True
-        buried: int = await self._connection.fetchval(BURIED, entry.resource, entry.key)
         known: int = (entry.base or {}).get("version", 0)
-        return buried <= known
+        return await sql.latest_tombstone(self._connection, resource, entry.key) <= known
 
     async def _is_answered(self, entry: Entry) -> bool:
         if entry.once is None:
@@ -195,18 +189,15 @@ class Replay:
         found: bool = await self._connection.fetchval(ANSWERED, *_scope(entry), fingerprint)
         return found
 
-    async def _keep_answer(self, table: Table, entry: Entry) -> None:
+    async def _keep_answer(self, resource: Resource, entry: Entry) -> None:
         """The answer that a repeat of the same Idempotency-Key gets from now on: the replayed one."""
         if entry.once is None:
             return
         answer, etag = '{"ok": true}', ""
         if entry.row is not None:
-            row = await self._connection.fetchrow(
-                f"SELECT {view_sql(table, 'one')} AS json, {ETAG} AS etag"  # noqa: S608 - names of our own tables
-                f" FROM {table.name} WHERE {key_column(table).name} = $1",
-                entry.key,
-            )
-            answer, etag = row["json"], row["etag"]
+            statement = statements.get(resource, "one", (), access=False)
+            row = await self._connection.fetchrow(statement.sql, entry.key)
+            answer, etag = (row["json"], row["etag"]) if row is not None else (answer, etag)
         fingerprint = bytes.fromhex(entry.once["fingerprint"])
         await self._connection.execute(KEEP_ANSWER, *_scope(entry), fingerprint, answer, etag, entry.key)
 
@@ -217,33 +208,8 @@ def _scope(entry: Entry) -> tuple[str, str, str, str]:
     return entry.member or "", once["method"], once["path"], once["key"]
 
 
-def _is_base(table: Table, entry: Entry, present: Row) -> bool:
+def _is_base(resource: Resource, entry: Entry, present: Row) -> bool:
     """Whether the row is the one that the entry changed: as Postgres had it, or as the entry before left it."""
     base = entry.base or {}
     untouched = "sequence" in base or base.get("version") == present["version"]
-    return untouched and base.get("hash") == content_hash(table, present)
-
-
-async def locked_row(connection: Any, table: Table, key: str) -> Row | None:
-    """The row of a key, held until the transaction ends."""
-    names = ", ".join(column.name for column in stored_columns(table))
-    found = await connection.fetchrow(
-        f"SELECT {names} FROM {table.name} WHERE {key_column(table).name} = $1 FOR UPDATE",  # noqa: S608 - our own names
-        key,
-    )
-    return None if found is None else dict(found)
-
-
-async def put_row(connection: Any, table: Table, row: Row, *, replace: bool) -> None:
-    """Inserts a row, or gives the row of its key these values; number and version are the database's."""
-    number = number_column(table)
-    left_out = {"version", *([number.name] if number is not None else [])}
-    names = [column.name for column in stored_columns(table) if column.name not in left_out]
-    places = [f"${place}" for place in range(1, len(names) + 1)]
-    if replace:
-        pairs = ", ".join(f"{name} = {place}" for name, place in zip(names, places, strict=True))
-        key = key_column(table).name
-        sql = f"UPDATE {table.name} SET {pairs} WHERE {key} = {places[names.index(key)]}"  # noqa: S608 - our own names
-    else:
-        sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(places)})"  # noqa: S608 - our own names
-    await connection.execute(sql, *(row[name] for name in names))
+    return untouched and base.get("hash") == content_hash(resource.table, present)

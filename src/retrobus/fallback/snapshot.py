@@ -14,8 +14,8 @@ from retrobus.fallback.memory import Held, Memory
 from retrobus.fallback.mirror import Mirror
 from retrobus.files.folder import Refused, read_capped, set_aside, write_atomically
 from retrobus.files.trouble import told, why
+from retrobus.model.resources import ALL, Resource
 from retrobus.model.rows import Row, decode
-from retrobus.model.tables import RESOURCES, key_column
 from retrobus.model.wire import moment
 
 NAME = "runtime-state.json"
@@ -25,8 +25,6 @@ BATCH = 20
 RETRY = 1.0
 """Seconds that a disk which refused a snapshot is left in peace, besides the usual delay."""
 
-STATE = {"vehicle": "vehicles", "event": "events", "member": "members"}
-
 
 class SnapshotWriter:
     """Writes the snapshot `delay` seconds after the first change; later changes ride along and do not put it off."""
@@ -35,15 +33,10 @@ class SnapshotWriter:
         self._folder = folder
         self._mirror = mirror
         self._delay = min(delay, longest)
-        self._due = asyncio.Event()
         self._disk = threading.Lock()
         self._failing = False
         self.failures = 0
         self.written_at: float | None = None
-
-    def changed(self) -> None:
-        """The mirror changed."""
-        self._due.set()
 
     @property
     def age(self) -> float | None:
@@ -53,11 +46,11 @@ class SnapshotWriter:
     async def run(self) -> None:
         """Runs for as long as the service does."""
         while True:
-            await self._due.wait()
+            await self._mirror.changed.wait()
             await asyncio.sleep(self._delay)
-            self._due.clear()
+            self._mirror.changed.clear()
             if not await self.write():
-                self._due.set()
+                self._mirror.changed.set()
                 await asyncio.sleep(RETRY)
 
     async def write(self) -> bool:
@@ -67,7 +60,7 @@ class SnapshotWriter:
         """
         if not self._mirror.filled:
             return True
-        frozen = [(table.name, list(self._mirror.store.memory.of(table))) for table in RESOURCES.values()]
+        frozen = [(resource, list(self._mirror.store.memory.of(resource))) for resource in ALL]
         about = {
             "format": FORMAT,
             "savedAt": moment(datetime.now(UTC)),
@@ -95,13 +88,12 @@ class SnapshotWriter:
         self._failing = True
 
 
-def _chunks(about: dict[str, Any], frozen: list[tuple[str, list[Held]]]) -> Iterator[bytes]:
+def _chunks(about: dict[str, Any], frozen: list[tuple[Resource, list[Held]]]) -> Iterator[bytes]:
     yield (json.dumps(about, ensure_ascii=False)[:-1] + ', "state": {').encode()
-    for position, (name, rows) in enumerate(frozen):
-        table = next(table for table in RESOURCES.values() if table.name == name)
-        yield f'{", " if position else ""}"{STATE[name]}": ['.encode()
+    for position, (resource, rows) in enumerate(frozen):
+        yield f'{", " if position else ""}"{resource.plural}": ['.encode()
         for start in range(0, len(rows), BATCH):
-            texts = [held.filed(table) for held in rows[start : start + BATCH]]
+            texts = [held.filed(resource) for held in rows[start : start + BATCH]]
             yield (("," if start else "") + "\n" + ",\n".join(texts)).encode()
             time.sleep(0)  # lets the event loop run: a thread gives the interpreter away by itself only after 5 ms
         yield b"]"
@@ -133,8 +125,8 @@ def _memory(value: dict[str, Any]) -> Memory:
     if value["format"] != FORMAT:
         raise ValueError("another format")
     memory = Memory()
-    for table in RESOURCES.values():
-        for encoded in value["state"][STATE[table.name]]:
-            row: Row = decode(table, encoded)
-            memory.of(table).put(row[key_column(table).name], Held(row))
+    for resource in ALL:
+        for encoded in value["state"][resource.plural]:
+            row: Row = decode(resource.table, encoded)
+            memory.of(resource).put(row[resource.key], Held(row))
     return memory

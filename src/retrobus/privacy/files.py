@@ -12,7 +12,8 @@ from retrobus.backups.formats import Tombstone, open_reading
 from retrobus.backups.intake import Taken
 from retrobus.fallback import journal as journals
 from retrobus.fallback import snapshot as snapshots
-from retrobus.fallback.journal import Entry, Journal
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.journal import Journal
 from retrobus.files.folder import read_capped, write_atomically
 from retrobus.model.rows import content_hash, decode
 from retrobus.model.tables import member

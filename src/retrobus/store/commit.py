@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Table
 
 from retrobus import logbook
+from retrobus.model.resources import Resource
 from retrobus.store import statements
 from retrobus.store.availability import Availability, is_unavailable
 from retrobus.store.contract import Busy, Document, Outcome, Row, Unavailable
@@ -66,7 +66,7 @@ class Commits:
         now = time.monotonic()
         return sum(now - since > LONG for since in self._running.values())
 
-    async def commit(self, connection: Connection, table: Table, written: Written) -> None:
+    async def commit(self, connection: Connection, resource: Resource, written: Written) -> None:
         """Ends the transaction of a write; the driver's error if Postgres refuses."""
         until = time.monotonic() + self._availability.timeout
         error = await self._end(connection)
@@ -75,7 +75,7 @@ class Commits:
         if isinstance(error, asyncpg.PostgresError) and not is_unavailable(error):
             raise error  # the server said no: deferred constraint, serialization
         connection.terminate()
-        await self._find_out(table, written, until)
+        await self._find_out(resource, written, until)
 
     async def confirm(self, connection: Connection) -> None:
         """Ends a transaction that found everything done; returns when all that it has seen is confirmed.
@@ -124,19 +124,19 @@ class Commits:
             logbook.commit_unconfirmed()
         return Busy("unknown")
 
-    async def _find_out(self, table: Table, written: Written, until: float) -> None:
-        applied = await self._outcome(table, written, until)
+    async def _find_out(self, resource: Resource, written: Written, until: float) -> None:
+        applied = await self._outcome(resource, written, until)
         if not applied:
             outcome: Outcome = "unknown" if applied is None else "not_applied"
             raise Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True)
 
-    async def _outcome(self, table: Table, written: Written, until: float) -> bool | None:
+    async def _outcome(self, resource: Resource, written: Written, until: float) -> bool | None:
         """Whether the transaction is applied; None if nobody can say in time."""
         while True:
             if self._availability.up:
                 try:
                     async with asyncio.timeout(self._availability.timeout):
-                        return await self._beside(self._recognised, table, written)
+                        return await self._beside(self._recognised, resource, written)
                 except Busy:
                     raise  # it was asked, and the standby does not tell
                 except Exception:  # noqa: BLE001 - whatever it was, nobody could be asked
@@ -153,7 +153,7 @@ class Commits:
         finally:
             connection.terminate()
 
-    async def _recognised(self, connection: Connection, table: Table, written: Written) -> bool | None:
+    async def _recognised(self, connection: Connection, resource: Resource, written: Written) -> bool | None:
         """Makes sure that the writing transaction has ended, then recognises its row by a version that is drawn once.
 
         Its transaction id would not do: after a crash, even of one backend only, the server gives the id to another.
@@ -161,7 +161,7 @@ class Commits:
         state = await _settled(connection, written.pid, written.xid)
         if not state["settled"]:
             return None
-        trace = statements.trace(table)
+        trace = statements.trace(resource)
         last = await connection.fetchrow(trace.sql, *trace.values({"row_key": written.document.key}))
         if last is None or last["version"] < written.version:
             return False

@@ -1,11 +1,10 @@
-"""What every store promises: five verbs over any table, each one transaction, and the errors they raise."""
+"""What every store promises: find, get and write over any resource, each one transaction, and the errors they raise."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
-from sqlalchemy import Table
-
+from retrobus.model.resources import Resource
 from retrobus.model.wire import View
 
 Row = dict[str, Any]
@@ -97,57 +96,83 @@ class Precondition:
         return "*" in self.etags or etag in self.etags
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which terms a row is written: for whom, only if it still matches, once only."""
+
+    caller: Caller | None
+    match: Precondition | None = None
+    once: Once | None = None
+
+
 Change = Callable[[Row], Row]
-"""From the locked row to its changed columns; may refuse by raising."""
+"""From the locked row to its changed columns; refuses by raising."""
 
 Check = Callable[[Row], None]
-"""Looks at the locked row; may refuse by raising."""
+"""Looks at the locked row; refuses by raising."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Adds a row; Conflict if its key or a unique value is taken."""
+
+    operation: ClassVar = "insert"
+    resource: Resource
+    values: Row
+    terms: Terms
+
+    @property
+    def key(self) -> str:
+        """The key of the new row."""
+        key: str = self.values[self.resource.key]
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Changes the row as `change` says, under its lock; the document is the row afterwards."""
+
+    operation: ClassVar = "update"
+    resource: Resource
+    key: str
+    change: Change
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Removes the row and leaves a tombstone; the document is the last state of the row."""
+
+    operation: ClassVar = "delete"
+    resource: Resource
+    key: str
+    terms: Terms
+    check: Check | None = None
+
+
+Write = Insert | Update | Delete
 
 
 class Store(Protocol):
-    """The five verbs. With a `caller`, each proves in its own transaction that this member still has access."""
+    """What a store does. With a caller, each call proves in its own transaction that this member still has access."""
 
     @property
     def origin(self) -> Origin:
         """Where an answer that is given now comes from."""
 
-    async def find(self, table: Table, query: Query, *, caller: Caller | None) -> Page:
-        """One page of the rows that match, in the table's order."""
+    async def find(self, resource: Resource, query: Query, *, caller: Caller | None) -> Page:
+        """One page of the rows that match, in the resource's order."""
 
     async def get(
-        self, table: Table, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
+        self, resource: Resource, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
     ) -> Document:
         """The row with this key; NotFound if there is none or a filter hides it."""
 
-    async def insert(self, table: Table, values: Row, *, caller: Caller, once: Once | None = None) -> Document:
-        """Adds a row; Conflict if its key or a unique value is taken."""
-
-    async def update(
-        self,
-        table: Table,
-        key: str,
-        change: Change,
-        *,
-        caller: Caller | None,
-        match: Precondition | None = None,
-        once: Once | None = None,
-    ) -> Document:
-        """Changes the row as `change` says, under its lock."""
-
-    async def delete(
-        self,
-        table: Table,
-        key: str,
-        check: Check | None = None,
-        *,
-        caller: Caller,
-        match: Precondition | None = None,
-        once: Once | None = None,
-    ) -> Document:
-        """Removes the row and leaves a tombstone; the document is the last state of the row."""
+    async def write(self, write: Write) -> Document:
+        """Does the write in one transaction: all of it, or nothing and an error says why."""
 
     async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
-        """The member row, secrets included, by e-mail or matricule (ASCII case ignored), or by id."""
+        """The member's row, secrets included, by e-mail or matricule (ASCII case ignored), or by id."""
 
 
 class StoreError(Exception):

@@ -8,9 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table
-
-from retrobus.model.tables import RESOURCES, key_column, member
+from retrobus.model.resources import ALL, MEMBER, Resource
 
 KEPT = 500
 """Rows whose last acknowledged version is remembered: some seconds of writes, which is what a failover can lose."""
@@ -32,7 +30,7 @@ class Failover:
     @property
     def examples(self) -> list[str]:
         """Some lost rows for the log; a member is a person and is not named there."""
-        personal = member.info["resource"]
+        personal = MEMBER.name
         return [name if name == personal else f"{name} {key}" for name, key in self.lost[:SHOWN]]
 
 
@@ -42,9 +40,9 @@ class Acknowledged:
 
     versions: OrderedDict[Place, int] = field(default_factory=OrderedDict)
 
-    def note(self, table: Table, key: str, version: int) -> None:
+    def note(self, resource: Resource, key: str, version: int) -> None:
         """A write whose COMMIT was confirmed."""
-        place = (table.info["resource"], key)
+        place = (resource.name, key)
         self.versions[place] = max(version, self.versions.pop(place, 0))
         if len(self.versions) > KEPT:
             self.versions.popitem(last=False)
@@ -54,10 +52,10 @@ class Acknowledged:
         asked = dict(self.versions)
         found: dict[Place, int] = {}
         async with connection.transaction():
-            for name, table in RESOURCES.items():
-                keys = [key for resource, key in asked if resource == name]
-                rows = await connection.fetch(_latest(table), name, keys) if keys else []
-                found |= {(name, row["key"]): row["version"] for row in rows}
+            for resource in ALL:
+                keys = [key for name, key in asked if name == resource.name]
+                rows = await connection.fetch(_latest(resource), resource.name, keys) if keys else []
+                found |= {(resource.name, row["key"]): row["version"] for row in rows}
         for place, version in asked.items():
             if self.versions.get(place) == version:
                 del self.versions[place]
@@ -65,10 +63,10 @@ class Acknowledged:
         return Failover(timeline, len(asked), lost)
 
 
-def _latest(table: Table) -> str:
-    key = key_column(table).name
+def _latest(resource: Resource) -> str:
+    key = resource.key
     return (
-        f"SELECT key, max(version) AS version FROM (SELECT {key} AS key, version FROM {table.name}"  # noqa: S608 - our own names
+        f"SELECT key, max(version) AS version FROM (SELECT {key} AS key, version FROM {resource.table.name}"  # noqa: S608 - our own names
         f" WHERE {key} = ANY($2::text[]) UNION ALL SELECT key, version FROM deletion"
         " WHERE resource = $1 AND key = ANY($2::text[])) AS states GROUP BY key"
     )

@@ -1,4 +1,4 @@
-"""The SQL of the five verbs, built by SQLAlchemy once for each shape and kept."""
+"""The SQL of find, get and write, built by SQLAlchemy once for each shape and kept."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,7 +9,6 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     Select,
-    Table,
     and_,
     bindparam,
     collate,
@@ -24,30 +23,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from retrobus.model.tables import deletion, key_column, member, order_of, stored_columns
+from retrobus.database.sql import ETAG
+from retrobus.model.resources import MEMBER, Resource
+from retrobus.model.tables import deletion, member
 from retrobus.model.wire import View, view_sql
 from retrobus.store.contract import Filter
 
 DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
-ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
-
 ACCESS = """SELECT EXISTS (SELECT FROM member WHERE id = $1 AND token_epoch = $2 AND status = 'active')"""
 
 OPEN = "BEGIN; {limits}SELECT retrobus_open({caller}, {epoch})"
 """Begins a write in one round trip: it fails with `RB401` if the caller has no access."""
-
-ONCE_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
-
-ONCE_FIND = """SELECT fingerprint, answer, etag, row_key FROM idempotency
-WHERE member_id = $1 AND method = $2 AND path = $3 AND key = $4 AND created_at > now() - interval '24 hours'"""
-
-ONCE_KEEP = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (member_id, method, path, key) DO UPDATE SET fingerprint = excluded.fingerprint,
-  answer = excluded.answer, etag = excluded.etag, row_key = excluded.row_key, created_at = now()"""
-
-ONCE_PRUNE = "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"
 
 SETTLE = """SELECT NOT pg_is_in_recovery() AND NOT EXISTS (
     SELECT FROM pg_stat_activity
@@ -65,6 +52,10 @@ BARRIER = """SELECT pg_backend_pid() AS pid, pg_current_xact_id()::xid::text AS 
 
 The standby confirms the log in order: once it has this message, it has every commit that was visible before.
 """
+
+
+Shape = tuple[tuple[str, str, bool], ...]
+"""Of each filter its column, its operator, and whether ASCII case is ignored."""
 
 
 class Statement(NamedTuple):
@@ -92,13 +83,13 @@ def _access() -> ColumnElement[bool]:
     return held.exists()
 
 
-def _view(table: Table, view: View) -> ColumnElement[Any]:
-    return literal_column(view_sql(table, view)).label("json")
+def _view(resource: Resource, view: View) -> ColumnElement[Any]:
+    return literal_column(view_sql(resource.table, view)).label("json")
 
 
-def _answer(table: Table, view: View = "one") -> list[ColumnElement[Any]]:
+def _answer(resource: Resource, view: View = "one") -> list[ColumnElement[Any]]:
     """What a verb on one row gives back."""
-    return [_view(table, view), literal_column(ETAG).label("etag"), key_column(table).label("row_key")]
+    return [_view(resource, view), literal_column(ETAG).label("etag"), resource.key_column.label("row_key")]
 
 
 def _witness(version: str = "version", at: str = "updated_at") -> list[ColumnElement[Any]]:
@@ -107,10 +98,10 @@ def _witness(version: str = "version", at: str = "updated_at") -> list[ColumnEle
     return [literal_column(sql).label(name) for name, sql in known.items()]
 
 
-def _condition(table: Table, index: int, shape: tuple[str, str, bool]) -> ColumnElement[bool]:
+def _condition(resource: Resource, index: int, shape: tuple[str, str, bool]) -> ColumnElement[bool]:
     name, operator, fold = shape
-    column: ColumnElement[Any] = table.c[name]
-    value: ColumnElement[Any] = bindparam(f"filter_{index}", type_=table.c[name].type)
+    column: ColumnElement[Any] = resource.table.c[name]
+    value: ColumnElement[Any] = bindparam(f"filter_{index}", type_=resource.table.c[name].type)
     if operator == "json":  # hidden only by an explicit false, as clients set it
         return literal_column(f"({name} -> 'isVisible') IS DISTINCT FROM 'false'::jsonb", Boolean)
     if fold:
@@ -119,14 +110,14 @@ def _condition(table: Table, index: int, shape: tuple[str, str, bool]) -> Column
     return column.op(operator, is_comparison=True)(value)
 
 
-def shape_of(filters: tuple[Filter, ...]) -> tuple[tuple[str, str, bool], ...]:
+def shape_of(filters: tuple[Filter, ...]) -> Shape:
     """What makes two lists the same statement: all but the values."""
     return tuple((f.column, f.operator, f.fold) for f in filters)
 
 
-def _after(table: Table) -> ColumnElement[bool]:
-    """Rows later than the cursor's in the table's order, whichever way each column runs."""
-    order = order_of(table)
+def _after(resource: Resource) -> ColumnElement[bool]:
+    """Rows later than the cursor's in the resource's order, whichever way each column runs."""
+    order = [(resource.table.c[step.column], step.descending) for step in resource.order]
     bound = [bindparam(f"after_{column.name}", type_=column.type) for column, _ in order]
     if not any(descending for _, descending in order):
         return tuple_(*(column for column, _ in order)) > tuple_(*bound)
@@ -138,86 +129,87 @@ def _after(table: Table) -> ColumnElement[bool]:
 
 
 @lru_cache(maxsize=256)
-def find(table: Table, view: View, shape: tuple[tuple[str, str, bool], ...], *, after: bool, access: bool) -> Statement:
+def find(resource: Resource, view: View, shape: Shape, *, after: bool, access: bool) -> Statement:
     """One page: each row's JSON, and with `access` whether the caller still has it."""
-    columns = [_view(table, view), *([_access().label("access")] if access else [])]
-    conditions = [_condition(table, index, item) for index, item in enumerate(shape)]
+    columns = [_view(resource, view), *([_access().label("access")] if access else [])]
+    conditions = [_condition(resource, index, item) for index, item in enumerate(shape)]
     if after:
-        conditions.append(_after(table))
-    order = [column.desc() if descending else column.asc() for column, descending in order_of(table)]
+        conditions.append(_after(resource))
+    columns_of = resource.table.c
+    order = [columns_of[name].desc() if descending else columns_of[name].asc() for name, descending in resource.order]
     page = bindparam("page", type_=member.c.token_epoch.type)
-    return _compiled(select(*columns).select_from(table).where(*conditions).order_by(*order).limit(page))
+    return _compiled(select(*columns).select_from(resource.table).where(*conditions).order_by(*order).limit(page))
 
 
 @lru_cache(maxsize=64)
-def get(table: Table, view: View, shape: tuple[tuple[str, str, bool], ...], *, access: bool) -> Statement:
+def get(resource: Resource, view: View, shape: Shape, *, access: bool) -> Statement:
     """One row as a document."""
-    columns = [*_answer(table, view), *([_access().label("access")] if access else [])]
-    conditions = [_condition(table, index, item) for index, item in enumerate(shape)]
-    return _compiled(select(*columns).select_from(table).where(_addressed(table), *conditions))
+    columns = [*_answer(resource, view), *([_access().label("access")] if access else [])]
+    conditions = [_condition(resource, index, item) for index, item in enumerate(shape)]
+    return _compiled(select(*columns).select_from(resource.table).where(_addressed(resource), *conditions))
 
 
-def _row_key(table: Table) -> BindParameter[Any]:
+def _row_key(resource: Resource) -> BindParameter[Any]:
     """The key that the client named; no column has this name, so no value that is written can take its place."""
-    return bindparam("row_key", type_=key_column(table).type)
+    return bindparam("row_key", type_=resource.key_column.type)
 
 
-def _addressed(table: Table) -> ColumnElement[bool]:
+def _addressed(resource: Resource) -> ColumnElement[bool]:
     """The row with this key: the one way in which a verb names a row."""
-    return key_column(table) == _row_key(table)
+    return resource.key_column == _row_key(resource)
 
 
 @lru_cache(maxsize=16)
-def lock(table: Table) -> Statement:
+def lock(resource: Resource) -> Statement:
     """One row, all its facts, held until the transaction ends."""
-    columns = [*stored_columns(table), literal_column(ETAG).label("etag")]
-    return _compiled(select(*columns).where(_addressed(table)).with_for_update())
+    columns = [*resource.columns, literal_column(ETAG).label("etag")]
+    return _compiled(select(*columns).where(_addressed(resource)).with_for_update())
 
 
-def _facts(table: Table, *, whole: bool) -> list[Any]:
-    return list(stored_columns(table)) if whole else []
+def _facts(resource: Resource, *, whole: bool) -> list[Any]:
+    return list(resource.columns) if whole else []
 
 
 @lru_cache(maxsize=256)
-def add(table: Table, names: frozenset[str], *, whole: bool = False) -> Statement:
+def add(resource: Resource, names: frozenset[str], *, whole: bool = False) -> Statement:
     """Inserts one row."""
-    values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
-    return _compiled(insert(table).values(values).returning(*_answer(table), *_witness(), *_facts(table, whole=whole)))
+    values = {name: bindparam(name, type_=resource.table.c[name].type) for name in sorted(names)}
+    added = insert(resource.table).values(values)
+    return _compiled(added.returning(*_answer(resource), *_witness(), *_facts(resource, whole=whole)))
 
 
 @lru_cache(maxsize=256)
-def change(table: Table, names: frozenset[str], *, whole: bool = False) -> Statement:
+def change(resource: Resource, names: frozenset[str], *, whole: bool = False) -> Statement:
     """Updates one row that is locked already."""
-    values = {name: bindparam(name, type_=table.c[name].type) for name in sorted(names)}
-    changed = update(table).where(_addressed(table)).values(values)
-    return _compiled(changed.returning(*_answer(table), *_witness(), *_facts(table, whole=whole)))
+    values = {name: bindparam(name, type_=resource.table.c[name].type) for name in sorted(names)}
+    changed = update(resource.table).where(_addressed(resource)).values(values)
+    return _compiled(changed.returning(*_answer(resource), *_witness(), *_facts(resource, whole=whole)))
 
 
 @lru_cache(maxsize=16)
-def remove(table: Table) -> Statement:
+def remove(resource: Resource) -> Statement:
     """Deletes one row; its tombstone's version is the last one drawn."""
     return _compiled(
-        delete(table)
-        .where(_addressed(table))
-        .returning(*_answer(table), *_witness("currval('row_version')", "now()::timestamptz(3)"))
+        delete(resource.table)
+        .where(_addressed(resource))
+        .returning(*_answer(resource), *_witness("currval('row_version')", "now()::timestamptz(3)"))
     )
 
 
 @lru_cache(maxsize=16)
-def another(table: Table) -> Statement:
-    """Whether a row other than this one keeps the table's `keep_one` rule."""
-    rule = [table.c[name] == literal_column(f"'{value}'") for name, value in table.info["keep_one"].items()]
-    other: Select[Any] = select(literal_column("1")).where(key_column(table) != _row_key(table), *rule)
+def another(resource: Resource) -> Statement:
+    """Whether a row other than this one keeps the resource's `keep_one` rule."""
+    rule = [resource.table.c[name] == literal_column(f"'{value}'") for name, value in resource.keep_one.items()]
+    other: Select[Any] = select(literal_column("1")).where(resource.key_column != _row_key(resource), *rule)
     return _compiled(select(other.exists()))
 
 
 @lru_cache(maxsize=16)
-def trace(table: Table) -> Statement:
+def trace(resource: Resource) -> Statement:
     """The latest version of a key, living or dead, and its time: what became of a write."""
-    resource = table.info["resource"]
-    living = select(table.c.version, table.c.updated_at.label("at")).where(_addressed(table))
+    living = select(resource.table.c.version, resource.table.c.updated_at.label("at")).where(_addressed(resource))
     dead = select(deletion.c.version, deletion.c.deleted_at.label("at")).where(
-        deletion.c.resource == literal_column(f"'{resource}'"), deletion.c.key == _row_key(table)
+        deletion.c.resource == literal_column(f"'{resource.name}'"), deletion.c.key == _row_key(resource)
     )
     both = living.union_all(dead).subquery()
     return _compiled(select(both.c.version, both.c.at).order_by(both.c.version.desc()).limit(literal_column("1")))
@@ -227,7 +219,7 @@ def trace(table: Table) -> Statement:
 def account(*, by_id: bool) -> Statement:
     """A member by id, or by e-mail or matricule; the e-mail wins over a matricule that looks like it."""
     name = bindparam("identifier", type_=member.c.email.type)
-    rows = select(*stored_columns(member)).limit(literal_column("1"))
+    rows = select(*MEMBER.columns).limit(literal_column("1"))
     if by_id:
         return _compiled(rows.where(member.c.id == name))
     folded = func.lower(collate(name, "C"))

@@ -1,0 +1,73 @@
+"""One entry of the journal: a write that a client was told is done, and that Postgres does not have yet."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from retrobus.fallback.decisions import Decision
+from retrobus.fallback.memory import Held
+from retrobus.model.rows import content_hash, encode
+from retrobus.model.wire import moment
+from retrobus.store.contract import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One acknowledged write: what it did, on what it was based, and whose it was."""
+
+    sequence: int
+    at: str
+    resource: str
+    key: str
+    operation: str
+    row: dict[str, Any] | None
+    base: dict[str, Any] | None
+    """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so."""
+
+    member: str | None
+    once: dict[str, str] | None = None
+    journal: str = ""
+    """The id of the journal that numbered it."""
+
+
+def tag_of(version: int, sequence: int) -> str:
+    """How an ETag names a state of a row that the journal has and Postgres has not."""
+    return f"{version}-j{sequence}"
+
+
+def journaled(unknown: int, sequence: int, before: Held | None) -> tuple[int, str]:
+    """Version and tag of the state that an entry leaves of a row.
+
+    The version that the row had in Postgres stays, so that the replay knows what the first change met; `unknown` is
+    the version of a row that Postgres never had. For example the fourth entry changes a row of version 17: `17-j4`.
+    """
+    version = unknown if before is None else before.row["version"]
+    return version, tag_of(version, sequence)
+
+
+def entry_of(decision: Decision, terms: Terms, *, sequence: int, journal: str) -> Entry:
+    """The entry of a write that memory accepted."""
+    after, once = decision.after, terms.once
+    said = {} if once is None else {"key": once.key, "method": once.method, "path": once.path}
+    return Entry(
+        sequence=sequence,
+        at=moment(datetime.now(UTC)),
+        resource=decision.resource.name,
+        key=decision.key,
+        operation=decision.operation,
+        row=None if after is None else encode(decision.resource.table, after.row),
+        base=_base(decision),
+        member=None if terms.caller is None else terms.caller.id,
+        once=None if once is None else said | {"fingerprint": once.fingerprint.hex()},
+        journal=journal,
+    )
+
+
+def _base(decision: Decision) -> dict[str, Any] | None:
+    """What the write changed: the row as Postgres had it, and the entry before this one if that changed it already."""
+    before = decision.before
+    if before is None:
+        return None
+    found = {"hash": content_hash(decision.resource.table, before.row), "version": before.row["version"]}
+    _, journaled, sequence = before.tag.partition("-j")
+    return found | ({"sequence": int(sequence)} if journaled else {})

@@ -1,0 +1,97 @@
+"""Brings the journal into Postgres once it is back, and makes the mirror what Postgres is."""
+
+import asyncio
+from functools import partial
+
+from retrobus import logbook
+from retrobus.database.pooler import OwnNames
+from retrobus.fallback.journal import Journal
+from retrobus.fallback.mirror import Mirror
+from retrobus.fallback.replay import Replay, Report
+from retrobus.store.availability import Availability
+from retrobus.store.confirmed import NO_STANDBY, Unconfirmed
+from retrobus.store.refusals import hindrance
+
+FEW = 50
+"""Entries that are replayed while writes wait; more are replayed beside the writes first."""
+
+PASSES = 20
+"""Times that entries are replayed beside the writes, should these come faster."""
+
+
+class Settling:
+    """Ends an outage. Promise: an entry leaves the journal only after a COMMIT that every needed standby has."""
+
+    def __init__(self, availability: Availability, mirror: Mirror, journal: Journal) -> None:
+        self.turn = asyncio.Lock()
+        """Held by the one write that memory decides, and by the replay for the last entries."""
+
+        self.conflicts = 0
+        """Entries that Postgres could not take, since the start."""
+
+        self.waiting: str | None = None
+        """Why the journal is not in Postgres yet although Postgres answers, as /ready and the log say it."""
+
+        self._availability = availability
+        self._mirror = mirror
+        self._journal = journal
+        self._report = Report()
+        self._begun = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether writes acknowledged from memory are not yet in Postgres."""
+        return len(self._journal) > 0
+
+    def begin(self) -> None:
+        """Memory answers: the log says so once for each outage."""
+        if not self._begun:
+            self._begun = True
+            logbook.fallback_started(self._mirror.origin, self._mirror.store.origin.as_of)
+
+    async def settle(self, connection: OwnNames) -> None:
+        """Brings the journal into Postgres, if it has entries, and fills the mirror; raises if Postgres refuses."""
+        if self.pending:
+            try:
+                await self._bring_in(connection)
+            except Exception as error:
+                self._wait(str(error) if isinstance(error, Unconfirmed) else self.waiting or hindrance(error))
+                raise
+        else:
+            await self._mirror.refresh(connection)
+        self.waiting = None
+        if not self.pending and self._begun:
+            self._begun = False
+            logbook.fallback_ended(self._report.applied, self._report.already, len(self._report.conflicts))
+            self._report = Report()
+
+    async def _bring_in(self, connection: OwnNames) -> None:
+        """Replays most of the journal beside the writes, and the last of it while they wait."""
+        for _ in range(PASSES):
+            done = await self._replay(connection)
+            if self._journal.last - done <= FEW:
+                break
+        async with self.turn:
+            done = await self._replay(connection, alone=True)
+            await self._mirror.refresh(connection, settled=True)
+            await asyncio.to_thread(self._journal.settle, done)
+
+    async def _replay(self, connection: OwnNames, *, alone: bool = False) -> int:
+        """Replays what Postgres does not have yet, `alone` while writes wait; the last sequence that it has now."""
+        replay = Replay(connection, self._journal, partial(self._goes_on, alone=alone))
+        done = await replay.run()
+        self.conflicts += len(replay.report.conflicts)
+        self._report.add(replay.report)
+        self._begun = True
+        return done
+
+    async def _goes_on(self, *, alone: bool) -> bool:
+        """Whether to go on waiting for a standby: while Postgres lives, unless clients' writes wait for the replay."""
+        self._wait(NO_STANDBY)
+        return not alone and await self._availability.verdict()
+
+    def _wait(self, reason: str) -> None:
+        """Notes why the journal waits; the log says each reason once."""
+        if reason != self.waiting:
+            self.waiting = reason
+            logbook.journal_waits(reason)
