@@ -1,4 +1,4 @@
-"""Which backups there are, and which one a boot without Postgres loads: `index.json` and `restore-info.json`."""
+"""The list of backups (`index.json`) and the backup that a boot without PostgreSQL loads (`restore-info.json`)."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retrobus.backups import BadBackup
-from retrobus.backups.manifest import Manifest, read_manifest
+from retrobus.backups.manifest import FORMAT, Manifest, read_manifest
 from retrobus.files import folder as files
 from retrobus.files.folder import Refused, locked, read_capped, write_atomically
 from retrobus.files.trouble import told
@@ -21,10 +21,14 @@ from retrobus.model.wire import moment
 INDEX, SELECTION, ARCHIVE = "index.json", "restore-info.json", "archive"
 LOCK = ".index.lock"
 LARGEST = 16 << 20
+"""Bytes of index.json: an entry has some hundreds."""
+
 NAME = re.compile(r"backup[_-][A-Za-z0-9][A-Za-z0-9._-]{0,90}")
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+"""Stands for the time of a backup that has none: it is never the newest."""
 
-Index = list[dict[str, Any]]
+Item = dict[str, Any]
+"""One entry of index.json, as this program or the predecessor wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,14 @@ class Entry:
     rows: int | None
     listed: bool
     present: bool
+
+    @property
+    def age(self) -> tuple[datetime, str]:
+        """Sorts backups by their time, then by name."""
+        try:
+            return moment_of(self.timestamp), self.name
+        except ValueError:
+            return EARLIEST, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +67,34 @@ def new_name(at: datetime) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The name, if it is one of a backup in our folder; BadBackup for anything else, paths included."""
+    """The name, if it can be that of a backup in the folder; BadBackup for anything else, such as a path."""
     if not NAME.fullmatch(name):
         raise BadBackup("nom de backup attendu, comme backup_2026-01-31T14-00-00-000Z")
     return name
 
 
 def choose(folder: Path) -> str | None:
-    """What a boot may load: the selection, else the newest of the index that is no safety backup.
+    """The backup that a boot may load: the selection, else the newest of the index that is no safety backup.
 
-    BadBackup if the selection or the index cannot be read: then nothing may be loaded.
+    BadBackup if the selection or the index cannot be read: then a boot loads no backup.
     """
     selected = selection(folder)
     if selected is not None:
         return selected.name
     usable = [entry for entry in _entries_of(folder, _index(folder)) if entry.present and entry.kind != "safety"]
-    return max(usable, key=_age).name if usable else None
+    return max(usable, key=lambda entry: entry.age).name if usable else None
 
 
 def selection(folder: Path) -> Selection | None:
-    """What restore-info.json says, written by us, by the predecessor or by hand; None without one."""
+    """The selection, written by this program, by the predecessor or by hand; None without restore-info.json."""
     said = _read(folder, SELECTION)
     if said is None:
         return None
     name = said.get("backupToRestore") if isinstance(said, dict) else None
     if not isinstance(name, str):
         raise BadBackup(f'{SELECTION} : {{"backupToRestore": "backup_…"}} attendu.')
-    reason, at = said.get("reason"), said.get("timestamp")
-    return Selection(
-        checked_name(name), reason if isinstance(reason, str) else None, at if isinstance(at, str) else None
-    )
+    reason, at = (said[key] if isinstance(said.get(key), str) else None for key in ("reason", "timestamp"))
+    return Selection(checked_name(name), reason, at)
 
 
 def select(folder: Path, name: str, reason: str) -> None:
@@ -92,11 +102,11 @@ def select(folder: Path, name: str, reason: str) -> None:
     if not (folder / checked_name(name)).exists():
         raise BadBackup(f"{name} n'existe pas dans {folder}.")
     said = {"backupToRestore": name, "reason": reason, "timestamp": moment(datetime.now(UTC))}
-    write_atomically(folder, SELECTION, [json.dumps(said, ensure_ascii=False, indent=2).encode() + b"\n"])
+    _write(folder, SELECTION, said)
 
 
 def deselect(folder: Path) -> bool:
-    """Leaves the choice to the index again; whether there was a selection."""
+    """Removes the selection, so that the index decides again; whether there was one."""
     if not (folder / SELECTION).is_file():
         return False
     files.discard(folder, SELECTION)
@@ -106,10 +116,8 @@ def deselect(folder: Path) -> bool:
 def entries(folder: Path) -> list[Entry]:
     """Every backup of the index and of the folder, the newest first."""
     index = _index(folder)
-    found = _entries_of(folder, index)
-    listed = {entry.name for entry in found}
-    found += [_unlisted(folder, name) for name in _names_in(folder) if name not in listed]
-    return sorted(found, key=_age, reverse=True)
+    found = [*_entries_of(folder, index), *(_entry(folder, item, listed=False) for item in _unlisted(folder, index))]
+    return sorted(found, key=lambda entry: entry.age, reverse=True)
 
 
 def add(folder: Path, manifest: Manifest) -> None:
@@ -118,12 +126,14 @@ def add(folder: Path, manifest: Manifest) -> None:
 
 
 def keep(folder: Path, count: int) -> list[str]:
-    """Deletes all but the newest of our ordinary backups; safety, selected and the predecessor's ones stay."""
+    """Deletes the ordinary backups of ours but the newest `count`; gives their names.
+
+    Safety backups, the selected one and those of the predecessor stay.
+    """
     selected = selection(folder)
-    ordinary = [
-        entry for entry in entries(folder) if entry.present and entry.kind == "normal" and _is_ours(folder, entry.name)
-    ]
-    gone = [entry.name for entry in ordinary[count:] if selected is None or entry.name != selected.name]
+    ordinary = [entry.name for entry in entries(folder) if entry.present and entry.kind == "normal"]
+    ours = [name for name in ordinary if (manifest := _manifest(folder, name)) is not None and manifest.ours]
+    gone = [name for name in ours[count:] if selected is None or name != selected.name]
     _update(folder, lambda index: [item for item in index if item.get("name") not in gone])
     for name in gone:
         files.discard(folder, name)
@@ -131,7 +141,7 @@ def keep(folder: Path, count: int) -> list[str]:
 
 
 def archive(folder: Path, name: str) -> Path:
-    """Moves a backup to `archive/`, where no boot and no list sees it."""
+    """Moves a backup to `archive/`, out of the list and of the boot's choice; gives its new path."""
     selected = selection(folder)
     if selected is not None and selected.name == name:
         raise BadBackup(f"{name} est sélectionné pour le démarrage : retrobus backup deselect d'abord.")
@@ -148,27 +158,23 @@ def archive(folder: Path, name: str) -> Path:
     return target
 
 
-def _update(folder: Path, change: Callable[[Index], Index]) -> None:
-    """Changes the index under its lock; backups of ours that a kill kept out of it come in."""
+def _update(folder: Path, change: Callable[[list[Item]], list[Item]]) -> None:
+    """Rewrites the index under its lock. It gains the backups of ours whose process was killed before listing them.
+
+    A damaged index is set aside and written again from the manifests.
+    """
     with locked(folder, LOCK, wait=True):
         files.sweep(folder, INDEX)
-        written = json.dumps(change(_sound_index(folder)), ensure_ascii=False, indent=2)
-        write_atomically(folder, INDEX, [written.encode() + b"\n"])
+        try:
+            index = _index(folder)
+        except BadBackup:
+            files.set_aside(folder, INDEX)
+            index = []
+        index += [item for item in _unlisted(folder, index) if item.get("type") == FORMAT]
+        _write(folder, INDEX, change(index))
 
 
-def _sound_index(folder: Path) -> Index:
-    """The index; a damaged one is set aside and made anew from the manifests."""
-    try:
-        index = _index(folder)
-    except BadBackup:
-        files.set_aside(folder, INDEX)
-        index = []
-    listed = {item.get("name") for item in index}
-    missed = [(name, _manifest(folder, name)) for name in _names_in(folder) if name not in listed]
-    return index + [_item(found) | {"name": name} for name, found in missed if found is not None and found.ours]
-
-
-def _index(folder: Path) -> Index:
+def _index(folder: Path) -> list[Item]:
     said = _read(folder, INDEX)
     if said is None:
         return []
@@ -177,7 +183,57 @@ def _index(folder: Path) -> Index:
     return said
 
 
+def _unlisted(folder: Path, index: list[Item]) -> list[Item]:
+    """The backups of the folder that the index does not list, each as its manifest describes it."""
+    listed = {item.get("name") for item in index}
+    names = sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name)) if folder.is_dir() else []
+    return [_found(folder, name) for name in names if name not in listed]
+
+
+def _found(folder: Path, name: str) -> Item:
+    manifest = _manifest(folder, name)
+    return {"name": name} if manifest is None else _item(manifest) | {"name": name}
+
+
+def _manifest(folder: Path, name: str) -> Manifest | None:
+    try:
+        return read_manifest(folder, name) if (folder / name).is_dir() else None
+    except BadBackup:
+        return None
+
+
+def _item(manifest: Manifest) -> Item:
+    return {
+        "name": manifest.name,
+        "timestamp": manifest.timestamp,
+        "type": manifest.format,
+        "kind": manifest.kind,
+        "description": manifest.note,
+        "totalRows": sum(manifest.counts.values()),
+    }
+
+
+def _entries_of(folder: Path, index: list[Item]) -> list[Entry]:
+    named = [item for item in index if isinstance(item.get("name"), str) and NAME.fullmatch(item["name"])]
+    return [_entry(folder, item, listed=True) for item in named]
+
+
+def _entry(folder: Path, item: Item, *, listed: bool) -> Entry:
+    statistics = item.get("statistics")
+    rows = statistics.get("totalRows") if isinstance(statistics, dict) else item.get("totalRows")
+    return Entry(
+        item["name"],
+        str(item.get("timestamp") or ""),
+        str(item.get("kind") or "normal"),
+        item.get("description"),
+        rows if type(rows) is int else None,
+        listed,
+        present=(folder / item["name"]).exists(),
+    )
+
+
 def _read(folder: Path, name: str) -> Any:
+    """The JSON of a file, None if it is missing; BadBackup if it cannot be read."""
     try:
         return parse(read_capped(folder, name, LARGEST))
     except FileNotFoundError:
@@ -190,63 +246,5 @@ def _read(folder: Path, name: str) -> Any:
         raise BadBackup(f"{folder / name} est illisible : {error}.") from None
 
 
-def _item(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "name": manifest.name,
-        "timestamp": manifest.timestamp,
-        "type": manifest.format,
-        "kind": manifest.kind,
-        "description": manifest.note,
-        "totalRows": sum(manifest.counts.values()),
-    }
-
-
-def _entries_of(folder: Path, index: Index) -> list[Entry]:
-    return [
-        _entry(item, listed=True, present=(folder / item["name"]).exists())
-        for item in index
-        if isinstance(item.get("name"), str) and NAME.fullmatch(item["name"])
-    ]
-
-
-def _entry(item: dict[str, Any], *, listed: bool, present: bool) -> Entry:
-    statistics = item.get("statistics")
-    rows = statistics.get("totalRows") if isinstance(statistics, dict) else item.get("totalRows")
-    return Entry(
-        item["name"],
-        str(item.get("timestamp") or ""),
-        str(item.get("kind") or "normal"),
-        item.get("description"),
-        rows if type(rows) is int else None,
-        listed,
-        present,
-    )
-
-
-def _unlisted(folder: Path, name: str) -> Entry:
-    manifest = _manifest(folder, name)
-    item = {"name": name} if manifest is None else _item(manifest) | {"name": name}
-    return _entry(item, listed=False, present=True)
-
-
-def _manifest(folder: Path, name: str) -> Manifest | None:
-    try:
-        return read_manifest(folder, name) if (folder / name).is_dir() else None
-    except BadBackup:
-        return None
-
-
-def _is_ours(folder: Path, name: str) -> bool:
-    manifest = _manifest(folder, name)
-    return manifest is not None and manifest.ours
-
-
-def _names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name)) if folder.is_dir() else []
-
-
-def _age(entry: Entry) -> tuple[datetime, str]:
-    try:
-        return moment_of(entry.timestamp), entry.name
-    except ValueError:
-        return EARLIEST, entry.name
+def _write(folder: Path, name: str, said: Any) -> None:
+    write_atomically(folder, name, [json.dumps(said, ensure_ascii=False, indent=2).encode() + b"\n"])

@@ -1,4 +1,4 @@
-"""Empties tables: safety backup, tombstones and a new identity, in one transaction that does all of it or nothing."""
+"""Empties tables for `db clean` and `db reset`: safety backup, deletes and a new identity, all or nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from retrobus.backups import create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import lock_maintenance, lock_tables
-from retrobus.model.tables import RESOURCES
+from retrobus.model.resources import ALL, BY_NAME
 from retrobus.store.confirmed import confirmed
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ RENEW_IDENTITY = "UPDATE database_identity SET id = gen_random_uuid(), created_a
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """How many rows went, by resource, and the backup of what was there before."""
+    """How many rows were deleted, by resource, and the backup of what the tables held before."""
 
     counts: dict[str, int]
     safety: Manifest
 
 
 async def count_rows(connection: "Connection", scope: tuple[str, ...]) -> dict[str, int]:
-    """The rows of these resources."""
-    return {r: await connection.fetchval(f"SELECT count(*) FROM {RESOURCES[r].name}") for r in scope}
+    """How many rows each of these resources has."""
+    return {name: await connection.fetchval(f"SELECT count(*) FROM {BY_NAME[name].table.name}") for name in scope}
 
 
 async def count_released(connection: "Connection", scope: tuple[str, ...]) -> int:
-    """The events that stay and lose their vehicle."""
+    """How many events stay and lose their vehicle."""
     if "Vehicle" not in scope or "Event" in scope:
         return 0
     found: int = await connection.fetchval("SELECT count(*) FROM event WHERE vehicle_id IS NOT NULL")
@@ -45,7 +45,10 @@ async def count_released(connection: "Connection", scope: tuple[str, ...]) -> in
 async def clean(
     connection: "Connection", scope: tuple[str, ...], cause: Cause, folder: Path, progress: Progress = silent
 ) -> Cleaned:
-    """Deletes every row of these resources; the tombstones decide about none, so that a restore brings them back."""
+    """Deletes every row of these resources.
+
+    Their tombstones carry `cause`, which is no decision about a row: a restore may bring the rows back.
+    """
     with create.alone(folder):
         async with confirmed(connection):
             await lock_maintenance(connection)
@@ -53,7 +56,8 @@ async def clean(
             safety = await create.write(connection, folder, kind="safety", note=NOTES[cause], progress=progress)
             counts = await count_rows(connection, scope)
             await connection.execute("SELECT set_config('retrobus.cause', $1, true)", cause)
-            for resource in reversed([resource for resource in RESOURCES if resource in scope]):
-                await connection.execute(f"DELETE FROM {RESOURCES[resource].name}")
+            for resource in reversed(ALL):  # events before the vehicles that they refer to
+                if resource.name in scope:
+                    await connection.execute(f"DELETE FROM {resource.table.name}")
             await connection.execute(RENEW_IDENTITY)
     return Cleaned(counts, safety)

@@ -1,4 +1,4 @@
-"""Writes one consistent backup of the database, streamed, whole or not at all."""
+"""Writes one backup of the database: every row of one instant, in a folder that appears whole or not at all."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,20 +18,26 @@ from retrobus.backups.manifest import Kind as BackupKind
 from retrobus.database.hosts import LONG_TRANSACTION
 from retrobus.files import folder as files
 from retrobus.files.trouble import is_of_a_file, told
-from retrobus.model.tables import deletion, event, key_column, member, stored_columns, vehicle
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE
+from retrobus.model.tables import deletion
 from retrobus.model.wire import JSON_AS_STRING, Kind, camel, kind_of, moment
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 LOCK = ".backup.lock"
-TABLES = {"Vehicle": vehicle, "Event": event, "members": member}
-PREFETCH = {"Vehicle": 2}
-"""Rows in memory at a time: a vehicle may carry images of many megabytes."""
+TABLES = {"Vehicle": VEHICLE, "Event": EVENT, "members": MEMBER}
+"""The names of the tables in data.json: those of the predecessor, in its order."""
 
-MANY = 200
+PREFETCH, LARGE_ROWS = 200, 2
+"""Rows in memory at a time; fewer of a table whose rows may carry images of many megabytes."""
+
 Progress = Callable[[str, int, int], None]
-"""Told of each table how many rows are written, of how many."""
+"""Hears the name of a table, how many of its rows are written, and how many there are."""
+
+UNHURRIED = f"""SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+{LONG_TRANSACTION}"""
+"""Lifts the role's time limits, which are meant for requests: a slow disk must not end a backup or a restore."""
 
 FACTS = """SELECT (SELECT id::text FROM database_identity) AS identity,
   (SELECT version_num FROM alembic_version) AS revision,
@@ -43,7 +49,7 @@ class Source(Protocol):
     """Where the rows of a backup come from."""
 
     async def count(self, table: Table) -> int:
-        """How many rows it will give."""
+        """How many rows the source will give."""
 
     def rows(self, name: str, table: Table) -> AsyncIterator[str]:
         """Each row as JSON, in the order of its key."""
@@ -60,25 +66,19 @@ class About:
     position: dict[str, Any]
 
 
-UNHURRIED = f"""SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
-{LONG_TRANSACTION}"""
-"""The role's limits are for requests: a slow disk must not end a backup, nor many passwords a restore."""
-
-
 def silent(_table: str, _done: int, _total: int) -> None:
-    """Tells nobody."""
+    """Shows no progress."""
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Nobody else writes backups of this folder meanwhile; what killed ones left behind is removed."""
-    with ExitStack() as stack:
+    """Holds the folder's lock, so that no other process writes a backup there; removes what killed processes left."""
+    with ExitStack() as stack:  # only the lock itself may say that it is taken, not the work under it
         try:
             stack.enter_context(files.locked(folder, LOCK))
         except files.Locked:
-            raise BadBackup(
-                f"Un autre backup ou une restauration est en cours dans {folder} : attendez sa fin."
-            ) from None
+            said = f"Un autre backup ou une restauration est en cours dans {folder} : attendez sa fin."
+            raise BadBackup(said) from None
         files.sweep(folder, "backup*")
         yield
 
@@ -86,7 +86,7 @@ def alone(folder: Path) -> Iterator[None]:
 async def create(
     connection: "Connection", folder: Path, *, note: str | None = None, progress: Progress = silent
 ) -> Manifest:
-    """A backup of one instant of the database, however busy it is."""
+    """Makes a backup of one instant of the database; writers go on meanwhile."""
     with alone(folder):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(UNHURRIED)
@@ -101,15 +101,15 @@ async def write(
     note: str | None = None,
     progress: Progress = silent,
 ) -> Manifest:
-    """A backup of what the open transaction sees; call it `alone`, on tables that stand still."""
+    """Makes a backup of what the open transaction sees. The caller is `alone`, and no table changes meanwhile."""
     [facts] = await connection.fetch(FACTS)
     position = {"rowVersion": facts["row_version"], "walLsn": facts["lsn"]}
     about = About(kind, note, facts["revision"], facts["identity"], position)
-    return await put(_Live(connection), folder, about, progress)
+    return await put(_Tables(connection), folder, about, progress)
 
 
 async def put(source: Source, folder: Path, about: About, progress: Progress = silent) -> Manifest:
-    """A backup of what a source gives; call it `alone`."""
+    """Makes a backup of what a source gives. The caller is `alone`."""
     at = datetime.now(UTC)
     name = catalog.new_name(at)
     try:
@@ -123,13 +123,13 @@ async def put(source: Source, folder: Path, about: About, progress: Progress = s
             files.write_atomically(inside, MANIFEST, [manifest.written()])
     except OSError as error:
         if not is_of_a_file(error):
-            raise  # Postgres, not the disk
+            raise  # the error of a connection to PostgreSQL, not of the disk
         raise BadBackup(f"{told(error, folder)}. Aucun backup n'a été fait.") from error
-    return listed(folder, manifest)
+    return _listed(folder, manifest)
 
 
-def listed(folder: Path, manifest: Manifest) -> Manifest:
-    """The same backup, in the index; it is in the folder and whole, so what fails here changes nothing of that."""
+def _listed(folder: Path, manifest: Manifest) -> Manifest:
+    """Lists the backup in the index. The backup is whole on the disk: a failure here is its `trouble`, not its end."""
     try:
         files.sync(folder)
     except OSError as error:
@@ -142,7 +142,7 @@ def listed(folder: Path, manifest: Manifest) -> Manifest:
 
 
 class _Sum:
-    """A file that adds up what is written to it."""
+    """A file that adds up the size and the SHA-256 of what is written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.sum = hashlib.sha256()
@@ -157,12 +157,12 @@ class _Sum:
 
 
 async def _write_data(source: Source, file: _Sum, at: str, progress: Progress) -> dict[str, int]:
-    """data.json: one row a line, so that people can read and compare it too."""
+    """Writes data.json with one row a line, so that `grep` and `diff` work on it; gives the rows of each table."""
     counts = {}
     file.write(f'{{"format": "{FORMAT}", "timestamp": "{at}", "tables": {{')
-    for position, (name, table) in enumerate(TABLES.items()):
+    for position, (name, resource) in enumerate(TABLES.items()):
         file.write(("," if position else "") + f'\n"{name}": ')
-        counts[name] = await _write_table(source, file, name, table, progress)
+        counts[name] = await _write_table(source, file, name, resource.table, progress)
     file.write('},\n"tombstones": ')
     counts["tombstones"] = await _write_table(source, file, "tombstones", deletion, progress)
     file.write("}\n")
@@ -183,8 +183,8 @@ async def _write_table(source: Source, file: _Sum, name: str, table: Table, prog
     return total
 
 
-class _Live:
-    """What the open transaction sees."""
+class _Tables:
+    """The rows that an open transaction sees."""
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -194,15 +194,17 @@ class _Live:
         return found
 
     async def rows(self, name: str, table: Table) -> AsyncIterator[str]:
-        key = deletion.c.version if table is deletion else key_column(table)
-        members = " || ',' || ".join(_member(column) for column in stored_columns(table))
-        sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key.name}"
-        async for row in self._connection.cursor(sql, prefetch=PREFETCH.get(name, MANY)):
+        resource = TABLES.get(name)
+        columns, key = (deletion.columns, "version") if resource is None else (resource.columns, resource.key)
+        members = " || ',' || ".join(_member(column) for column in columns)
+        prefetch = LARGE_ROWS if resource is VEHICLE else PREFETCH
+        sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key}"
+        async for row in self._connection.cursor(sql, prefetch=prefetch):
             yield row[0]
 
 
 def written_as(column: Column[Any]) -> Kind:
-    """As the API writes it, but jsonb as its text in a string: no number in it loses a digit."""
+    """How a column is written: as in the API, but jsonb as its text in a string, so that no number loses a digit."""
     return JSON_AS_STRING if isinstance(column.type, JSONB) else kind_of(column)
 
 

@@ -1,4 +1,4 @@
-"""What a backup says about itself, and whether its files are still those that were written."""
+"""The manifest of a backup: what the backup says about itself, and the proof that its data has not changed since."""
 
 import hashlib
 import json
@@ -17,14 +17,18 @@ from retrobus.model.jsontext import BadJson, parse
 FORMAT = "retrobus-backup-1"
 DATA, MANIFEST = "data.json", "manifest.json"
 LARGEST = 1 << 20
-_BLOCK = 1 << 20
+"""Bytes of a manifest: ours have some hundreds."""
 
 Kind = Literal["normal", "safety"]
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The facts about one backup; those of the predecessor's backups are fewer."""
+    """The facts about one backup; the predecessor's manifests hold fewer of them.
+
+    `counts` are rows by table, `total` is the sum that a manifest of the predecessor announces. `trouble` tells what
+    failed after the backup was whole on the disk; it never stands in the file.
+    """
 
     name: str
     timestamp: str
@@ -39,15 +43,14 @@ class Manifest:
     position: dict[str, Any] = field(default_factory=dict)
     total: int | None = None
     trouble: str | None = None
-    """What did not go well after the backup was whole on the disk; never in its file."""
 
     @property
     def ours(self) -> bool:
-        """Whether our own program wrote it."""
+        """Whether this program wrote the backup."""
         return self.format == FORMAT
 
     def written(self) -> bytes:
-        """The file, with a seal over all that it says."""
+        """The content of manifest.json, with a seal over all that it says."""
         said = {name: value for name, value in asdict(self).items() if name not in {"total", "trouble"}}
         return json.dumps(said | {"seal": _seal(said)}, ensure_ascii=False, indent=2).encode() + b"\n"
 
@@ -57,7 +60,7 @@ def _seal(said: dict[str, Any]) -> str:
 
 
 def read_manifest(folder: Path, name: str) -> Manifest | None:
-    """The manifest of a backup folder, None without one; BadBackup if it cannot be believed."""
+    """The manifest of a backup folder, None if the folder has none; BadBackup if the manifest was changed."""
     try:
         said = parse(read_capped(folder, f"{name}/{MANIFEST}", LARGEST))
     except FileNotFoundError:
@@ -94,14 +97,17 @@ def _of_the_predecessor(name: str, said: dict[str, Any]) -> Manifest:
 
 @contextmanager
 def open_backup(path: Path) -> Iterator[tuple[BinaryIO, str, Manifest | None]]:
-    """The data of a backup folder or lone file, its name and its manifest; checked against the manifest's sum."""
+    """The data of a backup folder or lone file, its name and its manifest.
+
+    BadBackup if the data of a backup of ours no longer has the size and the sum that the manifest says.
+    """
     path = path.absolute()
     if path.name == DATA and (path.parent / MANIFEST).exists():
         path = path.parent
     try:
-        whole = path.is_dir()
-        manifest = read_manifest(path.parent, path.name) if whole else None
-        file = open_file(path.parent, path.name, *([DATA] if whole else []))
+        is_folder = path.is_dir()
+        manifest = read_manifest(path.parent, path.name) if is_folder else None
+        file = open_file(path.parent, path.name, *([DATA] if is_folder else []))
     except FileNotFoundError:
         raise BadBackup(f"{path.name} : ce backup n'existe pas, ou n'a pas de {DATA}.") from None
     except PermissionError as error:
@@ -118,7 +124,7 @@ def _check_sum(file: BinaryIO, name: str, manifest: Manifest) -> None:
     if os.fstat(file.fileno()).st_size != manifest.size:
         raise BadBackup(f"{name}/{DATA} est endommagé : sa taille n'est plus celle de sa création.")
     found = hashlib.sha256()
-    while block := file.read(_BLOCK):
+    while block := file.read(1 << 20):
         found.update(block)
     if found.hexdigest() != manifest.sha256:
         raise BadBackup(f"{name}/{DATA} est endommagé : sa somme de contrôle n'est plus celle de sa création.")

@@ -1,4 +1,7 @@
-"""Backups by the clock: each made, verified and thinned out by one service at a time, in a process of its own."""
+"""Automatic backups at fixed times of day: made, verified and thinned out by one service at a time.
+
+Each step runs in a process of its own, so that requests do not wait for it.
+"""
 
 import asyncio
 import json
@@ -22,27 +25,27 @@ from retrobus.model.schemas import moment_of
 BEGIN_TURN = f"""BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0;
 {LONG_TRANSACTION}"""
 TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('retrobus:backup', 0))"
-"""The service that comes second waits for the first, then finds its backup.
+"""Of two services, the second waits for the first, then finds its backup.
 
-The lock ends with its transaction. A session's lock would stay on a connection that a pooler gives to others.
+The lock ends with its transaction: a session's lock would stay on a connection that a pooler gives to others.
 """
 
 ENDLESS = "un autre service garde son tour : SELECT pid, objid FROM pg_locks WHERE locktype = 'advisory'"
 
 PATIENCE = timedelta(hours=1)
-"""How long a service waits for the turn of another before it counts its own backup as failed."""
+"""How long a service waits for another one before it counts its own backup as failed: no backup takes so long."""
 
 RETRY = 1.0
-"""Seconds between two attempts to have the turn."""
+"""Seconds between two attempts to take the lock."""
 
 PROGRAM = (sys.executable, "-c", "from retrobus.cli import main; main()")
 NOTE = "automatique"
 NAP = 30.0
-"""Seconds after which the clock is looked at again: it may be set, the machine may have slept."""
+"""Seconds after which the clock is read again: an operator may set it, and the machine may have slept."""
 
 
 class Failed(Exception):
-    """A step that did not go well; the text is its last line."""
+    """A command that failed; the text is the last line that it printed."""
 
 
 def local_now() -> datetime:
@@ -59,7 +62,7 @@ def next_time(times: tuple[str, ...], after: datetime) -> datetime:
 
 @dataclass(slots=True)
 class Schedule:
-    """The times of day, how many backups stay, and what came of it so far."""
+    """The times of day, how many backups are kept, and what the last backups came to."""
 
     times: tuple[str, ...]
     keep: int
@@ -82,19 +85,19 @@ class Schedule:
         return _age(self.verified)
 
     async def run(self) -> None:
-        """Runs for as long as the service does."""
+        """Makes backups for as long as the service runs."""
         await self._guarded(self.look_back())
         while True:
             due = next_time(self.times, self.clock())
-            while (left := (due - self.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - a wall clock tells nobody
+            while (left := (due - self.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - a wall clock has no event
                 await asyncio.sleep(min(left, NAP))
             await self._guarded(self.turn(due))
 
     async def _guarded(self, work: Any) -> None:
-        """A failure is told and counted; the next time comes all the same."""
+        """Runs one step; logs and counts its failure, so that the schedule goes on."""
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - whatever it was, the schedule goes on
+        except Exception as error:  # noqa: BLE001 - no failure ends the schedule
             self.failures += 1
             logbook.backup_failed(self._reason(error))
 
@@ -102,7 +105,7 @@ class Schedule:
         return str(error) if isinstance(error, Failed | BadBackup) else why(error, self.folder)
 
     async def look_back(self) -> None:
-        """Verifies the newest backup, whoever made it, so that its age is known from the start."""
+        """Verifies the newest ordinary backup, so that its age is known from the start of the service."""
         newest = self._newest()
         if newest is None:
             return
@@ -111,7 +114,7 @@ class Schedule:
         self.verified = self.made
 
     async def turn(self, due: datetime) -> None:
-        """The backup of this time, unless another service made it; verified before older ones go."""
+        """Makes the backup of this time unless another service did; verifies it before older ones are deleted."""
         async with self._alone():
             newest = self._newest()
             if newest is None or newest[1] < due:
@@ -120,11 +123,11 @@ class Schedule:
             await self.look_back()
         try:
             await asyncio.to_thread(self._thin)
-        except Exception as error:  # noqa: BLE001 - the backup is made and verified, whatever happens to older ones
+        except Exception as error:  # noqa: BLE001 - the new backup is made and verified: this is a remark, no failure
             logbook.backups_not_thinned(self._reason(error))
 
     def _newest(self) -> tuple[str, datetime] | None:
-        """The newest ordinary backup with a date; one without (made by hand, or old) is not an automatic one."""
+        """The newest ordinary backup that has a date: one without was made by hand or by the predecessor."""
         for entry in catalog.entries(self.folder):
             if entry.present and entry.kind == "normal":
                 with suppress(ValueError):
@@ -145,7 +148,7 @@ class Schedule:
             connection.terminate()
 
     async def _take_turn(self, connection: OwnNames) -> None:
-        """Holds the lock for as long as the connection; tells the operator when another service has it."""
+        """Takes the lock for as long as the connection lives; tells the operator when another service has it."""
         clock = asyncio.get_running_loop().time
         until = clock() + self.patience.total_seconds()
         told = False
@@ -162,7 +165,7 @@ class Schedule:
             await asyncio.sleep(RETRY)
 
     async def _program(self, *arguments: str) -> str:
-        """Runs one command apart from the service, whose requests do not wait for it; what it printed."""
+        """Runs one command of `retrobus` in a process of its own; gives what it printed."""
         settings = {"DATABASE_URL": self.url, "BACKUPS_DIR": str(self.folder.absolute())}
         pipe = asyncio.subprocess.PIPE
         running = await asyncio.create_subprocess_exec(
