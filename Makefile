@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench toggles soak fuzz clients cluster clean
+.PHONY: help run test check fmt lock bench toggles soak fuzz clients cluster structure clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
@@ -46,6 +46,9 @@ toggles: $(VENV)/.ready ## every combination of the three toggles through outage
 
 cluster: $(VENV)/.ready ## faults on two PostgreSQL under Patroni, judged (half an hour; ARGS="--fault zombie --mode sync"; needs Debian packages)
 	@$(BIN)/python bench/cluster.py $(ARGS)
+
+structure: ## files, lines by room, long functions, SQL, imports between rooms (ARGS="--against REV")
+	@$(PYTHON) bench/structure.py $(ARGS)
 
 # Both locks come from one resolution: production runs the versions that were tested.
 COMPILE = $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes \
