@@ -1,50 +1,61 @@
-"""Rows of the predecessor's files made into rows of our tables, with a word about all that had to be decided."""
+"""Rows on their way out of a backup: each key and each unique value once, and a reason for every row that stays out."""
 
-import re
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-from sqlalchemy import Table
-
-from retrobus.model.field_errors import field_errors
-from retrobus.model.rows import Row, defaults, fold, unique_columns
-from retrobus.model.schemas import EventCreation, MemberCreation, VehicleCreation, Wire, moment_of
-from retrobus.model.tables import KEY, PARTICIPANTS_MAX, RESOURCES, key_column, number_column, stored_columns
+from retrobus.model.resources import BY_NAME, EVENT, MEMBER, VEHICLE, Resource
+from retrobus.model.rows import Row, fold
+from retrobus.model.tables import KEY
 from retrobus.model.wire import camel
 
-PARIS = ZoneInfo("Europe/Paris")
-DAYS = frozenset({"date", "miseEnCirculation", "birthDate", "membershipStartDate", "membershipEndDate"})
-"""Fields that mean a day: the predecessor wrote some of them as midnight in Paris."""
-
-MODELS: dict[str, type[Wire]] = {"Vehicle": VehicleCreation, "Event": EventCreation, "Member": MemberCreation}
-FORGIVEN = {"Vehicle": ("caracteristiques", "gallery")}
-"""Lists shown beside the facts: when they cannot be read, the row comes in without them."""
-
-UNCHECKED = {
-    "created_by": "createdBy",
-    "current_participants": "currentParticipants",
-    "password_hash": "password",
+NAMES = {
+    "Vehicle": VEHICLE,
+    "vehicles": VEHICLE,
+    "Event": EVENT,
+    "events": EVENT,
+    "members": MEMBER,
+    "Member": MEMBER,
 }
-"""Columns that the API never takes from a client as they are, and their names in the file."""
+"""The tables that are ours, by every name that files give them."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LARGEST_NUMBER = 2**31 - 1
 KEPT = 1000
-"""Rejects that are listed; all are counted."""
+"""Rejected rows that are listed one by one; all are counted."""
 
-_HASH = re.compile(r"\$(2[abxy]?|argon2(id|i|d))\$.{20,300}", re.ASCII)
-_MEMBER_ID = re.compile(r"[^/\x00-\x1f\x7f-\x9f]+")
-_SPACE = re.compile(r"\s")
+
+class Damaged(ValueError):
+    """The file is no JSON, is cut off, or does not hold what it announces; the text says which, without the content."""
+
+
+class Unfit(ValueError):
+    """A row that no table can hold; the text names the field."""
+
+
+class TableRead(NamedTuple):
+    """One table of a backup: its rows one at a time (None if it holds no list), and how many the file announces."""
+
+    name: str
+    rows: Iterator[Any] | None
+    announced: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A deletion that the backup knows of."""
+
+    resource: str
+    key: str
+    deleted_at: datetime
+    cause: str
+    batch: int
+    actor: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that does not come in, and why; `key` is None if the row names none."""
+    """A row that stays out, and why; `key` is None if the row names none, `position` counts from 1 in its table."""
 
     resource: str
     key: str | None
@@ -54,7 +65,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A row that comes in: what the file did not say, and a password that waits to be hashed."""
+    """A whole row for its table.
+
+    `missing` are the columns that the file does not name: `row` has their defaults. `password` is one that the file
+    holds in clear; it is not in `row`, for it must be hashed first.
+    """
 
     resource: str
     row: Row
@@ -63,191 +78,53 @@ class Taken:
 
     @property
     def key(self) -> str:
-        """What the row is addressed by."""
-        key: str = self.row[key_column(RESOURCES[self.resource]).name]
+        """The value by which clients address the row."""
+        key: str = self.row[BY_NAME[self.resource].key]
         return key
-
-
-class _Unfit(ValueError):
-    """Why a row does not come in."""
 
 
 @dataclass(slots=True)
 class Intake:
-    """Takes the rows of one file in their order, each key and each unique value once."""
+    """Takes the rows of one backup in their order.
 
-    public_when_missing: bool = False
-    moment: datetime = EPOCH
-    """Stands for a missing createdAt: the time of the backup."""
+    Of two rows with one key, e-mail, matricule or member number, the first comes in and the second is a reject.
+    `refused` holds resource and key of every reject: `restore --replace` must not delete these rows here.
+    """
 
     rejects: list[Reject] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     refused: set[tuple[str, str]] = field(default_factory=set)
-    """Resource and key of every reject: nothing may conclude that the backup does not have them."""
-
-    remarks: Counter[str] = field(default_factory=Counter)
-    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+    _seen: defaultdict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     _positions: Counter[str] = field(default_factory=Counter)
 
-    def take(self, resource: str, raw: Any, convert: Callable[[str, Any], Taken] | None = None) -> Taken | None:
-        """The row; None after noting why not."""
-        self._positions[resource] += 1
+    def take(self, resource: Resource, raw: Any, convert: Callable[[Resource, Any], Taken]) -> Taken | None:
+        """The row as `convert` makes it; None after noting why it stays out."""
+        self._positions[resource.name] += 1
         try:
-            taken = (convert or self._convert)(resource, raw)
-            self._claim(taken)
-        except (_Unfit, RecursionError, UnicodeEncodeError) as error:
-            reason = str(error) if isinstance(error, _Unfit) else "valeurs illisibles"
-            self.reject(resource, _key_of(resource, raw), reason)
+            taken = convert(resource, raw)
+            self._claim(resource, taken)
+        except (Unfit, RecursionError, UnicodeEncodeError) as error:
+            self._reject(resource, raw, str(error) if isinstance(error, Unfit) else "valeurs illisibles")
             return None
         return taken
 
-    def reject(self, resource: str, key: str | None, reason: str) -> None:
-        """Notes a row that does not come in."""
-        self.rejected[resource] += 1
+    def _claim(self, resource: Resource, taken: Taken) -> None:
+        claims = {resource.key: taken.key}
+        for column, folded in resource.unique:
+            value = taken.row[column]
+            if value is not None:
+                claims[column] = fold(value) if folded else value
+        for column, value in claims.items():
+            if value in self._seen[resource.name, column]:
+                raise Unfit(f"{camel(column)} : déjà pris par une autre ligne du backup")
+        for column, value in claims.items():
+            self._seen[resource.name, column].add(value)
+
+    def _reject(self, resource: Resource, raw: Any, reason: str) -> None:
+        key = raw.get(resource.key) if isinstance(raw, dict) else None
+        key = str(key)[:KEY] if isinstance(key, str | int) else None
+        self.rejected[resource.name] += 1
         if key is not None:
-            self.refused.add((resource, key))
+            self.refused.add((resource.name, key))
         if len(self.rejects) < KEPT:
-            self.rejects.append(Reject(resource, key, self._positions[resource], reason))
-
-    def _claim(self, taken: Taken) -> None:
-        """Each key, e-mail, matricule and member number belongs to the first row that has it."""
-        table = RESOURCES[taken.resource]
-        key = key_column(table).name
-        claims = [(key, taken.key), *_unique_values(table, taken.row)]
-        for column, value in claims:
-            if (table.name, column, value) in self._seen:
-                raise _Unfit(f"{camel(column)} : déjà pris par une autre ligne du backup")
-        self._seen.update((table.name, column, value) for column, value in claims)
-
-    def _convert(self, resource: str, raw: Any) -> Taken:
-        if not isinstance(raw, dict):
-            raise _Unfit("objet attendu")
-        table, values = RESOURCES[resource], {name: _day(name, value) for name, value in raw.items()}
-        self._note_days(raw, values)
-        row, given = self._checked(resource, values)
-        row |= self._stamps(raw, given) | _extras_of(resource, raw)
-        given |= {column for column, name in UNCHECKED.items() if name in raw}
-        if resource == "Vehicle" and "is_public" not in given:
-            row["is_public"] = self.public_when_missing
-            self.remarks["Vehicle : isPublic absent"] += 1
-        whole = {column.name: row[column.name] for column in stored_columns(table)}
-        return Taken(resource, whole, frozenset(whole) - given - _never_missing(table), _clear_password(raw))
-
-    def _note_days(self, raw: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        moved = sum(values[name] is not raw[name] for name in DAYS & raw.keys())
-        self.remarks["dates à minuit de Paris, ramenées au jour même"] += moved
-
-    def _checked(self, resource: str, values: dict[str, Any]) -> tuple[Row, set[str]]:
-        """Column values by the API's own rules, and which columns the file named."""
-        model, table = MODELS[resource], RESOURCES[resource]
-        required = {c.name for c in stored_columns(table) if not c.nullable and c.name in model.model_fields}
-        said = {n: v for n, v in values.items() if v is not None or n not in {camel(name) for name in required}}
-        said.pop("password", None)
-        if said.get("role") == "":
-            del said["role"]
-        try:
-            found = model.model_validate(said)
-        except ValidationError as error:
-            self._forgive(resource, said, field_errors(error))
-            found = model.model_validate(said)
-        row = {name: value for name, value in defaults(table).items() if name in model.model_fields}
-        return row | found.model_dump(exclude_unset=True), set(found.model_fields_set)
-
-    def _forgive(self, resource: str, said: dict[str, Any], errors: list[tuple[str, str]]) -> None:
-        unforgiven = [(name, text) for name, text in errors if name not in FORGIVEN.get(resource, ())]
-        if unforgiven:
-            raise _Unfit("; ".join(f"{name} : {text}" for name, text in unforgiven))
-        for name, _ in errors:
-            del said[name]
-            self.remarks[f"{resource} : {name} illisible, laissé vide"] += 1
-
-    def _stamps(self, raw: Mapping[str, Any], given: set[str]) -> Row:
-        """CreatedAt and updatedAt, each standing in for the other; the version is Postgres' to give."""
-        found = {name: _moment(camel(name), raw) for name in ("created_at", "updated_at")}
-        given.update(name for name, value in found.items() if value is not None)
-        created = found["created_at"] or found["updated_at"] or self.moment
-        return {"created_at": created, "updated_at": found["updated_at"] or created, "version": 0}
-
-
-def _never_missing(table: Table) -> frozenset[str]:
-    number = number_column(table)
-    kept = {"version", "token_epoch", key_column(table).name}
-    return frozenset(kept if number is None else kept | {number.name})
-
-
-def _unique_values(table: Table, row: Row) -> list[tuple[str, str]]:
-    key = key_column(table).name
-    return [
-        (column, fold(row[column]) if folded else row[column])
-        for column, folded in unique_columns(table)
-        if column != key and row[column] is not None
-    ]
-
-
-def _key_of(resource: str, raw: Any) -> str | None:
-    value = raw.get(key_column(RESOURCES[resource]).name) if isinstance(raw, dict) else None
-    return str(value)[:KEY] if isinstance(value, str | int) else None
-
-
-def _day(name: str, value: Any) -> Any:
-    """That day at 00:00 UTC for what is exactly midnight in Paris; anything else as it is."""
-    if name not in DAYS or not isinstance(value, str) or len(value) < len("2025-01-01T00:00Z"):
-        return value
-    try:
-        local = moment_of(value).astimezone(PARIS)
-    except ValueError:
-        return value  # the field's own rule says what is wrong
-    if local.time() != datetime.min.time() or not local.utcoffset():
-        return value
-    return local.replace(tzinfo=UTC)
-
-
-def _moment(name: str, raw: Mapping[str, Any]) -> datetime | None:
-    value = raw.get(name)
-    if value is None:
-        return None
-    try:
-        return moment_of(value)
-    except ValueError as error:
-        raise _Unfit(f"{name} : {error}") from None
-
-
-def _extras_of(resource: str, raw: Mapping[str, Any]) -> Row:
-    """The columns that are no field of the API's models."""
-    if resource == "Vehicle":
-        return {"id": _count(raw.get("id"), LARGEST_NUMBER) or None}
-    if resource == "Event":
-        if not isinstance(raw.get("id"), str):
-            raise _Unfit("id : ce champ est obligatoire")
-        return {"current_participants": _count(raw.get("currentParticipants"), PARTICIPANTS_MAX)}
-    return _identity(raw)
-
-
-def _identity(raw: Mapping[str, Any]) -> Row:
-    key, creator, password = raw.get("id"), raw.get("createdBy"), raw.get("password")
-    if not isinstance(key, str) or not _MEMBER_ID.fullmatch(key) or len(key) > KEY:
-        raise _Unfit("id : 1 à 100 caractères, sans « / »")
-    if isinstance(raw["email"], str) and _SPACE.search(raw["email"].strip()):
-        raise _Unfit("email : sans espace")
-    if not isinstance(password, str | None):
-        raise _Unfit("password : texte attendu")
-    key.encode()
-    known = isinstance(creator, str) and len(creator) <= KEY and _MEMBER_ID.fullmatch(creator)
-    return {
-        "id": key,
-        "created_by": creator if known else None,
-        "password_hash": password if password and _HASH.fullmatch(password) else None,
-        "token_epoch": 0,
-    }
-
-
-def _clear_password(raw: Mapping[str, Any]) -> str | None:
-    password = raw.get("password")
-    if not isinstance(password, str) or not password or _HASH.fullmatch(password):
-        return None
-    password.encode()
-    return password
-
-
-def _count(value: Any, largest: int) -> int:
-    return value if type(value) is int and 0 < value <= largest else 0
+            self.rejects.append(Reject(resource.name, key, self._positions[resource.name], reason))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from retrobus.backups import burials
-from retrobus.backups.formats import Reading, Tombstone
-from retrobus.backups.intake import Taken
+from retrobus.backups.formats import Reading
+from retrobus.backups.intake import Taken, Tombstone
 from retrobus.model.tables import RESOURCES, key_column, stored_columns
 
 if TYPE_CHECKING:

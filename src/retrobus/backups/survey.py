@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrobus.backups.formats import Tombstone, open_reading
-from retrobus.backups.intake import Reject
+from retrobus.backups.formats import open_reading
+from retrobus.backups.intake import Reject, Tombstone
 from retrobus.model.wire import moment
 
 

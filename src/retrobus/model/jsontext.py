@@ -20,18 +20,26 @@ class BadJson(ValueError):
 
 
 def parse(body: bytes) -> Any:
-    """The value of a UTF-8 JSON text; no duplicate keys, NaN, infinite numbers, stray bytes, depth over 64.
-
-    At most 50,000 values, which is seen before any of them is made.
-    """
+    """The value of a UTF-8 JSON text as `strict` reads it; BadJson also for a BOM and for lone surrogates."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise BadJson("le corps doit être en UTF-8") from None
     if text.startswith("\ufeff"):
         raise BadJson("le corps commence par une marque d'ordre des octets (BOM)")
-    if _marks(text) > VALUES and _too_many(text):
-        raise BadJson(f"au plus {VALUES} valeurs")
+    value = strict(text)
+    if "\\u" in text:
+        _refuse_bad_text(value)
+    return value
+
+
+def strict(text: str, *, values: int = VALUES) -> Any:
+    """The value of a JSON text; BadJson for duplicate keys, NaN, infinite numbers, or more than 64 levels.
+
+    Also for more than `values` values, which is seen before any of them is made.
+    """
+    if _marks(text) > values and _too_many(text, values):
+        raise BadJson(f"au plus {values} valeurs")
     try:
         value = json.loads(
             text,
@@ -47,8 +55,6 @@ def parse(body: bytes) -> Any:
         raise BadJson(f"JSON mal formé{where}") from None
     if too_deep(value, text):
         raise BadJson(f"au plus {DEPTH} niveaux d'imbrication")
-    if "\\u" in text:
-        _refuse_bad_text(value)
     return value
 
 
@@ -57,10 +63,10 @@ def _marks(text: str) -> int:
     return text.count(",") + text.count("[") + text.count("{")
 
 
-def _too_many(text: str) -> bool:
+def _too_many(text: str, values: int) -> bool:
     """Whether the marks outside of texts, an image's for instance, are too many."""
     quotes = text.count('"') - text.count('\\"')
-    return quotes > 4 * VALUES or _marks(_TEXT.sub("", text)) > VALUES
+    return quotes > 4 * values or _marks(_TEXT.sub("", text)) > values
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

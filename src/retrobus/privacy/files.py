@@ -8,8 +8,8 @@ from typing import Any
 
 from retrobus.backups import BadBackup
 from retrobus.backups.catalog import ARCHIVE, NAME
-from retrobus.backups.formats import Tombstone, open_reading
-from retrobus.backups.intake import Taken
+from retrobus.backups.formats import open_reading
+from retrobus.backups.intake import Taken, Tombstone
 from retrobus.fallback import journal as journals
 from retrobus.fallback import snapshot as snapshots
 from retrobus.fallback.entries import Entry

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from retrobus.backups.formats import Tombstone
+from retrobus.backups.intake import Tombstone
 from retrobus.database.home import is_at_home
 from retrobus.database.triggers import HIGHEST, NUMBERED
 from retrobus.model.tables import RESOURCES, key_column

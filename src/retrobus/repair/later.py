@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from retrobus.backups import BadBackup, catalog
-from retrobus.backups.formats import Tombstone, open_reading
+from retrobus.backups.formats import open_reading
+from retrobus.backups.intake import Tombstone
 from retrobus.backups.manifest import read_manifest
 
 
