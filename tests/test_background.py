@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from harness import served, settings_for, until
+from harness import until
 from retrobus import background, logbook
 from retrobus.background import Background
 from retrobus.database.connecting import CannotConnect
+from retrobus.database.pooler import OwnNames
+from retrobus.fallback.feed import Feed
 from retrobus.fallback.follower import Follower
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.memory import Effect, Held
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.mirrored import MirroredStore, Serving
+from retrobus.fallback.settling import Settling
 from retrobus.model.resources import EVENT, MEMBER
 from retrobus.model.rows import completed
 from retrobus.store.availability import Availability
@@ -121,21 +123,6 @@ def test_a_write_that_fails_by_a_bug_is_answered_and_the_next_one_goes_through()
     assert key == "b"
 
 
-def test_an_error_of_ours_in_the_follower_is_counted_and_a_word_of_others_is_none(
-    database: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with served(settings_for(database, enable_memory_fallback=True), database) as api:
-        manager = api.person("BUREAU")
-        api.sql("SELECT pg_notify('retrobus_change', 'Autre 1'), pg_notify('retrobus_change', ' ')")
-        made = api.post("/api/events", json={"title": "Sortie", "date": "2026-05-01"}, headers=manager.headers)
-        until(lambda: api.get("/ready").json()["ready"])
-        figures = api.get("/metrics").text
-
-    assert made.status_code == 201
-    assert 'failures_total{task="follower"}' not in figures
-    assert "Suivi des changements interrompu" not in capsys.readouterr().err
-
-
 class Quiet:
     """Is told that Postgres goes and comes, and keeps it to itself."""
 
@@ -146,13 +133,10 @@ class Quiet:
         pass
 
 
-@dataclass
-class Wrong:
+class Wrong(Settling):
     """Settles with a bug."""
 
-    pending: bool = False
-
-    async def settle(self, _connection: Any) -> None:
+    async def settle(self, connection: OwnNames) -> None:  # noqa: ARG002 - as its parent
         raise ZeroDivisionError
 
 
@@ -162,9 +146,12 @@ def test_a_bug_while_following_ends_the_follower_so_that_its_supervisor_tells(da
 
     async def run() -> None:
         availability = Availability(Pool(opener, 2), opener, 5, Quiet())
+        mirror = Mirror()
+        feed = Feed(mirror)
+        wrong = Wrong(availability, mirror, feed, Journal(None))
         async with Background(lambda _: None).running("watch", availability.watch), asyncio.timeout(10):
             await asyncio.to_thread(until, lambda: availability.up)
-            await Follower(Mirror(), availability, opener, Wrong()).run()
+            await Follower(availability, opener, wrong, feed).run()
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(run())

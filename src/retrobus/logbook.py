@@ -306,6 +306,6 @@ def unreadable_set_aside(name: str, kept_as: str, reason: str) -> None:
     _log.error("🧯 Fichier illisible mis de côté", file=name, kept_as=kept_as, reason=reason)
 
 
-def listener_lost(error: str) -> None:
-    """The connection that hears of foreign changes broke; the mirror is refreshed when it is back."""
+def following_lost(error: str) -> None:
+    """The connection that reads changes broke; the mirror is filled again when it is back."""
     _log.warning("👂 Suivi des changements interrompu", error=error)

@@ -152,7 +152,6 @@ def _servers(settings: Settings) -> Servers:
             url,
             timeout=seconds,
             statement_cache=settings.database_statement_cache,
-            follows=needs_mirror(settings),
             place=place,
         )
 
@@ -177,12 +176,12 @@ async def _mirrored(
         _say_what_is_read(settings, availability, journal)
         if not availability.up or journal.entries:
             _fill(settings, availability, mirror, journal)
-        follower = Follower(mirror, availability, servers.open_newest, store.settling)
+        follower = Follower(availability, servers.open_newest, store.settling, store.feed)
         snapshot = await stack.enter_async_context(_snapshot(settings, mirror, background))
         if settings.database_url is not None:
             await stack.enter_async_context(background.running("follower", follower.run))
             if availability.up:
-                await follower.caught_up(CATCH_UP)
+                await follower.tried(CATCH_UP)
         stack.push_async_callback(store.drained)
         if not availability.up and not mirror.filled:
             _fill(settings, availability, mirror, journal)  # it went while the mirror was being filled

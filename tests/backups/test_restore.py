@@ -452,22 +452,6 @@ def test_restores_exclude_each_other_and_backups(filled: str, tmp_path: Path) ->
         apply(filled, path, tmp_path)
 
 
-def test_who_mirrors_the_tables_is_told_to_read_them_anew(filled: str, tmp_path: Path) -> None:
-    path = back_up(filled, tmp_path)
-    heard: list[str] = []
-
-    async def listening(connection: Any) -> None:
-        await connection.add_listener("retrobus_change", lambda *told: heard.append(str(told[3])))
-        other = await asyncpg.connect(filled)
-        await restore(other, Request(path, Rules(replace=True)), PASSWORDS, tmp_path)
-        await other.close()
-        await connection.fetch("SELECT 1")
-
-    connected(filled, listening)
-
-    assert "Vehicle" in heard
-
-
 def test_while_a_restore_holds_the_tables_reads_go_on_and_writes_are_told_to_come_back(fresh_api: Api) -> None:
     manager = fresh_api.person("BUREAU")
 

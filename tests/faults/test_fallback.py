@@ -295,7 +295,7 @@ def test_a_refresh_that_ends_in_the_middle_of_an_outage_drops_nothing_that_memor
 def crowded(url: str) -> Iterator[None]:
     """While open, the service has no connection but the one that listens, and cannot have another."""
     end = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-    WHERE application_name = 'retrobus' AND datname = current_database() AND pid NOT IN (SELECT pid FROM listener)"""
+    WHERE application_name = 'retrobus' AND datname = current_database() AND wait_event_type IS DISTINCT FROM 'Lock'"""
     with asyncio.Runner() as runner:
         taken = [runner.run(asyncpg.connect(url))]
         try:

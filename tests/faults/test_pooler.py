@@ -126,13 +126,30 @@ def test_kept_statements_are_refused_at_start(pooler: Pooler, tmp_path: Path) ->
     assert len(words.splitlines()) == 1
 
 
-@pytest.mark.parametrize("toggle", TOGGLES)
-def test_a_mirror_is_refused_at_start(stock: Pooler, tmp_path: Path, toggle: str) -> None:
-    code, words = refused(stock.url, tmp_path, DATABASE_STATEMENT_CACHE="0", **{toggle: "true"})
+def test_a_mirror_follows_through_a_pooler_and_answers_when_it_is_gone(direct: str, tmp_path: Path) -> None:
+    port, toggles = free_port(), {"ENABLE_MEMORY_FALLBACK": "true", "DATABASE_STATEMENT_CACHE": "0"}
+    url = f"postgresql://postgres@127.0.0.1:{port}/{direct.rpartition('/')[2]}"
 
-    assert code == 78
-    assert "LISTEN" in words
-    assert "adresse directe" in words
+    with pooled(direct, port=port) as pooler, process(url, tmp_path, **toggles) as (api, _):
+        run_sql(direct, "INSERT INTO vehicle (parc, is_public) VALUES ('920', true), ('921', true)")
+        run_sql(direct, "DELETE FROM vehicle WHERE parc = '921'")
+        since = datetime.now(UTC)
+        until(lambda: as_of(api) > since, what="the mirror to have read the change")
+        pooler.process.kill()
+        shown = until(lambda: from_memory(api), what="an answer from memory")
+
+    assert [row["parc"] for row in shown] == ["920"]
+
+
+def as_of(api: Api) -> datetime:
+    """Of which instant the mirror is."""
+    return datetime.fromisoformat(api.get("/ready").json()["mirror"]["asOf"])
+
+
+def from_memory(api: Api) -> Any:
+    """The public vehicles, once memory answers."""
+    answer = api.get("/public/vehicles")
+    return answer.json() if answer.headers.get("X-Data-Source") == "memory" else None
 
 
 @pytest.mark.parametrize("toggle", [None, "ENABLE_MEMORY_FALLBACK"])
@@ -208,12 +225,10 @@ def test_the_doctor_names_the_pooler_and_the_limits(stock: Pooler, terminal: Ter
         _, said, _ = terminal("doctor", "--json", url=stock.url, JWT_SECRET=SECRET, **environment)
         return {item["name"]: item for item in json.loads(said)["items"]}
 
-    kept, mirrored = items(), items(DATABASE_STATEMENT_CACHE=0, ENABLE_MEMORY_FALLBACK="true")
-    sound = items(DATABASE_STATEMENT_CACHE=0)
+    kept, sound = items(), items(DATABASE_STATEMENT_CACHE=0, ENABLE_MEMORY_FALLBACK="true")
 
-    assert (kept["Pooler"]["level"], mirrored["Pooler"]["level"], sound["Pooler"]["level"]) == ("error", "error", "ok")
+    assert (kept["Pooler"]["level"], sound["Pooler"]["level"]) == ("error", "ok")
     assert "DATABASE_STATEMENT_CACHE=0" in kept["Pooler"]["cure"]
-    assert "LISTEN" in mirrored["Pooler"]["found"]
     assert "ALTER ROLE \"postgres\" SET lock_timeout = '2s';" in sound["Limites de session"]["cure"]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 LEARN = """INSERT INTO deletion (version, resource, key, deleted_at, actor, cause, batch)
-SELECT nextval('row_version'), k.resource, k.key, k.deleted_at, k.actor, k.cause, k.batch FROM staged_tombstone k
+SELECT retrobus_next_version(0), k.resource, k.key, k.deleted_at, k.actor, k.cause, k.batch FROM staged_tombstone k
 WHERE k.resource = $1 AND k.cause IN ('api', 'sql', 'erase')
   AND NOT EXISTS (SELECT FROM deletion g WHERE g.resource = k.resource AND g.key = k.key
     AND g.batch = k.batch AND g.deleted_at = k.deleted_at)
@@ -40,8 +40,6 @@ async def write_rows(connection: "Connection", rules: Rules, *, epoch: int) -> N
         await _insert(connection, table, epoch)
     if rules.replace:
         await connection.execute("UPDATE database_identity SET id = gen_random_uuid(), created_at = now()")
-    # Who mirrors the tables reads them anew, identity included.
-    await connection.execute("SELECT pg_notify('retrobus_change', 'Vehicle')")
 
 
 async def _update(connection: "Connection", table: Table, epoch: int) -> None:

@@ -20,7 +20,7 @@ from retrobus.settings import Settings
 from retrobus.store.diagnosis import unconfirmable
 
 EXTRA = 3
-"""Connections beside the pool: the probe, the diagnosis and the listener."""
+"""Connections beside the pool: the probe, the diagnosis and the follower."""
 
 SKEW = 2.0
 """Seconds by which the clocks of service and server may differ: tokens allow 10."""

@@ -6,7 +6,6 @@ from typing import Any
 from retrobus.cli.checklist import Item, bad, doubtful, good
 from retrobus.settings import Settings
 from retrobus.store.pool import SESSION
-from retrobus.toggles import needs_mirror
 
 DIRECT = "une adresse directe dans DATABASE_URL"
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
@@ -20,9 +19,6 @@ def pooler_items(facts: dict[str, Any], settings: Settings) -> Iterator[Item]:
     """`facts` holds `pooled`, `role` and the limits that the role gives to its sessions."""
     if not facts["pooled"]:
         yield good("Pooler", "aucun, adresse directe")
-    elif needs_mirror(settings):
-        on = ", ".join(name for name, value in settings.toggles.items() if value)
-        yield bad("Pooler", f"reconnu, avec {on} : LISTEN ne le traverse pas", f"{DIRECT}, ou les bascules à false")
     elif settings.database_statement_cache:
         found = (
             f"reconnu, avec DATABASE_STATEMENT_CACHE={settings.database_statement_cache} : le service refuse de servir"

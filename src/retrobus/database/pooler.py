@@ -1,7 +1,7 @@
 """Poolers before PostgreSQL (PgBouncer and its like): how one is recognised, and what cannot work behind it.
 
-In transaction mode each transaction may run in another server process. A prepared statement, a LISTEN or a session's
-lock stays behind in a process that then serves another client.
+In transaction mode each transaction may run in another server process. A prepared statement or a session's lock
+stays behind in a process that then serves another client.
 """
 
 import re
@@ -18,10 +18,6 @@ LOST_STATEMENT = frozenset({"26000", "42P05"})
 
 _HERE = "un pooler (PgBouncer ou semblable) est entre le service et PostgreSQL"
 NEEDS_NO_CACHE = f"{_HERE} : mettez DATABASE_STATEMENT_CACHE=0, ou une adresse directe dans DATABASE_URL"
-NEEDS_DIRECT_URL = (
-    f"{_HERE}, et les bascules ont besoin de LISTEN, qu'il ne transmet pas : "
-    "mettez une adresse directe dans DATABASE_URL, ou les trois bascules à false"
-)
 REFUSES_PARAMETER = (
     f"{_HERE} et refuse le paramètre {{name}} : mettez DATABASE_STATEMENT_CACHE=0, "
     "ou {name} dans ignore_startup_parameters de PgBouncer, ou une adresse directe dans DATABASE_URL"

@@ -14,7 +14,6 @@ TABLES: dict[str, tuple[str, ...]] = {
     "login_throttle": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conflict": ("SELECT", "INSERT", "UPDATE"),
     "replay": ("SELECT", "INSERT", "UPDATE"),
-    "listener": ("SELECT", "INSERT", "DELETE"),
     "deletion": ("SELECT", "INSERT"),
     "alembic_version": ("SELECT",),
     "database_identity": ("SELECT",),

@@ -17,6 +17,9 @@ Row = dict[str, Any]
 ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
 """SQL expression: the ETag of a row of any resource, in quotes as HTTP wants it."""
 
+READ_ALL_AGAIN = "UPDATE database_identity SET created_at = clock_timestamp()"
+"""Makes every mirror read everything again: after a change that versions do not tell, as an erasure or a repair."""
+
 TOMBSTONE = "SELECT coalesce(max(version), 0) FROM deletion WHERE resource = $1 AND key = $2"
 
 

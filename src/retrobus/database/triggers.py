@@ -122,7 +122,6 @@ BEGIN
     IF NEW.{key} <> OLD.{key} THEN
       PERFORM public.retrobus_bury('{resource}', OLD.{key}, OLD.version);
       PERFORM public.retrobus_lock_key('{resource}', NEW.{key});
-      PERFORM pg_notify('retrobus_change', '{resource} ' || OLD.{key});
     END IF;
     IF NEW.updated_at = OLD.updated_at THEN
       NEW.updated_at := date_trunc('milliseconds', now());
@@ -154,27 +153,6 @@ BEGIN
   END IF;
   PERFORM public.retrobus_bury('{resource}', OLD.{key}, OLD.version);
   RETURN OLD;
-END $$"""
-
-
-def _announce_sql(table: Table) -> str:
-    name, resource, key = table.name, table.info["resource"], table.info["key"]
-    return f"""CREATE OR REPLACE FUNCTION public.{name}_announce() RETURNS trigger
-LANGUAGE plpgsql AS $$
--- Tells listeners, if there are any, which rows changed; a change of many rows is told as one word.
--- (A notification makes commits wait for each other: without listeners, writes are 1.5 times as fast.)
-BEGIN
-  IF NOT EXISTS (SELECT FROM public.listener) THEN
-    RETURN NULL;
-  END IF;
-  IF TG_OP = 'TRUNCATE' THEN
-    PERFORM pg_notify('retrobus_change', '{resource}');
-  ELSIF (SELECT count(*) FROM (SELECT FROM touched LIMIT 51) AS first) > 50 THEN
-    PERFORM pg_notify('retrobus_change', '{resource}');
-  ELSE
-    PERFORM pg_notify('retrobus_change', '{resource} ' || {key}) FROM touched;
-  END IF;
-  RETURN NULL;
 END $$"""
 
 
@@ -216,24 +194,14 @@ END $$""",
 def trigger_sql(table: Table) -> list[str]:
     """The statements that create a table's functions and triggers; the migrations hold a copy of their text."""
     name = table.name
-    announced = [
-        f"CREATE TRIGGER {name}_announce_{event_} AFTER {event_.upper()} ON {name} "
-        f"REFERENCING {rows} TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
-        for event_, rows in (("insert", "NEW"), ("update", "NEW"), ("delete", "OLD"))
-    ]
     return [
         *function_sql(table),
         (f"CREATE TRIGGER {name}_stamp BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_stamp()"),
         f"CREATE TRIGGER {name}_bury BEFORE DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_bury()",
         (f"CREATE TRIGGER {name}_bury_all BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_bury()"),
-        *announced,
-        (
-            f"CREATE TRIGGER {name}_announce_truncate AFTER TRUNCATE ON {name} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_announce()"
-        ),
     ]
 
 
 def function_sql(table: Table) -> list[str]:
     """The statements that create or replace the functions of a table's triggers."""
-    return [_stamp_sql(table), _bury_sql(table), _announce_sql(table)]
+    return [_stamp_sql(table), _bury_sql(table)]

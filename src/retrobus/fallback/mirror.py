@@ -1,11 +1,10 @@
 """The copy of the three resources in memory, and how it takes states from Postgres without ever going back in time."""
 
 import asyncio
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 
-from retrobus.database import sql
-from retrobus.database.pooler import OwnNames
 from retrobus.fallback.decisions import MemoryStore
 from retrobus.fallback.memory import Effect, Held, Memory
 from retrobus.model.resources import ALL, Resource
@@ -39,6 +38,11 @@ class Mirror:
         self._journaled: set[Place] = set()
         self._told_during_fill: list[tuple[Resource, str, Row | None, int]] | None = None
         self.describe("empty", None, None)
+
+    @property
+    def journaling(self) -> bool:
+        """Whether it shows writes that Postgres does not have."""
+        return bool(self._journaled)
 
     @property
     def filled(self) -> bool:
@@ -99,26 +103,17 @@ class Mirror:
             if orphan.held is not None:
                 self._apply(Effect(orphan.resource, orphan.key, Held(orphan.held.row)))
 
-    async def refresh(self, connection: OwnNames, *, settled: bool = False) -> None:
-        """Fills the mirror from one snapshot of Postgres, and applies after it what this process wrote meanwhile.
-
-        Fills nothing if the journal took a write meanwhile, unless the journal is `settled` (all of it is in Postgres).
-        """
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """For as long as the block, what this process writes is noted, and `install` applies it again."""
         self._told_during_fill = []
         try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                as_of = datetime.now(UTC)
-                identity = await connection.fetchval("SELECT id::text FROM database_identity")
-                memory = Memory()
-                for resource in ALL:
-                    async for row in connection.cursor(sql.select(resource), prefetch=500):
-                        memory.of(resource).put(row[resource.key], Held(dict(row)))
-            if settled or not self._journaled:
-                self._install(memory, as_of, identity)
+            yield
         finally:
             self._told_during_fill = None
 
-    def _install(self, memory: Memory, as_of: datetime, identity: str) -> None:
+    def install(self, memory: Memory, as_of: datetime, identity: str) -> None:
+        """Takes the rows of one snapshot of Postgres, and after them what this process wrote meanwhile."""
         later, self._told_during_fill = self._told_during_fill or [], None
         self._journaled.clear()
         self._tombstones.clear()
@@ -141,11 +136,3 @@ class Mirror:
             self._journaled.add((effect.resource, effect.key))
             self._apply(effect)
         self.changed.set()
-
-
-async def current_state(connection: OwnNames, resource: Resource, key: str) -> tuple[Row | None, int]:
-    """The row of a key and its version, or None and the version of its latest tombstone."""
-    row = await sql.row_of(connection, resource, key)
-    if row is not None:
-        return row, row["version"]
-    return None, await sql.latest_tombstone(connection, resource, key)

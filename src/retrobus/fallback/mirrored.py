@@ -10,6 +10,7 @@ from typing import TypeVar
 from retrobus import logbook
 from retrobus.fallback.decisions import MemoryStore
 from retrobus.fallback.entries import Entry, entry_of, journaled
+from retrobus.fallback.feed import Feed
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.settling import Settling
@@ -77,7 +78,8 @@ class MirroredStore:
         self.mirror = mirror
         self.journal = journal
         self.postgres = PostgresStore(availability, opener, acknowledged, mirror.wrote)
-        self.settling = Settling(availability, mirror, journal)
+        self.feed = Feed(mirror)
+        self.settling = Settling(availability, mirror, self.feed, journal)
         self._availability = availability
         self._serving = serving
         self._under_way = 0

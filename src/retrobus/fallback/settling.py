@@ -5,6 +5,7 @@ from functools import partial
 
 from retrobus import logbook
 from retrobus.database.pooler import OwnNames
+from retrobus.fallback.feed import Feed
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.replay import Replay, Report
@@ -22,7 +23,7 @@ PASSES = 20
 class Settling:
     """Ends an outage. Promise: an entry leaves the journal only after a COMMIT that every needed standby has."""
 
-    def __init__(self, availability: Availability, mirror: Mirror, journal: Journal) -> None:
+    def __init__(self, availability: Availability, mirror: Mirror, feed: Feed, journal: Journal) -> None:
         self.turn = asyncio.Lock()
         """Held by the one write that memory decides, and by the replay for the last entries."""
 
@@ -34,6 +35,7 @@ class Settling:
 
         self._availability = availability
         self._mirror = mirror
+        self._feed = feed
         self._journal = journal
         self._report = Report()
         self._begun = False
@@ -58,7 +60,7 @@ class Settling:
                 self._wait(str(error) if isinstance(error, Unconfirmed) else self.waiting or hindrance(error))
                 raise
         else:
-            await self._mirror.refresh(connection)
+            await self._feed.fill(connection)
         self.waiting = None
         if not self.pending and self._begun:
             self._begun = False
@@ -73,7 +75,7 @@ class Settling:
                 break
         async with self.turn:
             done = await self._replay(connection, alone=True)
-            await self._mirror.refresh(connection, settled=True)
+            await self._feed.fill(connection, settled=True)
             await asyncio.to_thread(self._journal.settle, done)
 
     async def _replay(self, connection: OwnNames, *, alone: bool = False) -> int:

@@ -47,7 +47,7 @@ NAME_KEY, PARC_KEY = "retrobus_name_key", "retrobus_parc_key"
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
-REVISION = "0008"
+REVISION = "0009"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 row_version = "row_version"
@@ -341,9 +341,6 @@ version_guard = Table(
     Index("version_guard_single", text("(true)"), unique=True),
 )
 """One row: the timeline of the write-ahead log on which versions were last drawn."""
-
-listener = Table("listener", metadata, Column("pid", Integer, primary_key=True, autoincrement=False))
-"""The backends that listen for changes: without any, writes tell nobody."""
 
 replay = Table(
     "replay",

@@ -7,6 +7,7 @@ from unicodedata import normalize
 
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
+from retrobus.database import sql
 from retrobus.model.rows import encoded
 from retrobus.model.tables import SECRET_COLUMNS, member, stored_columns
 from retrobus.model.wire import moment
@@ -151,7 +152,7 @@ async def erase(connection: Any, person: Person) -> None:
     for statement in FORGET:
         await connection.execute(statement, person.id)
     await connection.execute(NAMELESS, person.id)
-    await connection.execute("SELECT pg_notify('retrobus_change', 'Member')")  # mirrors look for a tombstone by name
+    await connection.execute(sql.READ_ALL_AGAIN)  # the tombstone names no member any more
 
 
 async def _check_admin(connection: Any, person: Person) -> None:

@@ -7,7 +7,7 @@ from retrobus.backups import BadBackup, create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
-from retrobus.database import home
+from retrobus.database import home, sql
 from retrobus.model.tables import RESOURCES, key_column
 from retrobus.model.wire import pieces
 from retrobus.privacy import database as privacy
@@ -52,7 +52,7 @@ async def mend(
             await _mend_rows(connection, found, choice)
             if moved:
                 await _settle(connection, later_epoch())
-            await connection.execute("SELECT pg_notify('retrobus_change', 'Vehicle')")  # mirrors read all again
+            await connection.execute(sql.READ_ALL_AGAIN)
             left = await look(connection, folder)
     return found, left, safety
 

@@ -69,13 +69,12 @@ async def open_connection(
     *,
     timeout: float,  # noqa: ASYNC109 - asyncpg bounds its own steps
     statement_cache: int,
-    follows: bool = False,
     place: Mapping[str, Any] = MappingProxyType({}),
 ) -> Connection:
     """A new connection with our limits set, to the server that the driver's arguments `place` name.
 
-    Raises what the driver raises; `Hosts` makes of it what it means. PoolerInTheWay if the connection keeps statements,
-    or `follows` changes, and leads to a pooler.
+    Raises what the driver raises; `Hosts` makes of it what it means. PoolerInTheWay if the connection keeps statements
+    and leads to a pooler.
     """
     kept = statement_cache > 0
     try:
@@ -93,13 +92,13 @@ async def open_connection(
     connection.warnings = []
     connection.limits = "" if kept else OF_A_WRITE
     connection.add_log_listener(_remember_warning)
-    if kept or follows:
-        await _check_way(connection, timeout, follows=follows)
+    if kept:
+        await _check_way(connection, timeout)
     return connection
 
 
-async def _check_way(connection: Connection, seconds: float, *, follows: bool) -> None:
-    """Closes a connection whose statements or notifications a pooler would give to others."""
+async def _check_way(connection: Connection, seconds: float) -> None:
+    """Closes a connection whose prepared statements a pooler would give to others."""
     try:
         async with asyncio.timeout(seconds):
             pooled = await pooler.is_pooled(connection)
@@ -108,7 +107,7 @@ async def _check_way(connection: Connection, seconds: float, *, follows: bool) -
         raise
     if pooled:
         connection.terminate()
-        raise pooler.PoolerInTheWay(pooler.NEEDS_DIRECT_URL if follows else pooler.NEEDS_NO_CACHE)
+        raise pooler.PoolerInTheWay(pooler.NEEDS_NO_CACHE)
 
 
 def _remember_warning(connection: Any, message: Any) -> None:
