@@ -5,7 +5,7 @@ kept answer at once; a failover then loses what was acknowledged.
 """
 
 from retrobus.cli import main
-from retrobus.toggles import statements
+from retrobus.store import statements
 
 MESSAGE = "pg_logical_emit_message(true, 'retrobus', '')"
 

@@ -10,8 +10,8 @@ from harness import SECRET
 from retrobus.backups import catalog
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal, read_journal
+from retrobus.fallback.opening import LOCK
 from retrobus.files import folder as files
-from retrobus.toggles import LOCK
 
 Terminal = Callable[..., tuple[int, str, str]]
 ENTRY = Entry(1, "2026-01-31T14:00:00.000Z", "Vehicle", "920", "delete", None, {"version": 3, "hash": "x"}, "m1")

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from retrobus import toggles as store
 from retrobus.backups.catalog import choose
 from retrobus.backups.formats import read_backup
 from retrobus.development import sample
-from retrobus.fallback import snapshot
+from retrobus.fallback import opening, snapshot
 from retrobus.fallback.boot import fill_from_files, hold_rows
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.follower import Follower
@@ -35,7 +34,7 @@ def forgotten(operation: str) -> Plant:
             if entry.operation != operation:
                 await super()._append(entry)
 
-    return lambda patch, _: patch.setattr(store, "MirroredStore", Forgetful)
+    return lambda patch, _: patch.setattr(opening, "MirroredStore", Forgetful)
 
 
 def error_taken_for_empty(patch: pytest.MonkeyPatch, _: Path) -> None:
@@ -48,7 +47,7 @@ def error_taken_for_empty(patch: pytest.MonkeyPatch, _: Path) -> None:
             except StoreError:
                 return Page([], None)
 
-    patch.setattr(store, "MirroredStore", Careless)
+    patch.setattr(opening, "MirroredStore", Careless)
 
 
 def snapshot_preferred(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -69,8 +68,8 @@ def snapshot_preferred(patch: pytest.MonkeyPatch, folder: Path) -> None:
             if not read_snapshot(folder, Mirror()):
                 await super().run()
 
-    patch.setattr(store, "MirroredStore", Nostalgic)
-    patch.setattr(store, "Follower", Content)
+    patch.setattr(opening, "MirroredStore", Nostalgic)
+    patch.setattr(opening, "Follower", Content)
 
 
 def backup_merged(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -84,7 +83,7 @@ def backup_merged(patch: pytest.MonkeyPatch, folder: Path) -> None:
                 add_missing(memory, BY_NAME[resource], rows)
             super().hold(memory)
 
-    patch.setattr(store, "Mirror", Merging)
+    patch.setattr(opening, "Mirror", Merging)
 
 
 def add_missing(memory: Memory, resource: Resource, rows: Iterable[dict[str, Any]]) -> None:
@@ -116,7 +115,7 @@ def starving(patch: pytest.MonkeyPatch, _: Path) -> None:
                     await asyncio.wait([asyncio.ensure_future(changed.wait())], timeout=self._delay)
                 await self.write()
 
-    patch.setattr(store, "SnapshotWriter", Starving)
+    patch.setattr(opening, "SnapshotWriter", Starving)
 
 
 def defaults_merged(patch: pytest.MonkeyPatch, _: Path) -> None:
@@ -127,7 +126,7 @@ def defaults_merged(patch: pytest.MonkeyPatch, _: Path) -> None:
         if mirror.filled:
             add_missing(mirror.store.memory, VEHICLE, sample.vehicles())
 
-    patch.setattr(store, "fill_from_files", fill)
+    patch.setattr(opening, "fill_from_files", fill)
 
 
 def whole(path: Path) -> bool:

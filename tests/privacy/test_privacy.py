@@ -14,11 +14,11 @@ from builders import a_member
 from harness import process, run_sql, served, settings_for, until
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal, read_journal
+from retrobus.fallback.opening import LOCK
 from retrobus.fallback.snapshot import FORMAT
 from retrobus.files import folder as files
 from retrobus.model.rows import completed, content_hash, decode, encode
 from retrobus.model.tables import member
-from retrobus.toggles import LOCK
 
 Terminal = Callable[..., tuple[int, str, str]]
 FOLDER = Path("backups")

@@ -123,7 +123,7 @@ def _thinned(folder: Path, keep: int) -> list[str]:
 
 def _from_snapshot(folder: Path, note: str | None) -> Manifest:
     from retrobus import logbook
-    from retrobus.fallback.picture import create_from_snapshot
+    from retrobus.fallback.backup import create_from_snapshot
 
     settings = Settings()
     logbook.configure(settings.log_format, settings.log_level)  # a damaged snapshot is set aside, and that is logged

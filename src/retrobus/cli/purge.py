@@ -61,8 +61,8 @@ def purge(
 @contextmanager
 def nobody_serving(folder: Path) -> Iterator[None]:
     """No service with a toggle uses the folder meanwhile; one that does ends the command."""
+    from retrobus.fallback.opening import LOCK
     from retrobus.files.folder import Locked, locked
-    from retrobus.toggles import LOCK
 
     if not folder.is_dir():
         yield

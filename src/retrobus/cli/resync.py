@@ -18,7 +18,7 @@ from retrobus.settings import Settings
 if TYPE_CHECKING:
     from retrobus.fallback.journal import Journal
     from retrobus.fallback.replay import Report
-    from retrobus.fallback.resync import Conflict
+    from retrobus.fallback.resync import OpenConflict
 
 DAY = 86_400.0
 SHOWN = 60
@@ -69,10 +69,10 @@ def _bring_in(*, only_look: bool) -> Report | None:
     """Replays a journal file that no service holds; a service that runs does it itself."""
     from retrobus import logbook
     from retrobus.fallback.journal import NAME, read_journal
+    from retrobus.fallback.opening import LOCK
     from retrobus.fallback.resync import bring_in
     from retrobus.fallback.timelines import read_timelines
     from retrobus.files.folder import Locked, locked
-    from retrobus.toggles import LOCK
 
     settings = Settings()
     logbook.configure("console", "error")
@@ -97,13 +97,13 @@ def _pending(journal: Journal) -> str:
     return f"📓 Sur le disque : {len(journal)} écriture(s) à reprendre{damaged} : retrobus resync"
 
 
-async def _open(connection: Any) -> list[tuple[Conflict, dict[str, tuple[Any, Any]]]]:
+async def _open(connection: Any) -> list[tuple[OpenConflict, dict[str, tuple[Any, Any]]]]:
     from retrobus.fallback.resync import differences, open_conflicts
 
     return [(one, await differences(connection, one)) for one in await open_conflicts(connection)]
 
 
-def _chosen(found: list[tuple[Conflict, Any]], numbers: list[int]) -> list[Conflict]:
+def _chosen(found: list[tuple[OpenConflict, Any]], numbers: list[int]) -> list[OpenConflict]:
     by_number = {one.number: one for one, _ in found}
     unknown = [str(number) for number in numbers if number not in by_number]
     if unknown:
@@ -111,7 +111,9 @@ def _chosen(found: list[tuple[Conflict, Any]], numbers: list[int]) -> list[Confl
     return [by_number[number] for number in dict.fromkeys(numbers)] or list(by_number.values())
 
 
-def _show(found: list[tuple[Conflict, dict[str, tuple[Any, Any]]]], report: Report | None, *, as_json: bool) -> None:
+def _show(
+    found: list[tuple[OpenConflict, dict[str, tuple[Any, Any]]]], report: Report | None, *, as_json: bool
+) -> None:
     if as_json:
         answer({"conflicts": [_document(one, changes) for one, changes in found], "replayed": _counts(report)})
         return
@@ -159,7 +161,7 @@ def _counts(report: Report | None) -> dict[str, int] | None:
     return {"replayed": report.applied, "already": report.already, "conflicts": len(report.conflicts)}
 
 
-def _document(one: Conflict, changes: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+def _document(one: OpenConflict, changes: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     said = {"number": one.number, "resource": one.resource, "key": one.key, "operation": one.operation}
     changed = {name: {"postgres": present, "journal": wanted} for name, (present, wanted) in changes.items()}
     return said | {"reason": one.reason, "at": one.entry["at"], "member": one.entry["member"], "changes": changed}
@@ -170,7 +172,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def _decided(one: Conflict, *, applies: bool, named: bool) -> str | None:
+def _decided(one: OpenConflict, *, applies: bool, named: bool) -> str | None:
     """None if it is done; else why not, and then nothing of it is."""
     import asyncpg
 
@@ -191,7 +193,7 @@ def _decided(one: Conflict, *, applies: bool, named: bool) -> str | None:
     return None
 
 
-def _tell(wanted: list[Conflict], results: dict[int, str | None], done: str, *, as_json: bool) -> None:
+def _tell(wanted: list[OpenConflict], results: dict[int, str | None], done: str, *, as_json: bool) -> None:
     failed = [number for number, reason in results.items() if reason is not None]
     if as_json:
         answer(

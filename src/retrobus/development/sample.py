@@ -23,6 +23,14 @@ def members() -> list[dict[str, object]]:
     return [{"id": _member_id(str(row["email"])), **row} for row in _rows("members")]
 
 
+def with_admin() -> dict[str, list[dict[str, object]]]:
+    """The whole collection by name of the resource, with an ADMIN: for development without a database."""
+    admin: dict[str, object] = {
+        "id": "admin", "email": "admin@example.org", "role": "ADMIN", "membership_status": "ACTIVE"
+    }  # fmt: skip
+    return {"Vehicle": vehicles(), "Event": events(), "Member": [*members(), admin]}
+
+
 def _rows(table: str) -> list[dict[str, object]]:
     # Read anew each time: a caller that changes a row must not change the next caller's collection.
     collection = json.loads(files("retrobus").joinpath("sample.json").read_text(encoding="utf-8"))

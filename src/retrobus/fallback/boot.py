@@ -1,4 +1,4 @@
-"""What the mirror holds before the first request: Postgres if it answers, else what the toggles allow to be read."""
+"""Fills the mirror while Postgres is away: from the snapshot or a backup, with the journal over it."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -9,18 +9,18 @@ from pathlib import Path
 from retrobus import logbook
 from retrobus.backups.catalog import choose
 from retrobus.backups.formats import read_backup
-from retrobus.development import sample
 from retrobus.fallback.entries import Entry, journaled, tag_of
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.memory import Effect, Held, Memory
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.snapshot import read_snapshot
 from retrobus.files.folder import Refused
-from retrobus.model.resources import BY_NAME, EVENT, MEMBER, VEHICLE, Resource
+from retrobus.model.resources import ALL, BY_NAME, Resource
 from retrobus.model.rows import completed, decode
 from retrobus.store.contract import Caller, Document, Once, Terms
 
-SAMPLE_ADMIN = "admin@example.org"
+Rows = list[dict[str, object]]
+"""Complete or partial rows, by column name."""
 
 
 def fill_from_files(mirror: Mirror, folder: Path, journal: Journal, *, save: bool, load: bool) -> None:
@@ -34,7 +34,10 @@ def fill_from_files(mirror: Mirror, folder: Path, journal: Journal, *, save: boo
 
 
 def _date(mirror: Mirror, journal: Journal) -> None:
-    """No later than the journal, which may be an old copy over a newer picture: what it shows may have gone since."""
+    """Dates the mirror no later than the journal.
+
+    The journal may be an old copy over a newer snapshot: the rows that it shows may have been deleted after it.
+    """
     if mirror.as_of is not None and journal.oldest is not None:
         as_of = min(mirror.as_of, datetime.fromisoformat(journal.oldest))
         mirror.describe(mirror.origin, as_of, mirror.identity)
@@ -58,7 +61,7 @@ def _load_backup(mirror: Mirror, folder: Path) -> None:
     mirror.describe(f"backup:{name}", backup.timestamp, None)
 
 
-def hold_rows(memory: Memory, resource: Resource, rows: list[dict[str, object]]) -> None:
+def hold_rows(memory: Memory, resource: Resource, rows: Rows) -> None:
     """Puts complete or partial rows into memory, numbered where the database would number them."""
     for position, values in enumerate(rows, start=1):
         row = completed(resource.table, {"version": 0, **values})
@@ -93,12 +96,10 @@ def _terms(entry: Entry, said: dict[str, str]) -> Terms:
     return Terms(Caller(entry.member or "", 0, ""), once=once)
 
 
-def fill_from_sample(mirror: Mirror) -> None:
-    """The invented collection with its ADMIN, for development without Postgres."""
+def fill_from_sample(mirror: Mirror, sample: dict[str, Rows]) -> None:
+    """An invented collection, for development without Postgres; its rows by name of their resource."""
     memory = Memory()
-    hold_rows(memory, VEHICLE, sample.vehicles())
-    hold_rows(memory, EVENT, sample.events())
-    admin: dict[str, object] = {"id": "admin", "email": SAMPLE_ADMIN, "role": "ADMIN", "membership_status": "ACTIVE"}
-    hold_rows(memory, MEMBER, [*sample.members(), admin])
+    for resource in ALL:
+        hold_rows(memory, resource, sample[resource.name])
     mirror.hold(memory)
     mirror.describe("sample", datetime.now(UTC), None)

@@ -1,4 +1,4 @@
-"""The table of journaled writes that Postgres could not take: each waits there until an operator decides."""
+"""The table `conflict`: journaled writes that Postgres could not take; each waits there until an operator decides."""
 
 import json
 from dataclasses import asdict
@@ -36,5 +36,5 @@ async def refused(connection: OwnNames, journals: list[str]) -> dict[Place, bool
 
 
 async def overtake(connection: OwnNames, journals: list[str], entry: Entry) -> None:
-    """Closes what is open of a row that was deleted afterwards: nobody shall bring it back by mistake."""
+    """Closes the open conflicts of a row that was deleted afterwards, so that no operator brings it back by mistake."""
     await connection.execute(OVERTAKE, journals, entry.resource, entry.key)

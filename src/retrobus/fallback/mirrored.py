@@ -233,7 +233,3 @@ class MirroredStore:
         except OSError as error:
             logbook.journal_failed(why(error, self.journal.path))
             raise JournalFailed from error
-
-    async def prune(self) -> None:
-        """Forgets the answers kept for Idempotency-Keys of more than a day ago."""
-        await self.postgres.prune()

@@ -37,8 +37,8 @@ class Deleted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """One write that waits for a decision."""
+class OpenConflict:
+    """One journaled write that waits for a decision of the operator."""
 
     number: int
     resource: str
@@ -66,15 +66,15 @@ def complete_row(resource: Resource, kept: Row) -> Row:
     return decode(resource.table, encode(resource.table, completed(resource.table, {})) | kept)
 
 
-async def open_conflicts(connection: OwnNames, number: int | None = None) -> list[Conflict]:
+async def open_conflicts(connection: OwnNames, number: int | None = None) -> list[OpenConflict]:
     """Everything that waits, or the one of this number, in the order in which it came."""
     rows = await connection.fetch(OPEN, number)
-    return [Conflict(**{**row, "entry": json.loads(row["entry"])}) for row in rows]
+    return [OpenConflict(**{**row, "entry": json.loads(row["entry"])}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """One write that was decided, by the replay or by an operator."""
+class SettledConflict:
+    """One journaled write that was decided, by the replay or by an operator."""
 
     number: int
     resource: str
@@ -91,9 +91,9 @@ class NothingKept(Exception):
     """No settled conflict of this number keeps a row."""
 
 
-async def settled_conflicts(connection: OwnNames) -> list[Settled]:
+async def settled_conflicts(connection: OwnNames) -> list[SettledConflict]:
     """Everything that was decided, in the order in which it came."""
-    return [Settled(**row) for row in await connection.fetch(SETTLED)]
+    return [SettledConflict(**row) for row in await connection.fetch(SETTLED)]
 
 
 async def restore(connection: OwnNames, number: int) -> tuple[str, str]:
@@ -118,7 +118,7 @@ async def restore(connection: OwnNames, number: int) -> tuple[str, str]:
     return found["resource"], found["key"]
 
 
-async def differences(connection: OwnNames, conflict: Conflict) -> dict[str, tuple[Any, Any]]:
+async def differences(connection: OwnNames, conflict: OpenConflict) -> dict[str, tuple[Any, Any]]:
     """Field by field what Postgres has and what the write wants; None where there is no row. No secret is in it."""
     resource = conflict.of
     found = await sql.row_of(connection, resource, conflict.key)
@@ -136,7 +136,7 @@ async def discard(connection: OwnNames, number: int) -> None:
         await _close(connection, number, "discarded", None)
 
 
-async def apply(connection: OwnNames, conflict: Conflict, *, named: bool) -> None:
+async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) -> None:
     """Does what the write wanted, whatever Postgres has; what that replaces is kept with the conflict.
 
     Decided if it is not open; Deleted if an update would bring a row back and the operator did not name it.
@@ -156,7 +156,7 @@ async def apply(connection: OwnNames, conflict: Conflict, *, named: bool) -> Non
         await _close(connection, conflict.number, "applied", image)
 
 
-async def _carry_out(connection: OwnNames, conflict: Conflict, present: Row | None) -> None:
+async def _carry_out(connection: OwnNames, conflict: OpenConflict, present: Row | None) -> None:
     resource, wanted = conflict.of, conflict.wanted
     if wanted is not None:
         if resource is MEMBER:
@@ -167,7 +167,7 @@ async def _carry_out(connection: OwnNames, conflict: Conflict, present: Row | No
 
 
 def _later_epoch(wanted: Row, present: Row | None, *, created: bool) -> int:
-    """No token that was revoked meanwhile comes to life again."""
+    """An epoch that keeps every revoked token invalid."""
     epoch: int = wanted["token_epoch"]
     if present is None:
         return epoch if created else epoch + 1

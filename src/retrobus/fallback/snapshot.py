@@ -1,4 +1,4 @@
-"""The mirror's picture on disk: written a moment after it changes, never half, never on the request's path."""
+"""The snapshot: the mirror's rows in a file, written a moment after they change, never half, beside the requests."""
 
 import asyncio
 import json
@@ -21,18 +21,22 @@ from retrobus.model.wire import moment
 NAME = "runtime-state.json"
 FORMAT = "retrobus-runtime-state-1"
 LARGEST = 2 << 30
+"""Bytes beyond which a file is not our snapshot."""
+
 BATCH = 20
+"""Rows that are encoded before the event loop may run."""
+
 RETRY = 1.0
-"""Seconds that a disk which refused a snapshot is left in peace, besides the usual delay."""
+"""Seconds to wait after the disk refused a snapshot, besides the usual delay."""
 
 
 class SnapshotWriter:
-    """Writes the snapshot `delay` seconds after the first change; later changes ride along and do not put it off."""
+    """Writes the snapshot `delay` seconds after the first change; later changes are in it and do not put it off."""
 
-    def __init__(self, folder: Path, mirror: Mirror, *, delay: float, longest: float) -> None:
+    def __init__(self, folder: Path, mirror: Mirror, delay: float) -> None:
         self._folder = folder
         self._mirror = mirror
-        self._delay = min(delay, longest)
+        self._delay = delay
         self._disk = threading.Lock()
         self._failing = False
         self.failures = 0
@@ -56,7 +60,7 @@ class SnapshotWriter:
     async def write(self) -> bool:
         """Writes now, in a worker thread and from a frozen copy; False if the disk did not take it.
 
-        A mirror that never held anything writes nothing: the snapshot of better days stays.
+        A mirror that never held anything writes nothing, so that it does not replace a good snapshot.
         """
         if not self._mirror.filled:
             return True

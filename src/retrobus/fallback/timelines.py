@@ -1,4 +1,4 @@
-"""The timelines that were seen, kept on disk: a restarted service knows a former primary again."""
+"""The timelines of the write-ahead log that were seen, on disk: a restarted service recognises a former primary."""
 
 import json
 from dataclasses import dataclass

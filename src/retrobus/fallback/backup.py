@@ -1,4 +1,4 @@
-"""A backup without Postgres: from the mirror's picture on disk and the journal over it, and marked as such."""
+"""A backup while Postgres is away: from the snapshot and the journal over it, and marked as such."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +27,7 @@ async def create_from_snapshot(folder: Path, note: str | None = None) -> Manifes
         mirror = Mirror()
         if not read_snapshot(folder, mirror):
             raise BadBackup(f"{folder / NAME} manque, ou est endommagé : rien à sauvegarder sans PostgreSQL.")
-        journal = read_journal(folder, max_age=float("inf"))  # after the picture: it may only be ahead of it
+        journal = read_journal(folder, max_age=float("inf"))  # read after the snapshot: it may only be newer
         fill_from_files(mirror, folder, journal, save=False, load=False)
         position = {
             "source": NAME,
@@ -38,11 +38,11 @@ async def create_from_snapshot(folder: Path, note: str | None = None) -> Manifes
         }
         said = NOTE if note is None else f"{note} ({NOTE})"
         about = About("normal", said, REVISION, mirror.identity, position)
-        return await put(_Picture(mirror.store.memory), folder, about)
+        return await put(_MirroredRows(mirror.store.memory), folder, about)
 
 
-class _Picture:
-    """The rows of a filled mirror; it knows of no tombstones."""
+class _MirroredRows:
+    """The rows of a filled mirror, as the source of a backup; a mirror knows of no tombstones."""
 
     def __init__(self, memory: Memory) -> None:
         self._rows = {resource.table.name: _sorted(memory, resource) for resource in ALL} | {deletion.name: []}
