@@ -96,9 +96,7 @@ def test_a_write_that_fails_by_a_bug_is_answered_and_the_next_one_goes_through()
             super().journaled(effects)
 
     def creation(key: str) -> Insert:
-        return Insert(
-            EVENT, completed(EVENT.table, {"id": key, "title": "Sortie", "date": background_day()}), Terms(caller)
-        )
+        return Insert(EVENT, completed(EVENT, {"id": key, "title": "Sortie", "date": background_day()}), Terms(caller))
 
     async def opener() -> Connection:
         raise CannotConnect("fermé")
@@ -106,7 +104,7 @@ def test_a_write_that_fails_by_a_bug_is_answered_and_the_next_one_goes_through()
     async def run() -> tuple[BaseException | None, str]:
         mirror = Faulty()
         alix = {"id": "alix", "email": "alix@example.org", "role": "ADMIN", "version": 1}
-        mirror.store.memory.of(MEMBER).put("alix", Held(completed(MEMBER.table, alix)))
+        mirror.store.memory.of(MEMBER).put("alix", Held(completed(MEMBER, alix)))
         away = Availability(Pool(opener, 2), opener, 5, Quiet())
         store = MirroredStore(
             away, opener, Acknowledged(), mirror, Journal(None), Serving(fallback=True, when_empty=True)
@@ -159,4 +157,4 @@ def test_a_bug_while_following_ends_the_follower_so_that_its_supervisor_tells(da
 
 def background_day() -> Any:
     """An instant for an event."""
-    return completed(EVENT.table, {})["created_at"]
+    return completed(EVENT, {})["created_at"]

@@ -11,7 +11,8 @@ import pytest
 from builders import Body, a_vehicle
 from harness import Api, Person
 from retrobus.api.reference_schemas import components
-from retrobus.model import patterns, tables
+from retrobus.model import limits, patterns
+from retrobus.model.resources import ALL as RESOURCES
 from routes import EVENT, MEMBER, VEHICLE, assert_refused, stocked
 
 TABLES = {"EventChange": ("event", EVENT, "id"), "VehicleChange": ("vehicle", VEHICLE, "parc"),
@@ -21,7 +22,7 @@ DATES = (
     ["1800-01-01T00:00:00.000Z", "2200-12-31T23:59:59.999Z"],
     ["1799-12-31T23:59:59.999Z", "2201-01-01T00:00:00.000Z"],
 )
-PADDING = tables.JSON_BYTES - len('{"a": ""}')
+PADDING = limits.JSON_BYTES - len('{"a": ""}')
 ITEM = len('[{"label": "", "value": ""}]')
 
 Values = tuple[list[Any], list[Any]]
@@ -33,8 +34,8 @@ SPECIAL: dict[str, Values] = {
     "backgroundImage": (["x" * 2000, "data:image/png," + "x" * 5000], ["x" * 2001]),
     "extras": ([{"a": "x" * PADDING}], [{"a": "x" * (PADDING + 1)}, []]),
     "caracteristiques": (
-        [[], [{"label": "", "value": "x" * (tables.JSON_BYTES - ITEM)}]],
-        [[{"label": "", "value": "x" * (tables.JSON_BYTES - ITEM + 1)}], {}],
+        [[], [{"label": "", "value": "x" * (limits.JSON_BYTES - ITEM)}]],
+        [[{"label": "", "value": "x" * (limits.JSON_BYTES - ITEM + 1)}], {}],
     ),
     "gallery": ([[], ["x" * 2000] * 100], [["x"] * 101, {}]),
     "permissions": ([[], ["x" * 200] * 100], [{}]),
@@ -143,9 +144,7 @@ def test_every_column_that_a_client_may_write_is_compared() -> None:
     ours = {"id", "version", "created_at", "updated_at", "created_by", "current_participants", "password_hash",
             "token_epoch"}  # fmt: skip
 
-    columns = {
-        (table.name, column.name) for table in tables.RESOURCES.values() for column in tables.stored_columns(table)
-    }
+    columns = {(resource.table.name, column.name) for resource in RESOURCES for column in resource.columns}
 
     assert {(table, column) for table, column in columns if column not in ours} == compared | {("vehicle", "parc")}
 

@@ -13,7 +13,10 @@ from sqlalchemy import Boolean, Column, Float, Integer, Numeric
 from sqlalchemy.dialects.postgresql import JSONB
 
 from harness import Api, Person
-from retrobus.model import tables
+from retrobus.model.columns import Moment
+from retrobus.model.events import EVENT_STATUSES
+from retrobus.model.members import MEMBER_STATUSES, MEMBERSHIP_STATUSES, MEMBERSHIP_TYPES, PAYMENT_METHODS
+from retrobus.model.resources import BY_NAME
 from routes import EVENT, MEMBER, VEHICLE, stocked
 from rows import BODIES
 
@@ -32,9 +35,9 @@ KEYS = {"parc", "email", "member_number", "matricule"}
 TRIMMED = {"title", "email", "matricule", "parc", "vehicle_id"}
 
 CHOICES = {
-    "status": (*tables.EVENT_STATUSES, *tables.MEMBER_STATUSES), "time": ("09:30", "23:59"), "role": ("BUREAU",),
-    "membership_type": tables.MEMBERSHIP_TYPES, "membership_status": tables.MEMBERSHIP_STATUSES,
-    "payment_method": tables.PAYMENT_METHODS, "vehicle_id": (VEHICLE, 920), "email": ("Élan@example.org",),
+    "status": (*EVENT_STATUSES, *MEMBER_STATUSES), "time": ("09:30", "23:59"), "role": ("BUREAU",),
+    "membership_type": MEMBERSHIP_TYPES, "membership_status": MEMBERSHIP_STATUSES,
+    "payment_method": PAYMENT_METHODS, "vehicle_id": (VEHICLE, 920), "email": ("Élan@example.org",),
 }  # fmt: skip
 
 texts = st.text(st.characters(), max_size=20)
@@ -66,7 +69,7 @@ def _likely(column: Column[Any]) -> st.SearchStrategy[Any]:
         found = special.get(column.name, st.lists(lines, max_size=3))
         return found | found.map(json.dumps)
     kinds: tuple[tuple[Any, st.SearchStrategy[Any]], ...] = (
-        (tables.Moment, moments.map(datetime.isoformat) | days.map(str)),
+        (Moment, moments.map(datetime.isoformat) | days.map(str)),
         (Boolean, st.booleans()),
         (Integer, st.integers(0, 10**6) | st.integers(0, 10**6).map(str)),
         (Float | Numeric, amounts | amounts.map(str) | st.integers(0, 100)),
@@ -85,7 +88,7 @@ def _meant(column: Column[Any], sent: Any) -> Any:
         return None if column.nullable else [] if isinstance(column.type, JSONB) else sent
     if isinstance(column.type, JSONB):
         return _json_meant(column, json.loads(sent) if isinstance(sent, str) else sent)
-    if isinstance(column.type, tables.Moment):
+    if isinstance(column.type, Moment):
         found = datetime.fromisoformat(sent)
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         return f"{found:%Y-%m-%dT%H:%M:%S}.{found.microsecond // 1000:03d}Z"
@@ -135,7 +138,7 @@ def _sent(api: Api, who: Person, method: str, path: str, body: Any) -> Any:
 def test_what_is_accepted_reads_back_as_it_was_sent_and_the_rest_changes_nothing(api: Api, name: str) -> None:
     admin = stocked(api)
     path = f"/api/{name}s/{ROWS[name]}"
-    columns = [c for c in tables.stored_columns(tables.RESOURCES[name.capitalize()]) if c.name not in {*OURS, "parc"}]
+    columns = [c for c in BY_NAME[name.capitalize()].columns if c.name not in {*OURS, "parc"}]
 
     @settings(max_examples=150, deadline=None, derandomize=True, database=None)
     @given(st.data())
@@ -159,7 +162,7 @@ def test_what_is_accepted_reads_back_as_it_was_sent_and_the_rest_changes_nothing
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_of_many_random_fields_is_stored_whole_or_refused(api: Api, name: str) -> None:
     admin = stocked(api)
-    columns = [c for c in tables.stored_columns(tables.RESOURCES[name.capitalize()]) if c.name not in OURS]
+    columns = [c for c in BY_NAME[name.capitalize()].columns if c.name not in OURS]
     bodies = st.fixed_dictionaries({}, optional={_camel(c.name): _likely(c) for c in columns if c.name not in KEYS})
 
     @settings(max_examples=40, deadline=None, derandomize=True, database=None)

@@ -13,8 +13,8 @@ from harness import at, run_sql, served, settings_for
 from retrobus.database import migrate
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
+from retrobus.model.resources import VEHICLE
 from retrobus.model.rows import completed, encode
-from retrobus.model.tables import vehicle
 
 Terminal = Callable[..., tuple[int, str, str]]
 LIMITS = ("statement_timeout = '1ms'", "lock_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'",
@@ -102,7 +102,7 @@ def test_a_journal_of_many_writes_comes_in_on_such_a_database(hurried: Hurried, 
     identity = run_sql(hurried.unhurried, "SELECT id::text FROM database_identity")[0][0]
     BACKUPS.mkdir(mode=0o700)
     journal = Journal(BACKUPS / "journal.jsonl", identity=identity)
-    rows = [encode(vehicle, completed(vehicle, {"id": 0, "parc": f"p{n}", "version": 0})) for n in range(400)]
+    rows = [encode(VEHICLE, completed(VEHICLE, {"id": 0, "parc": f"p{n}", "version": 0})) for n in range(400)]
     at = datetime.now(UTC).isoformat()
     journal.append(*[
         Entry(n, at, "Vehicle", row["parc"], "insert", row, None, None, journal=journal.id)

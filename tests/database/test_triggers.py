@@ -12,8 +12,11 @@ from pydantic import ValidationError
 
 from harness import run_sql, until
 from retrobus.development.postgres_programs import find_programs
-from retrobus.model.schemas import EventCreation, MemberCreation, VehicleCreation, Wire
-from retrobus.model.wire import camel
+from retrobus.model.events import EventCreation
+from retrobus.model.fields import Wire
+from retrobus.model.members import MemberCreation
+from retrobus.model.names import camel
+from retrobus.model.vehicles import VehicleCreation
 
 VEHICLE = "INSERT INTO vehicle (parc) VALUES ('{}')"
 EVENT = "INSERT INTO event (id, title, date, vehicle_id) VALUES ('{}', 'Sortie', '2026-05-01', {})"

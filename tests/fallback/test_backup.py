@@ -13,8 +13,9 @@ from retrobus.backups.formats import read_backup
 from retrobus.backups.manifest import read_manifest
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
+from retrobus.model.resources import EVENT
 from retrobus.model.rows import encode
-from retrobus.model.tables import REVISION, event
+from retrobus.model.tables import REVISION
 
 Terminal = Callable[..., tuple[int, str, str]]
 FOLDER = Path("backups")
@@ -70,7 +71,7 @@ def test_it_says_in_its_manifest_where_it_comes_from(terminal: Terminal, stopped
 def test_writes_that_only_the_journal_has_are_in_it(terminal: Terminal, stopped: str) -> None:
     terminal("backup", "create", url=stopped)
     [row] = rows()["Event"]
-    changed, at = encode(event, row | {"title": "Fête reportée", "vehicle_id": None}), "2026-01-31T14:00:00.000Z"
+    changed, at = encode(EVENT, row | {"title": "Fête reportée", "vehicle_id": None}), "2026-01-31T14:00:00.000Z"
     base = {"version": row["version"], "hash": "x"}
     Journal(FOLDER / "journal.jsonl").append(*[
         Entry(1, at, "Event", "e1", "update", changed, base, "m1"),

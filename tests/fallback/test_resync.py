@@ -13,8 +13,8 @@ from harness import SECRET, run_sql, served, settings_for
 from retrobus.cli.program import app
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
+from retrobus.model.resources import BY_NAME
 from retrobus.model.rows import completed, content_hash, encode
-from retrobus.model.tables import RESOURCES
 from retrobus.model.wire import moment
 
 OTHER = "00000000-0000-4000-8000-000000000000"
@@ -35,7 +35,7 @@ def run(database: str, folder: Path, *arguments: str, words: str = "") -> Result
 
 def entry(operation: str, resource: str, key: str, base: dict[str, Any] | None = None, **values: Any) -> Entry:
     """A write as the journal keeps it."""
-    table = RESOURCES[resource]
+    table = BY_NAME[resource]
     row = (
         None
         if operation == "delete"
@@ -252,7 +252,7 @@ def test_no_token_that_was_revoked_meanwhile_lives_again(database: str, folder: 
 
 
 def test_a_chain_of_entries_keeps_its_order(database: str, folder: Path) -> None:
-    table = RESOURCES["Vehicle"]
+    table = BY_NAME["Vehicle"]
     made = completed(table, {"parc": "921", "version": 0, "etat": "un"})
     chained = {"hash": content_hash(table, made), "version": 0, "sequence": 1}
     first = entry("insert", "Vehicle", "921", etat="un")
@@ -266,7 +266,7 @@ def test_a_chain_of_entries_keeps_its_order(database: str, folder: Path) -> None
 def test_a_delete_that_won_over_a_changed_row_is_shown_and_the_row_can_be_put_back(database: str, folder: Path) -> None:
     run_sql(database, "INSERT INTO vehicle (parc, etat) VALUES ('920', 'disponible')")
     [before] = run_sql(database, "SELECT * FROM vehicle WHERE parc = '920'")
-    base = {"version": before["version"], "hash": content_hash(RESOURCES["Vehicle"], dict(before))}
+    base = {"version": before["version"], "hash": content_hash(BY_NAME["Vehicle"], dict(before))}
     leave(folder, identity(database), entry("delete", "Vehicle", "920", base))
     run_sql(database, "UPDATE vehicle SET etat = 'en panne' WHERE parc = '920'")
 

@@ -24,6 +24,6 @@ def test_every_unique_column_has_its_index_and_every_unique_index_is_told(resour
 @pytest.mark.parametrize("resource", ALL, ids=repr)
 def test_every_named_column_is_there_and_the_order_of_lists_is_total(resource: Resource) -> None:
     named = {resource.key, *(step.column for step in resource.order), *resource.keep_one}
-    named |= resource.private | resource.secret | resource.machinery
+    named |= {*resource.images, *resource.private} | resource.secret | resource.machinery
     assert named <= set(resource.table.c.keys())
     assert resource.order[-1].column == resource.key

@@ -12,15 +12,16 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Boolean, Column, Integer, Numeric, Table
+from sqlalchemy import Boolean, Column, Integer, Numeric
 
 from harness import run_sql
 from retrobus.fallback.memory import Held
-from retrobus.model import tables
+from retrobus.model.columns import Moment
+from retrobus.model.events import EVENT_STATUSES
 from retrobus.model.jsontext import canonical
-from retrobus.model.resources import BY_NAME
+from retrobus.model.members import MEMBER_STATUSES, MEMBERSHIP_STATUSES, MEMBERSHIP_TYPES, PAYMENT_METHODS
+from retrobus.model.resources import ALL, VEHICLE, Resource
 from retrobus.model.rows import Row, content_hash, decode, encode
-from retrobus.model.tables import event, member, stored_columns, vehicle
 from retrobus.model.wire import View, render, view_sql
 
 VIEWS: tuple[View, ...] = get_args(View)
@@ -41,9 +42,9 @@ addresses = st.sampled_from([IMAGE, "data:", "Data:x", "https://example.org/a.jp
 galleries = st.lists(addresses | st.integers() | st.lists(addresses, max_size=2) | st.none(), max_size=3)
 
 ONE_OF = {
-    ("event", "status"): tables.EVENT_STATUSES, ("member", "status"): tables.MEMBER_STATUSES,
-    ("member", "membership_type"): tables.MEMBERSHIP_TYPES, ("member", "payment_method"): tables.PAYMENT_METHODS,
-    ("member", "membership_status"): tables.MEMBERSHIP_STATUSES, ("event", "time"): ("00:00", "23:59"),
+    ("event", "status"): EVENT_STATUSES, ("member", "status"): MEMBER_STATUSES,
+    ("member", "membership_type"): MEMBERSHIP_TYPES, ("member", "payment_method"): PAYMENT_METHODS,
+    ("member", "membership_status"): MEMBERSHIP_STATUSES, ("event", "time"): ("00:00", "23:59"),
 }  # fmt: skip
 SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "extras": st.dictionaries(texts, json_values, max_size=3).map(canonical),
@@ -65,15 +66,15 @@ UNIQUE: dict[str, Callable[[int], Any]] = {
 }  # fmt: skip
 
 
-def values_of(table: Table, column: Column[Any]) -> st.SearchStrategy[Any]:
+def values_of(resource: Resource, column: Column[Any]) -> st.SearchStrategy[Any]:
     """What the database takes in this column."""
     if column.name in SPECIAL:
         found = SPECIAL[column.name]
-    elif (table.name, column.name) in ONE_OF:
-        found = st.sampled_from(ONE_OF[table.name, column.name])
+    elif (resource.table.name, column.name) in ONE_OF:
+        found = st.sampled_from(ONE_OF[resource.table.name, column.name])
     else:
         kinds: tuple[tuple[Any, st.SearchStrategy[Any]], ...] = (
-            (tables.Moment, moments),
+            (Moment, moments),
             (Boolean, st.booleans()),
             (Integer, st.integers(0, 1_000_000)),
             (Numeric, st.integers(0, 10**8).map(lambda cents: Decimal(cents) / 100)),
@@ -82,19 +83,19 @@ def values_of(table: Table, column: Column[Any]) -> st.SearchStrategy[Any]:
     return found | st.none() if column.nullable else found
 
 
-def rows_of(table: Table) -> st.SearchStrategy[list[Row]]:
+def rows_of(resource: Resource) -> st.SearchStrategy[list[Row]]:
     """Many whole rows, with keys and unique values of their own."""
-    drawn = {c.name: values_of(table, c) for c in stored_columns(table) if c.name not in UNIQUE}
-    return st.lists(st.fixed_dictionaries(drawn), min_size=8, max_size=16).map(lambda rows: _numbered(table, rows))
+    drawn = {c.name: values_of(resource, c) for c in resource.columns if c.name not in UNIQUE}
+    return st.lists(st.fixed_dictionaries(drawn), min_size=8, max_size=16).map(lambda rows: _numbered(resource, rows))
 
 
-def _numbered(table: Table, rows: list[Row]) -> list[Row]:
-    own = [name for name in UNIQUE if name in table.c]
+def _numbered(resource: Resource, rows: list[Row]) -> list[Row]:
+    own = [name for name in UNIQUE if name in resource.table.c]
     found = [row | {name: UNIQUE[name](number) for name in own} for number, row in enumerate(rows, start=1)]
-    return found if table is vehicle else [row | {"id": f"k{row['id']}"} for row in found]
+    return found if resource is VEHICLE else [row | {"id": f"k{row['id']}"} for row in found]
 
 
-Stored = Callable[[Table, list[Row]], list[Any]]
+Stored = Callable[[Resource, list[Row]], list[Any]]
 
 
 @pytest.fixture(scope="module")
@@ -104,23 +105,23 @@ def stored(store_database: str) -> Iterator[Stored]:
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(store_database, server_settings={"timezone": "Asia/Kathmandu"}))
 
-        async def ask(table: Table, rows: list[Row]) -> list[Any]:
-            names = [column.name for column in stored_columns(table)]
+        async def ask(resource: Resource, rows: list[Row]) -> list[Any]:
+            names = [column.name for column in resource.columns]
             places = ", ".join(f"${place}" for place, _ in enumerate(names, start=1))
-            views = ", ".join(f"{view_sql(table, view)} AS view_{view}" for view in VIEWS)
+            views = ", ".join(f"{view_sql(resource, view)} AS view_{view}" for view in VIEWS)
             transaction = connection.transaction()
             await transaction.start()
             try:
-                insert = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"
+                insert = f"INSERT INTO {resource.table.name} ({', '.join(names)}) VALUES ({places})"
                 await connection.executemany(insert, [[row[name] for name in names] for row in rows])
                 found: list[Any] = await connection.fetch(
-                    f"SELECT {', '.join(names)}, {views} FROM {table.name} ORDER BY version"
+                    f"SELECT {', '.join(names)}, {views} FROM {resource.table.name} ORDER BY version"
                 )
             finally:
                 await transaction.rollback()
             return found
 
-        yield lambda table, rows: runner.run(ask(table, rows))
+        yield lambda resource, rows: runner.run(ask(resource, rows))
         runner.run(connection.close())
 
 
@@ -137,32 +138,34 @@ def tried(rows: st.SearchStrategy[list[Row]], test: Callable[[list[Row]], None])
     quick(given(rows)(test))()
 
 
-@pytest.mark.parametrize("table", [vehicle, event, member], ids=str)
-def test_memory_writes_every_view_as_postgres_does(stored: Stored, table: Table) -> None:
+@pytest.mark.parametrize("resource", ALL, ids=repr)
+def test_memory_writes_every_view_as_postgres_does(stored: Stored, resource: Resource) -> None:
     def compare(rows: list[Row]) -> None:
-        for found in stored(table, rows):
-            row = {column.name: found[column.name] for column in stored_columns(table)}
-            assert {view: render(table, view, row) for view in VIEWS} == {view: found[f"view_{view}"] for view in VIEWS}
+        for found in stored(resource, rows):
+            row = {column.name: found[column.name] for column in resource.columns}
+            assert {view: render(resource, view, row) for view in VIEWS} == {
+                view: found[f"view_{view}"] for view in VIEWS
+            }
 
-    tried(rows_of(table), compare)
+    tried(rows_of(resource), compare)
 
 
-@pytest.mark.parametrize("table", [vehicle, event, member], ids=str)
-def test_memory_writes_what_was_sent_as_postgres_writes_what_it_took(stored: Stored, table: Table) -> None:
+@pytest.mark.parametrize("resource", ALL, ids=repr)
+def test_memory_writes_what_was_sent_as_postgres_writes_what_it_took(stored: Stored, resource: Resource) -> None:
     def compare(rows: list[Row]) -> None:
-        for sent, found in zip(rows, stored(table, rows), strict=True):
-            assert render(table, "one", sent | {"version": found["version"]}) == found["view_one"]
+        for sent, found in zip(rows, stored(resource, rows), strict=True):
+            assert render(resource, "one", sent | {"version": found["version"]}) == found["view_one"]
 
-    tried(rows_of(table), compare)
+    tried(rows_of(resource), compare)
 
 
-@pytest.mark.parametrize("table", [vehicle, event, member], ids=str)
-def test_a_row_comes_back_from_its_file_form_as_it_was(table: Table) -> None:
+@pytest.mark.parametrize("resource", ALL, ids=repr)
+def test_a_row_comes_back_from_its_file_form_as_it_was(resource: Resource) -> None:
     def compare(rows: list[Row]) -> None:
         for row in rows:
-            again = decode(table, json.loads(Held(row).filed(BY_NAME[table.info["resource"]])))
-            assert render(table, "one", again) == render(table, "one", row)
-            assert encode(table, again) == encode(table, row)
-            assert content_hash(table, again) == content_hash(table, row)
+            again = decode(resource, json.loads(Held(row).filed(resource)))
+            assert render(resource, "one", again) == render(resource, "one", row)
+            assert encode(resource, again) == encode(resource, row)
+            assert content_hash(resource, again) == content_hash(resource, row)
 
-    tried(rows_of(table), compare)
+    tried(rows_of(resource), compare)

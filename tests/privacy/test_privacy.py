@@ -17,8 +17,8 @@ from retrobus.fallback.journal import Journal, read_journal
 from retrobus.fallback.opening import LOCK
 from retrobus.fallback.snapshot import FORMAT
 from retrobus.files import folder as files
+from retrobus.model.resources import MEMBER
 from retrobus.model.rows import completed, content_hash, decode, encode
-from retrobus.model.tables import member
 
 Terminal = Callable[..., tuple[int, str, str]]
 FOLDER = Path("backups")
@@ -79,7 +79,7 @@ def old() -> Path:
 
 
 def a_row(key: str, **values: object) -> dict[str, Any]:
-    return encode(member, completed(member, {"id": key, "email": f"{key}@example.org", "version": 5} | values))
+    return encode(MEMBER, completed(MEMBER, {"id": key, "email": f"{key}@example.org", "version": 5} | values))
 
 
 def leave_files() -> None:
@@ -173,7 +173,7 @@ def test_what_others_wait_for_is_kept_without_the_erased_as_creator(terminal: Te
     FOLDER.mkdir()
     at = datetime.now(UTC).isoformat()
     made, changed = a_row("m9", created_by="m1"), a_row("m9", created_by="m1", city="Lyon")
-    base = {"sequence": 1, "hash": content_hash(member, decode(member, made))}
+    base = {"sequence": 1, "hash": content_hash(MEMBER, decode(MEMBER, made))}
     identity = run_sql(filled, "SELECT id::text FROM database_identity")[0][0]
     waiting = Journal(FOLDER / "journal.jsonl", identity=identity)
     waiting.append(*[

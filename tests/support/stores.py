@@ -187,7 +187,7 @@ class MemoryAlone(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.memory.of(MEMBER).put(FOUNDER.id, Held(completed(MEMBER.table, FOUNDING | {"version": 1})))
+        self.memory.of(MEMBER).put(FOUNDER.id, Held(completed(MEMBER, FOUNDING | {"version": 1})))
         self._versions = count(2)
 
     async def write(self, write: Write) -> Document:

@@ -18,7 +18,8 @@ from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
-from retrobus.model.tables import NUMBER_MAX, ROLES
+from retrobus.model.limits import NUMBER_MAX
+from retrobus.model.members import ROLES
 from retrobus.store.contract import Caller, Row
 
 ADMIN = "ADMIN"

@@ -10,9 +10,8 @@ from retrobus.accounts.security import check_password, effective_role, hash_pass
 from retrobus.api.reference import described
 from retrobus.api.service import caller, done, once, read_object, service, validated
 from retrobus.http.problems import Problem, invalid, origin_headers, unauthenticated
+from retrobus.model.credentials import Login, MemberLogin, PasswordChange
 from retrobus.model.resources import MEMBER
-from retrobus.model.schemas import Login, MemberLogin, PasswordChange
-from retrobus.model.tables import member
 from retrobus.model.wire import render
 from retrobus.store.contract import (
     Caller,
@@ -101,7 +100,7 @@ async def _log_in(request: Request, identifier: str, password: str) -> Response:
     if better is not None:
         await _keep_hash(request, row, better)
     token, life = service(request).tokens.issue(row)
-    user = _user(json.loads(render(member, "one", row)))
+    user = _user(json.loads(render(MEMBER, "one", row)))
     return _answer({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user}, origin_headers(origin))
 
 

@@ -20,10 +20,9 @@ from retrobus.api.service import (
     terms,
     validated,
 )
+from retrobus.model.events import EVENT_STATUSES, EventChange, EventCreation
 from retrobus.model.ids import new_id
 from retrobus.model.resources import EVENT
-from retrobus.model.schemas import EventChange, EventCreation
-from retrobus.model.tables import EVENT_STATUSES, event
 from retrobus.store.contract import Delete, Insert, Terms, Update
 
 router = APIRouter(prefix="/api/events", tags=["events"])
@@ -39,7 +38,7 @@ async def list_events(request: Request) -> Response:
     who = caller(request)
     values = query_of(request, "status", "from", "to", "vehicleId", "limit", "cursor")
     filters = one_of(values, "status", EVENT_STATUSES) + equal(values, "vehicleId")
-    query = page_query(event, values, view="list", filters=[*filters, *period(values, "date")])
+    query = page_query(EVENT, values, view="list", filters=[*filters, *period(values, "date")])
     return listed(await service(request).store.find(EVENT, query, caller=who), request, "events")
 
 
@@ -47,7 +46,7 @@ async def list_events(request: Request) -> Response:
 async def create_event(request: Request) -> Response:
     """Creates an event; the id is the client's own slug, or a UUID of ours."""
     who = manager(request)
-    values = validated(EventCreation, await read_object(request), event)
+    values = validated(EventCreation, await read_object(request), EVENT)
     key = once(request)
     values["id"] = values.get("id") or new_id(who.id, key.key if key else None)
     document = await service(request).store.write(Insert(EVENT, values, Terms(who, once=key)))
@@ -66,7 +65,7 @@ async def get_event(request: Request, id: str) -> Response:  # noqa: A002 - the 
 async def update_event(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
     """Changes the fields that are sent; a missing field stays as it is."""
     who = manager(request)
-    values = validated(EventChange, await read_object(request), event)
+    values = validated(EventChange, await read_object(request), EVENT)
     document = await service(request).store.write(Update(EVENT, id, lambda _: values, terms(request, who)))
     return answered(document, request)
 

@@ -26,9 +26,16 @@ from retrobus.api.service import (
 )
 from retrobus.http.problems import invalid
 from retrobus.model.ids import new_id
+from retrobus.model.members import (
+    MEMBER_STATUSES,
+    MEMBERSHIP_STATUSES,
+    ROLES,
+    MemberChange,
+    MemberCreation,
+    OwnChange,
+)
 from retrobus.model.resources import MEMBER
-from retrobus.model.schemas import EMAIL, MemberChange, MemberCreation, OwnChange, one_line
-from retrobus.model.tables import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, member
+from retrobus.model.texts import EMAIL, one_line
 from retrobus.store.contract import Caller, Change, Delete, FieldError, Forbidden, Insert, Invalid, Row, Terms, Update
 
 router = APIRouter(prefix="/api/members", tags=["members"])
@@ -44,7 +51,7 @@ async def list_members(request: Request) -> Response:
     who = manager(request)
     values = query_of(request, "status", "membershipStatus", "email", "limit", "cursor")
     filters = one_of(values, "status", MEMBER_STATUSES) + one_of(values, "membershipStatus", MEMBERSHIP_STATUSES)
-    query = page_query(member, values, view="list", filters=filters + equal(values, "email", fold=True))
+    query = page_query(MEMBER, values, view="list", filters=filters + equal(values, "email", fold=True))
     return listed(await service(request).store.find(MEMBER, query, caller=who), request, "members")
 
 
@@ -52,7 +59,7 @@ async def list_members(request: Request) -> Response:
 async def create_member(request: Request) -> Response:
     """Creates a member; e-mails are unique without regard to case."""
     who = manager(request)
-    values = await _with_hash(validated(MemberCreation, await read_object(request), member))
+    values = await _with_hash(validated(MemberCreation, await read_object(request), MEMBER))
     key = once(request)
     _refuse_rights(who, values, {"role": "MEMBER", "permissions": "[]", "email": "", "matricule": None})
     values |= {"id": new_id(who.id, key.key if key else None), "created_by": who.id}
@@ -87,7 +94,7 @@ async def get_own_member(request: Request) -> Response:
 async def update_own_member(request: Request) -> Response:
     """Changes what members may change of their own record."""
     who = caller(request)
-    values = validated(OwnChange, await read_object(request), member)
+    values = validated(OwnChange, await read_object(request), MEMBER)
     document = await service(request).store.write(Update(MEMBER, who.id, lambda _: values, terms(request, who)))
     return answered(document, request)
 
@@ -133,7 +140,7 @@ def _id_in(value: dict[str, Any]) -> str:
 
 
 async def _update(request: Request, who: Caller, key: str, value: dict[str, Any]) -> Response:
-    values = await _with_hash(validated(MemberChange, value, member))
+    values = await _with_hash(validated(MemberChange, value, MEMBER))
     document = await service(request).store.write(Update(MEMBER, key, _change(who, values), terms(request, who)))
     return answered(document, request)
 

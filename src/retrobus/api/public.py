@@ -5,7 +5,6 @@ from fastapi import APIRouter, Request, Response
 from retrobus.api.reference import described
 from retrobus.api.service import answered, listed, page_query, period, query_of, service
 from retrobus.model.resources import EVENT, VEHICLE
-from retrobus.model.tables import event, vehicle
 from retrobus.store.contract import Filter
 
 router = APIRouter(prefix="/public", tags=["public"])
@@ -17,7 +16,7 @@ PUBLISHED = (Filter("status", "=", "PUBLISHED"), Filter("extras", "json", None))
 @router.get("/vehicles", operation_id="listPublicVehicles", **described("PublicVehicles", "list"))
 async def list_public_vehicles(request: Request) -> Response:
     """Public vehicles by parc."""
-    query = page_query(vehicle, query_of(request, "limit", "cursor"), view="public_list", filters=list(PUBLIC))
+    query = page_query(VEHICLE, query_of(request, "limit", "cursor"), view="public_list", filters=list(PUBLIC))
     return listed(await service(request).store.find(VEHICLE, query, caller=None), request)
 
 
@@ -39,7 +38,7 @@ async def list_public_vehicle_events(request: Request, parc: str) -> Response:
     found = await store.get(VEHICLE, parc, view="public_list", filters=PUBLIC, caller=None)
     values = query_of(request, "from", "to", "limit", "cursor")
     filters = [*PUBLISHED, Filter("vehicle_id", "=", found.key), *period(values, "date")]
-    query = page_query(event, values, view="public_list", filters=filters)
+    query = page_query(EVENT, values, view="public_list", filters=filters)
     return listed(await store.find(EVENT, query, caller=None), request)
 
 
@@ -47,7 +46,7 @@ async def list_public_vehicle_events(request: Request, parc: str) -> Response:
 async def list_public_events(request: Request) -> Response:
     """Published events, newest first; `from` is inclusive, `to` exclusive."""
     values = query_of(request, "from", "to", "limit", "cursor")
-    query = page_query(event, values, view="public_list", filters=[*PUBLISHED, *period(values, "date")])
+    query = page_query(EVENT, values, view="public_list", filters=[*PUBLISHED, *period(values, "date")])
     return listed(await service(request).store.find(EVENT, query, caller=None), request)
 
 

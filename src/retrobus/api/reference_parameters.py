@@ -3,7 +3,7 @@
 from typing import Any
 
 from retrobus.api.service import PAGE
-from retrobus.model import patterns, tables
+from retrobus.model import events, members, patterns
 
 WRITTEN = frozenset({"create", "update", "delete", "own"})
 """The kinds of routes that change something."""
@@ -14,9 +14,9 @@ FILTERS: dict[str, dict[str, Any]] = {
     "from": _MOMENT | {"description": "First instant, inclusive: RFC 3339, or a day."},
     "to": _MOMENT | {"description": "Last instant, exclusive: RFC 3339, or a day."},
     "isPublic": {"type": "boolean"},
-    "membershipStatus": {"type": "string", "enum": list(tables.MEMBERSHIP_STATUSES)},
+    "membershipStatus": {"type": "string", "enum": list(members.MEMBERSHIP_STATUSES)},
 }
-STATUSES = {"EventList": tables.EVENT_STATUSES, "MemberList": tables.MEMBER_STATUSES}
+STATUSES = {"EventList": events.EVENT_STATUSES, "MemberList": members.MEMBER_STATUSES}
 PAGING = {
     "limit": {"type": "integer", "minimum": 1, "maximum": PAGE, "default": PAGE},
     "cursor": {

@@ -5,37 +5,38 @@ import re
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Boolean, Float, Integer, Numeric, Table
+from sqlalchemy import Boolean, Float, Integer, Numeric
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from retrobus.http.problems import KINDS
-from retrobus.model import patterns, schemas, tables
+from retrobus.model import credentials, events, members, patterns, vehicles
+from retrobus.model.names import camel
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.rows import defaults
-from retrobus.model.schemas import known_names
-from retrobus.model.wire import PRIVATE, camel, wire_columns
+from retrobus.model.wire import known_names
 
 INPUTS: tuple[type[BaseModel], ...] = (
-    schemas.EventCreation,
-    schemas.EventChange,
-    schemas.VehicleCreation,
-    schemas.VehicleChange,
-    schemas.MemberCreation,
-    schemas.MemberChange,
-    schemas.OwnChange,
-    schemas.Login,
-    schemas.MemberLogin,
-    schemas.PasswordChange,
+    events.EventCreation,
+    events.EventChange,
+    vehicles.VehicleCreation,
+    vehicles.VehicleChange,
+    members.MemberCreation,
+    members.MemberChange,
+    members.OwnChange,
+    credentials.Login,
+    credentials.MemberLogin,
+    credentials.PasswordChange,
 )
 
 
-TABLES: dict[type[BaseModel], Table] = {
-    schemas.EventCreation: tables.event,
-    schemas.EventChange: tables.event,
-    schemas.VehicleCreation: tables.vehicle,
-    schemas.VehicleChange: tables.vehicle,
-    schemas.MemberCreation: tables.member,
-    schemas.MemberChange: tables.member,
-    schemas.OwnChange: tables.member,
+TABLES: dict[type[BaseModel], Resource] = {
+    events.EventCreation: EVENT,
+    events.EventChange: EVENT,
+    vehicles.VehicleCreation: VEHICLE,
+    vehicles.VehicleChange: VEHICLE,
+    members.MemberCreation: MEMBER,
+    members.MemberChange: MEMBER,
+    members.OwnChange: MEMBER,
 }
 READ_ONLY = frozenset({"version", "created_at", "updated_at", "created_by", "current_participants"})
 
@@ -49,23 +50,23 @@ def components() -> dict[str, Any]:
     found["JsonValue"] = _JSON_VALUE
     for name in ("EventCreation", "EventChange"):
         found[name]["properties"]["extras"]["anyOf"][0]["additionalProperties"] = _ANY_VALUE
-    rows = {"Event": tables.event, "Vehicle": tables.vehicle, "Member": tables.member}
-    found |= {name: row_schema(table) for name, table in rows.items()}
-    found["PublicVehicle"] = row_schema(tables.vehicle, without=PRIVATE)
+    rows = {"Event": EVENT, "Vehicle": VEHICLE, "Member": MEMBER}
+    found |= {name: row_schema(resource) for name, resource in rows.items()}
+    found["PublicVehicle"] = row_schema(VEHICLE, without=VEHICLE.private)
     return found | _wrappers()
 
 
 def _input_schema(model: type[BaseModel]) -> dict[str, Any]:
     """What a client may send: a creation tells what becomes of a missing field, a change leaves it as it is."""
     schema = model.model_json_schema()
-    table = TABLES.get(model)
+    resource = TABLES.get(model)
     known = {field.alias or name for name, field in model.model_fields.items()}
-    if table is not None:
-        known |= known_names(table)
+    if resource is not None:
+        known |= known_names(resource)
     for field in schema["properties"].values():
         _say_empty(field)
-    if table is not None and model.__name__.endswith("Creation"):
-        for name, value in default_row(table).items():
+    if resource is not None and model.__name__.endswith("Creation"):
+        for name, value in default_row(resource).items():
             if name in schema["properties"].keys() - {"id", *schema.get("required", [])}:
                 schema["properties"][name]["default"] = value
     if not schema.get("required"):  # what is needed is known: one rule says both
@@ -82,10 +83,10 @@ def _say_empty(field: dict[str, Any]) -> None:
         branches.insert(-1, {"type": "string", "maxLength": 0})
 
 
-def default_row(table: Table) -> dict[str, Any]:
+def default_row(resource: Resource) -> dict[str, Any]:
     """By wire name, the value of each column that a new row has without being told."""
-    row = defaults(table)
-    columns = [column for column in wire_columns(table) if column.name in row]
+    row = defaults(resource)
+    columns = [column for column in resource.shown if column.name in row]
     return {camel(c.name): json.loads(row[c.name]) if _is_list(c, row) else row[c.name] for c in columns}
 
 
@@ -107,12 +108,12 @@ _JSON_VALUE: dict[str, Any] = {
 }
 
 
-def row_schema(table: Table, without: tuple[str, ...] = ()) -> dict[str, Any]:
+def row_schema(resource: Resource, without: tuple[str, ...] = ()) -> dict[str, Any]:
     """A row as the wire shows it."""
-    columns = [column for column in wire_columns(table) if column.name not in without]
+    columns = [column for column in resource.shown if column.name not in without]
     properties = {camel(column.name): _column_schema(column) for column in columns}
     required = [name for name in properties if name not in {"backgroundImage", "gallery"}]
-    if table is tables.vehicle:
+    if resource.images:
         left_out = {"type": "boolean", "description": "True in lists where the data URL itself is left out."}
         properties |= {"hasBackgroundImage": left_out, "hasGallery": left_out}
     return {"type": "object", "properties": properties, "required": required}
@@ -129,7 +130,7 @@ def _column_schema(column: Any) -> dict[str, Any]:
 
 def _type_schema(column: Any) -> dict[str, Any]:
     kind = column.type
-    if column is tables.event.c.extras:
+    if column.info.get("as_text"):
         return {
             "type": "string",
             "contentMediaType": "application/json",

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request, Response
 from pydantic import ValidationError
-from sqlalchemy import Table
 from starlette.requests import ClientDisconnect
 
 from retrobus.accounts.security import ADMIN, MANAGERS, BadToken, Tokens
@@ -22,12 +21,15 @@ from retrobus.accounts.throttle import Throttle
 from retrobus.http.problems import Problem, invalid, origin_headers, unauthenticated
 from retrobus.metrics import Metrics
 from retrobus.model import patterns
+from retrobus.model.columns import Moment
 from retrobus.model.field_errors import field_errors
+from retrobus.model.fields import Wire
 from retrobus.model.jsontext import BadJson, parse
-from retrobus.model.schemas import Wire, known_names, moment_of, one_line
+from retrobus.model.quantities import moment_of
+from retrobus.model.resources import Resource
 from retrobus.model.sorting import is_place
-from retrobus.model.tables import Moment, order_of
-from retrobus.model.wire import View
+from retrobus.model.texts import one_line
+from retrobus.model.wire import View, known_names
 from retrobus.store.contract import (
     Caller,
     Document,
@@ -167,10 +169,10 @@ def _aliases(model: type[Wire]) -> frozenset[str]:
     return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
-def validated(model: type[W], value: dict[str, Any], table: Table | None = None) -> Row:
+def validated(model: type[W], value: dict[str, Any], resource: Resource | None = None) -> Row:
     """The fields that the client sent, checked, by column name; 400 if it sent none that we know."""
     known = _aliases(model)
-    if known.isdisjoint(value) and (table is None or known_names(table).isdisjoint(value)):
+    if known.isdisjoint(value) and (resource is None or known_names(resource).isdisjoint(value)):
         raise Problem("no_known_field", f"Champs possibles : {', '.join(sorted(known))}.")
     try:
         return model.model_validate(value).model_dump(exclude_unset=True)
@@ -227,23 +229,23 @@ def query_of(request: Request, *names: str) -> dict[str, str]:
     return found
 
 
-def page_query(table: Table, values: dict[str, str], *, view: View, filters: list[Filter]) -> Query:
+def page_query(resource: Resource, values: dict[str, str], *, view: View, filters: list[Filter]) -> Query:
     """A list's question, with `limit` and `cursor` read from the query parameters."""
     limit = values.get("limit", str(PAGE))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(PAGE)) and 1 <= int(limit) <= PAGE):
         raise invalid(("limit", f"un entier de 1 à {PAGE}"))
-    after = _cursor_values(table, values["cursor"]) if "cursor" in values else None
+    after = _cursor_values(resource, values["cursor"]) if "cursor" in values else None
     return Query(view, tuple(filters), after, int(limit))
 
 
-def _cursor_values(table: Table, cursor: str) -> tuple[Any, ...]:
-    columns = [column for column, _ in order_of(table)]
+def _cursor_values(resource: Resource, cursor: str) -> tuple[Any, ...]:
+    columns = [resource.table.c[step.column] for step in resource.order]
     with suppress(ValueError, TypeError, RecursionError):
         match json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))):
             case [*values] if len(values) == len(columns):
                 pairs = zip(columns, values, strict=True)
                 place = tuple(moment_of(v) if isinstance(c.type, Moment) else _cursor_text(v) for c, v in pairs)
-                if is_place(table, place):  # else it is another list's
+                if is_place(resource, place):  # else it is another list's
                     return place
     raise invalid(("cursor", "curseur inconnu : reprenez celui de nextCursor"))
 

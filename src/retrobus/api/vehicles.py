@@ -20,8 +20,7 @@ from retrobus.api.service import (
     validated,
 )
 from retrobus.model.resources import VEHICLE
-from retrobus.model.schemas import VehicleChange, VehicleCreation
-from retrobus.model.tables import vehicle
+from retrobus.model.vehicles import VehicleChange, VehicleCreation
 from retrobus.store.contract import Delete, Filter, Insert, Terms, Update
 
 router = APIRouter(prefix="/api/vehicles", tags=["vehicles"])
@@ -39,7 +38,7 @@ async def list_vehicles(request: Request) -> Response:
     filters = equal(values, "etat") + equal(values, "type")
     if one_of(values, "isPublic", ("true", "false")):
         filters.append(Filter("is_public", "=", values["isPublic"] == "true"))
-    query = page_query(vehicle, values, view="list", filters=filters)
+    query = page_query(VEHICLE, values, view="list", filters=filters)
     return listed(await service(request).store.find(VEHICLE, query, caller=who), request, "vehicles")
 
 
@@ -52,7 +51,7 @@ async def list_vehicles(request: Request) -> Response:
 async def create_vehicle(request: Request) -> Response:
     """Creates a vehicle under its parc number."""
     who = manager(request)
-    values = validated(VehicleCreation, await read_object(request, service(request).limits.image_body), vehicle)
+    values = validated(VehicleCreation, await read_object(request, service(request).limits.image_body), VEHICLE)
     document = await service(request).store.write(Insert(VEHICLE, values, Terms(who, once=once(request))))
     return answered(document, request, 201, location="/api/vehicles")
 
@@ -69,7 +68,7 @@ async def get_vehicle(request: Request, parc: str) -> Response:
 async def update_vehicle(request: Request, parc: str) -> Response:
     """Changes the fields that are sent; `id` and `parc` stay what they are."""
     who = manager(request)
-    values = validated(VehicleChange, await read_object(request, service(request).limits.image_body), vehicle)
+    values = validated(VehicleChange, await read_object(request, service(request).limits.image_body), VEHICLE)
     document = await service(request).store.write(Update(VEHICLE, parc, lambda _: values, terms(request, who)))
     return answered(document, request)
 

@@ -15,7 +15,7 @@ from retrobus.files import folder as files
 from retrobus.files.folder import Refused, locked, read_capped, write_atomically
 from retrobus.files.trouble import told
 from retrobus.model.jsontext import BadJson, parse
-from retrobus.model.schemas import moment_of
+from retrobus.model.quantities import moment_of
 from retrobus.model.wire import moment
 
 INDEX, SELECTION, ARCHIVE = "index.json", "restore-info.json", "archive"

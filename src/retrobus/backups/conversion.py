@@ -11,12 +11,16 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from retrobus.backups.intake import Taken, Unfit
+from retrobus.model.events import EventCreation
 from retrobus.model.field_errors import field_errors
+from retrobus.model.fields import Wire
+from retrobus.model.limits import KEY, NUMBER_MAX, PARTICIPANTS_MAX
+from retrobus.model.members import MemberCreation
+from retrobus.model.names import camel
+from retrobus.model.quantities import moment_of
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.rows import Row, defaults
-from retrobus.model.schemas import EventCreation, MemberCreation, VehicleCreation, Wire, moment_of
-from retrobus.model.tables import KEY, NUMBER_MAX, PARTICIPANTS_MAX
-from retrobus.model.wire import camel
+from retrobus.model.vehicles import VehicleCreation
 
 PARIS = ZoneInfo("Europe/Paris")
 DAYS = frozenset({"date", "miseEnCirculation", "birthDate", "membershipStartDate", "membershipEndDate"})

@@ -18,9 +18,10 @@ from retrobus.backups.manifest import Kind as BackupKind
 from retrobus.database.hosts import LONG_TRANSACTION
 from retrobus.files import folder as files
 from retrobus.files.trouble import is_of_a_file, told
+from retrobus.model.names import camel
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE
 from retrobus.model.tables import deletion
-from retrobus.model.wire import JSON_AS_STRING, Kind, camel, kind_of, moment
+from retrobus.model.wire import JSON_AS_STRING, Form, form_of, moment
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -203,9 +204,9 @@ class _Tables:
             yield row[0]
 
 
-def written_as(column: Column[Any]) -> Kind:
+def written_as(column: Column[Any]) -> Form:
     """How a column is written: as in the API, but jsonb as its text in a string, so that no number loses a digit."""
-    return JSON_AS_STRING if isinstance(column.type, JSONB) else kind_of(column)
+    return JSON_AS_STRING if isinstance(column.type, JSONB) else form_of(column)
 
 
 def _member(column: Column[Any]) -> str:

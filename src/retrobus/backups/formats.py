@@ -14,9 +14,9 @@ from retrobus.backups import BadBackup, lines, predecessor
 from retrobus.backups.conversion import EPOCH, Conversion
 from retrobus.backups.intake import NAMES, Damaged, Intake, Reject, TableRead, Taken, Tombstone
 from retrobus.backups.manifest import Manifest, open_backup
+from retrobus.model.quantities import moment_of
 from retrobus.model.resources import ALL, BY_NAME
 from retrobus.model.rows import Row
-from retrobus.model.schemas import moment_of
 
 TOMBSTONES = "tombstones"
 _IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from retrobus.model.limits import KEY
+from retrobus.model.names import camel
 from retrobus.model.resources import BY_NAME, EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.rows import Row, fold
-from retrobus.model.tables import KEY
-from retrobus.model.wire import camel
 
 NAMES = {
     "Vehicle": VEHICLE,

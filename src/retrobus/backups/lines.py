@@ -21,9 +21,9 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from retrobus.backups.intake import Damaged, TableRead, Taken, Tombstone
 from retrobus.model.jsontext import BadJson, strict
+from retrobus.model.names import camel
 from retrobus.model.resources import Resource
 from retrobus.model.rows import completed
-from retrobus.model.wire import camel
 
 LARGEST_LINE = 32 << 20
 """Bytes of one row: one with images as data URLs has a few millions."""
@@ -69,7 +69,7 @@ def taken(resource: Resource, raw: Any) -> Taken:
     try:
         values = {name: read(raw[said]) for name, said, read in readers if said in raw}
         missing = frozenset(name for name, _, _ in readers if name not in values)
-        found = Taken(resource.name, completed(resource.table, values) if missing else values, missing)
+        found = Taken(resource.name, completed(resource, values) if missing else values, missing)
         found.key.encode()
     except (ValueError, TypeError, ArithmeticError, KeyError, AttributeError):
         raise Damaged(f"une ligne de {resource.name} est illisible") from None

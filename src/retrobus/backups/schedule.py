@@ -20,7 +20,7 @@ from retrobus.backups import BadBackup, catalog, create
 from retrobus.database.hosts import LONG_TRANSACTION, connect_for_command
 from retrobus.database.pooler import OwnNames
 from retrobus.files.trouble import why
-from retrobus.model.schemas import moment_of
+from retrobus.model.quantities import moment_of
 
 BEGIN_TURN = f"""BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0;
 {LONG_TRANSACTION}"""

@@ -8,9 +8,8 @@ from sqlalchemy import Table
 
 from retrobus.backups.burials import bury
 from retrobus.backups.rules import Rules
-from retrobus.model.rows import unique_columns
-from retrobus.model.tables import RESOURCES, key_column, number_column, stored_columns
-from retrobus.model.wire import camel
+from retrobus.model.names import camel
+from retrobus.model.tables import RESOURCES, key_column, number_column, stored_columns, unique_columns
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

@@ -7,8 +7,7 @@ from sqlalchemy import Table
 
 from retrobus.backups.rules import Rules
 from retrobus.backups.verdicts import compared, different, leaving
-from retrobus.model.rows import unique_columns
-from retrobus.model.tables import RESOURCES, key_column, stored_columns
+from retrobus.model.tables import RESOURCES, key_column, stored_columns, unique_columns
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

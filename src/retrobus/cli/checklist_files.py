@@ -14,7 +14,7 @@ from retrobus.fallback.journal import read_journal
 from retrobus.fallback.snapshot import NAME as SNAPSHOT
 from retrobus.files.folder import Refused
 from retrobus.files.trouble import told
-from retrobus.model.schemas import moment_of
+from retrobus.model.quantities import moment_of
 from retrobus.settings import Settings
 
 OLD = 7.0

@@ -27,7 +27,8 @@ def create_admin(
     ),
 ) -> None:
     """Crée un administrateur actif ; le mot de passe est demandé deux fois."""
-    from retrobus.model.schemas import EMAIL, Email, Password
+    from retrobus.model.fields import Email, Password
+    from retrobus.model.texts import EMAIL
 
     email = _checked(Email, email, "adresse attendue : nom@domaine.fr")
     if not EMAIL.fullmatch(email):

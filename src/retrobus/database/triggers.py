@@ -5,6 +5,7 @@ The migrations hold a copy of this text; a test compares what they build with wh
 
 from sqlalchemy import Table
 
+from retrobus.model.resources import BY_NAME
 from retrobus.model.wire import pieces_sql
 
 # Every name of ours is written with its schema: the functions do the same in any session, role or dump, whatever its
@@ -130,7 +131,7 @@ BEGIN
     PERFORM public.retrobus_lock_key('{resource}', NEW.{key});
   END IF;
   NEW.version := public.retrobus_next_version(CASE TG_OP WHEN 'UPDATE' THEN OLD.version ELSE 0 END);
-  {pieces_sql(table)}
+  {pieces_sql(BY_NAME[resource])}
   RETURN NEW;
 END $$"""
 

@@ -14,9 +14,10 @@ from retrobus.fallback.journal import read_journal
 from retrobus.fallback.memory import Memory
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.snapshot import NAME, read_snapshot
+from retrobus.model.names import camel
 from retrobus.model.resources import ALL, Resource
 from retrobus.model.tables import REVISION, deletion, stored_columns
-from retrobus.model.wire import camel, moment
+from retrobus.model.wire import moment
 
 NOTE = "sans PostgreSQL, de l'instantané et du journal"
 

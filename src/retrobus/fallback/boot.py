@@ -64,7 +64,7 @@ def _load_backup(mirror: Mirror, folder: Path) -> None:
 def hold_rows(memory: Memory, resource: Resource, rows: Rows) -> None:
     """Puts complete or partial rows into memory, numbered where the database would number them."""
     for position, values in enumerate(rows, start=1):
-        row = completed(resource.table, {"version": 0, **values})
+        row = completed(resource, {"version": 0, **values})
         if resource.number is not None and row[resource.number] is None:
             row[resource.number] = position
         row["version"] = row["version"] or 0
@@ -79,7 +79,7 @@ def _apply_pending(mirror: Mirror, entry: Entry) -> None:
         effects = [Effect(resource, entry.key, None)]
         effects += mirror.store.orphans(resource, entry.key, partial(journaled, 0, entry.sequence))
     else:
-        row = decode(resource.table, entry.row)
+        row = decode(resource, entry.row)
         held = Held(row, tag_of(row["version"], entry.sequence))
         # The snapshot may be of another day: no table holds one e-mail twice, so its other row goes.
         rivals = set(memory.of(resource).owners(row).values()) - {entry.key}

@@ -151,7 +151,7 @@ class MemoryStore:
             raise Conflict(TAKEN, resource.key)
         self._check_values(resource, write.values, None)
         version, tag = stamp(None)
-        row = completed(resource.table, write.values | {"version": version})
+        row = completed(resource, write.values | {"version": version})
         if resource.number is not None:
             row[resource.number] = self._next_number(resource, resource.number)
         return Decision("insert", resource, write.key, None, (Effect(resource, write.key, Held(row, tag)),))

@@ -55,7 +55,7 @@ def entry_of(decision: Decision, terms: Terms, *, sequence: int, journal: str) -
         resource=decision.resource.name,
         key=decision.key,
         operation=decision.operation,
-        row=None if after is None else encode(decision.resource.table, after.row),
+        row=None if after is None else encode(decision.resource, after.row),
         base=_base(decision),
         member=None if terms.caller is None else terms.caller.id,
         once=None if once is None else said | {"fingerprint": once.fingerprint.hex()},
@@ -68,6 +68,6 @@ def _base(decision: Decision) -> dict[str, Any] | None:
     before = decision.before
     if before is None:
         return None
-    found = {"hash": content_hash(decision.resource.table, before.row), "version": before.row["version"]}
+    found = {"hash": content_hash(decision.resource, before.row), "version": before.row["version"]}
     _, journaled, sequence = before.tag.partition("-j")
     return found | ({"sequence": int(sequence)} if journaled else {})

@@ -10,7 +10,7 @@ from typing import Any
 from retrobus.model.resources import ALL, MEMBER, Resource
 from retrobus.model.rows import Row, encode, fold
 from retrobus.model.sorting import sort_values
-from retrobus.model.wire import View, kind_of, render
+from retrobus.model.wire import View, form_of, render
 from retrobus.store.contract import Filter, Origin, Page, Query
 
 
@@ -31,14 +31,14 @@ class Held:
     def filed(self, resource: Resource) -> str:
         """The whole row as the snapshot keeps it; written once, like `text`."""
         if self._filed is None:
-            self._filed = json.dumps(encode(resource.table, self.row), ensure_ascii=False)
+            self._filed = json.dumps(encode(resource, self.row), ensure_ascii=False)
         return self._filed
 
     def text(self, resource: Resource, view: View) -> str:
         """The row's JSON as a view shows it."""
         found = self._texts.get(view)
         if found is None:
-            found = self._texts[view] = render(resource.table, view, self.row)
+            found = self._texts[view] = render(resource, view, self.row)
         return found
 
 
@@ -112,7 +112,7 @@ class Rows:
         return self._ordered
 
     def _place(self, held: Held) -> tuple[Any, ...]:
-        return sort_values(self._resource.table, held.row.__getitem__)
+        return sort_values(self._resource, held.row.__getitem__)
 
     def page(self, query: Query, origin: Origin) -> Page:
         """One page of the rows that match, after the cursor's row."""
@@ -141,7 +141,7 @@ class Rows:
     def _cursor(self, row: Row) -> tuple[Any, ...]:
         """The sort values of a row as its JSON says them."""
         table = self._resource.table
-        return sort_values(table, lambda name: json.loads(kind_of(table.c[name]).python(row[name])))
+        return sort_values(self._resource, lambda name: json.loads(form_of(table.c[name]).python(row[name])))
 
 
 class Memory:

@@ -145,7 +145,7 @@ class Replay:
         elif (entry.resource, entry.key) in self._in_conflict:
             raise NotApplicable("une modification antérieure de la même ligne est en conflit")
         else:
-            await self._put(resource, entry, present, decode(resource.table, entry.row))
+            await self._put(resource, entry, present, decode(resource, entry.row))
         await self._keep_answer(resource, entry)
 
     async def _put(self, resource: Resource, entry: Entry, present: Row | None, wanted: Row) -> None:
@@ -168,7 +168,7 @@ class Replay:
             self.report.already += 1
         else:
             if not _is_base(resource, entry, present):
-                image = encode(resource.table, present)
+                image = encode(resource, present)
                 reason = "supprimée bien que modifiée entre-temps"
                 await conflicts.note(self._connection, entry, reason, "applied", image=image)
                 self.report.overruled.append(entry)
@@ -222,7 +222,7 @@ def _scope(entry: Entry, once: dict[str, str]) -> tuple[str, str, str, str]:
 
 
 def _content(resource: Resource, row: Row) -> str:
-    return content_hash(resource.table, row)
+    return content_hash(resource, row)
 
 
 def _is_base(resource: Resource, entry: Entry, present: Row) -> bool:

@@ -10,9 +10,9 @@ from retrobus.database.pooler import OwnNames
 from retrobus.fallback.conflicts import Resolution
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.replay import Replay, Report
+from retrobus.model.names import camel
 from retrobus.model.resources import BY_NAME, MEMBER, Resource
 from retrobus.model.rows import Row, completed, decode, encode
-from retrobus.model.wire import camel
 from retrobus.store.confirmed import confirmed
 
 OPEN = """SELECT id AS number, resource, key, operation, reason, created_at AS at, entry::text AS entry FROM conflict
@@ -63,7 +63,7 @@ class OpenConflict:
 
 def complete_row(resource: Resource, kept: Row) -> Row:
     """A row as it was kept, with the defaults of columns that are newer than it."""
-    return decode(resource.table, encode(resource.table, completed(resource.table, {})) | kept)
+    return decode(resource, encode(resource, completed(resource, {})) | kept)
 
 
 async def open_conflicts(connection: OwnNames, number: int | None = None) -> list[OpenConflict]:
@@ -113,7 +113,7 @@ async def restore(connection: OwnNames, number: int) -> tuple[str, str]:
         if resource is MEMBER:
             wanted["token_epoch"] = _later_epoch(wanted, present, created=False)
         await sql.put_row(connection, resource, wanted, replace=present is not None)
-        now = None if present is None else encode(resource.table, present)
+        now = None if present is None else encode(resource, present)
         await connection.execute(KEEP_IMAGE, number, json.dumps(now, ensure_ascii=False))
     return found["resource"], found["key"]
 
@@ -122,7 +122,7 @@ async def differences(connection: OwnNames, conflict: OpenConflict) -> dict[str,
     """Field by field what Postgres has and what the write wants; None where there is no row. No secret is in it."""
     resource = conflict.of
     found = await sql.row_of(connection, resource, conflict.key)
-    present, wanted = (None if row is None else encode(resource.table, row) for row in (found, conflict.wanted))
+    present, wanted = (None if row is None else encode(resource, row) for row in (found, conflict.wanted))
     hidden = resource.secret | resource.machinery
     shown = [column.name for column in resource.columns if column.name not in hidden]
     pairs = {name: ((present or {}).get(name), (wanted or {}).get(name)) for name in shown}
@@ -152,7 +152,7 @@ async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) ->
         if present is None and conflict.operation == "update" and not named:
             raise Deleted
         await _carry_out(connection, conflict, present)
-        image = None if present is None else encode(conflict.of.table, present)
+        image = None if present is None else encode(conflict.of, present)
         await _close(connection, conflict.number, "applied", image)
 
 

@@ -131,6 +131,6 @@ def _memory(value: dict[str, Any]) -> Memory:
     memory = Memory()
     for resource in ALL:
         for encoded in value["state"][resource.plural]:
-            row: Row = decode(resource.table, encoded)
+            row: Row = decode(resource, encoded)
             memory.of(resource).put(row[resource.key], Held(row))
     return memory

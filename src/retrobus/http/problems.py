@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from retrobus import logbook
-from retrobus.model.wire import camel
+from retrobus.model.names import camel
 from retrobus.store import contract
 
 TYPE_BASE = "urn:retrobus:error:"

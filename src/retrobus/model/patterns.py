@@ -1,9 +1,10 @@
 r"""The rules of the wire as regular expressions for the API reference, read alike by Python and by JavaScript.
 
-The service checks values with code of its own (`schemas`), which also says what is wrong; a test holds both together.
+The service checks values with code of its own (`texts`, `quantities`), which also says what is wrong; a test compares
+the two.
 """
 
-from retrobus.model.tables import FIRST_YEAR, KEY, LAST_YEAR, PARC
+from retrobus.model.limits import FIRST_YEAR, KEY, LAST_YEAR, PARC
 
 _CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL_BUT_LINES = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Table
 
-from retrobus.model import tables
+from retrobus.model.columns import is_derived
+from retrobus.model.events import event
+from retrobus.model.members import member
+from retrobus.model.vehicles import vehicle
 
 
 class Unique(NamedTuple):
@@ -31,8 +34,9 @@ class Resource:
     `name` stands in tombstones, journals, backups and command lines; `plural` in addresses and in the snapshot; `label`
     is the French plural that operators read. `key` is the column by which clients address a row, `number` the column
     that PostgreSQL counts by itself and that addresses nothing. `order` is the total order of lists. `keep_one` names
-    values of which one row at least must stay: the last active ADMIN. `private` are the columns that the public website
-    never sees, `secret` those that no answer ever holds.
+    values of which one row at least must stay: the last active ADMIN. `images` are the columns that lists leave out
+    where they hold data URLs, `private` those that the public website never sees, `secret` those that no answer ever
+    holds; a row's JSON has its images and then its private columns at the end.
     """
 
     name: str
@@ -44,7 +48,8 @@ class Resource:
     unique: tuple[Unique, ...]
     number: str | None = None
     keep_one: Mapping[str, str] = field(default_factory=dict)
-    private: frozenset[str] = frozenset()
+    images: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
     secret: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
@@ -53,7 +58,12 @@ class Resource:
     @cached_property
     def columns(self) -> tuple[Column[Any], ...]:
         """The columns that hold facts: all but those that PostgreSQL computes from them (wire JSON, sort keys)."""
-        return tuple(column for column in self.table.columns if not tables.is_derived(column))
+        return tuple(column for column in self.table.columns if not is_derived(column))
+
+    @cached_property
+    def shown(self) -> tuple[Column[Any], ...]:
+        """The columns that members see, in the order of the table."""
+        return tuple(column for column in self.columns if column.name not in self.secret)
 
     @cached_property
     def key_column(self) -> Column[Any]:
@@ -71,18 +81,19 @@ VEHICLE = Resource(
     name="Vehicle",
     plural="vehicles",
     label="véhicules",
-    table=tables.vehicle,
+    table=vehicle,
     key="parc",
     order=(Order("sort_parc"), Order("parc")),
     unique=(Unique("parc"),),
     number="id",
-    private=frozenset({"id", "fuel", "mileage", "is_public", "version"}),
+    images=("background_image", "gallery"),
+    private=("id", "fuel", "mileage", "is_public", "version"),
 )
 EVENT = Resource(
     name="Event",
     plural="events",
     label="événements",
-    table=tables.event,
+    table=event,
     key="id",
     order=(Order("date", descending=True), Order("id")),
     unique=(),
@@ -91,7 +102,7 @@ MEMBER = Resource(
     name="Member",
     plural="members",
     label="membres",
-    table=tables.member,
+    table=member,
     key="id",
     order=(Order("sort_last_name"), Order("sort_first_name"), Order("id")),
     unique=(Unique("email", folded=True), Unique("matricule", folded=True), Unique("member_number")),

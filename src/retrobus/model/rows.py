@@ -1,4 +1,4 @@
-"""Rows outside Postgres: their defaults, their content's hash, and their form in files."""
+"""Rows outside PostgreSQL: their defaults, the hash of their content, and their form in files."""
 
 import hashlib
 import json
@@ -8,12 +8,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, Integer, Numeric, Table
+from sqlalchemy import Boolean, Column, Float, Integer, Numeric
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from retrobus.model.tables import number_column, stored_columns
+from retrobus.model.resources import Resource
 
 Row = dict[str, Any]
+"""A row by column name, each value as the driver gives it; JSON values as text."""
 
 _FOLD = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
@@ -30,9 +31,9 @@ def now() -> datetime:
 
 
 @lru_cache
-def defaults(table: Table) -> dict[str, Any]:
-    """The values that Postgres gives to columns of a new row that nothing is said about; not to be changed."""
-    return {column.name: _default(column) for column in stored_columns(table)}
+def defaults(resource: Resource) -> dict[str, Any]:
+    """The value that PostgreSQL gives to each column of a new row without a value of its own; not to be changed."""
+    return {column.name: _default(column) for column in resource.columns}
 
 
 def _default(column: Column[Any]) -> Any:
@@ -46,34 +47,16 @@ def _default(column: Column[Any]) -> Any:
     return int(text) if isinstance(column.type, Integer) else text
 
 
-def completed(table: Table, values: Mapping[str, Any]) -> Row:
-    """A whole row from some of its columns, with the defaults that Postgres would give it."""
+def completed(resource: Resource, values: Mapping[str, Any]) -> Row:
+    """A whole row from some of its columns, with the defaults that PostgreSQL would give it."""
     moment = now()
-    return {**defaults(table), "created_at": moment, "updated_at": moment, **values}
+    return {**defaults(resource), "created_at": moment, "updated_at": moment, **values}
 
 
-@lru_cache
-def unique_columns(table: Table) -> tuple[tuple[str, bool], ...]:
-    """The columns whose values differ from row to row, and whether ASCII case is ignored."""
-    found = []
-    for index in sorted((index for index in table.indexes if index.unique), key=lambda index: str(index.name)):
-        written = str(index.expressions[0])
-        ignored = written.startswith("lower(")
-        found.append((written[6:].split(maxsplit=1)[0] if ignored else str(index.columns[0].name), ignored))
-    return tuple(found)
-
-
-@lru_cache
-def _content_columns(table: Table) -> tuple[Column[Any], ...]:
-    number = number_column(table)
-    machinery = {"version", "updated_at", "created_at", *([number.name] if number is not None else [])}
-    return tuple(column for column in stored_columns(table) if column.name not in machinery)
-
-
-def content_hash(table: Table, row: Mapping[str, Any]) -> str:
-    """What a row says, whatever its version and stamps: equal hashes mean equal facts."""
-    values = [encoded(column, row[column.name]) for column in _content_columns(table)]
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+def content_hash(resource: Resource, row: Mapping[str, Any]) -> str:
+    """A hash of the row without its `machinery`: two rows with the same hash say the same."""
+    facts = [column for column in resource.columns if column.name not in resource.machinery]
+    return hashlib.sha256(json.dumps([encoded(c, row[c.name]) for c in facts]).encode()).hexdigest()
 
 
 def encoded(column: Column[Any], value: Any) -> Any:
@@ -88,7 +71,7 @@ def encoded(column: Column[Any], value: Any) -> Any:
 
 
 def decoded(column: Column[Any], value: Any) -> Any:
-    """The value again; ValueError or TypeError if it is none of this column's."""
+    """The value that was encoded; ValueError or TypeError if the column cannot hold it."""
     if value is None:
         return None
     if isinstance(column.type, TIMESTAMP):
@@ -99,20 +82,20 @@ def decoded(column: Column[Any], value: Any) -> Any:
 
 
 @lru_cache
-def _plain(table: Table) -> frozenset[str]:
+def _plain(resource: Resource) -> frozenset[str]:
     """Columns whose values JSON holds as they are."""
-    return frozenset(c.name for c in stored_columns(table) if not isinstance(c.type, TIMESTAMP | Numeric | Float))
+    return frozenset(c.name for c in resource.columns if not isinstance(c.type, TIMESTAMP | Numeric | Float))
 
 
-def encode(table: Table, row: Mapping[str, Any]) -> Row:
+def encode(resource: Resource, row: Mapping[str, Any]) -> Row:
     """A whole row as JSON can hold it."""
-    plain = _plain(table)
+    plain = _plain(resource)
     return {
         column.name: row[column.name] if column.name in plain else encoded(column, row[column.name])
-        for column in stored_columns(table)
+        for column in resource.columns
     }
 
 
-def decode(table: Table, value: Mapping[str, Any]) -> Row:
-    """The row again; KeyError, ValueError or TypeError if it is not one of this table."""
-    return {column.name: decoded(column, value[column.name]) for column in stored_columns(table)}
+def decode(resource: Resource, value: Mapping[str, Any]) -> Row:
+    """The row that was encoded; KeyError, ValueError or TypeError if the value is not a row of this resource."""
+    return {column.name: decoded(column, value[column.name]) for column in resource.columns}

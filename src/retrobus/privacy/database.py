@@ -8,8 +8,9 @@ from unicodedata import normalize
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
 from retrobus.database import sql
+from retrobus.model.members import member
 from retrobus.model.rows import encoded
-from retrobus.model.tables import SECRET_COLUMNS, member, stored_columns
+from retrobus.model.tables import SECRET_COLUMNS, stored_columns
 from retrobus.model.wire import moment
 from retrobus.privacy.person import Person, person_of
 from retrobus.privacy.telling import Role, Trace, own_row, trace

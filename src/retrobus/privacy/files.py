@@ -15,8 +15,8 @@ from retrobus.fallback import snapshot as snapshots
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
 from retrobus.files.folder import read_capped, write_atomically
+from retrobus.model.resources import MEMBER
 from retrobus.model.rows import content_hash, decode
-from retrobus.model.tables import member
 from retrobus.privacy.person import Person
 from retrobus.privacy.telling import Trace, own_row, trace
 
@@ -114,7 +114,7 @@ def _anonymous(person: Person, entry: Entry, left: dict[str, str]) -> Entry:
         entry = replace(entry, base={**(entry.base or {}), "hash": left[entry.key]})
     if entry.row is not None and entry.row.get("created_by") == person.id:
         entry = replace(entry, row=_without_creator(person, entry.row))
-        left[entry.key] = content_hash(member, decode(member, entry.row or {}))
+        left[entry.key] = content_hash(MEMBER, decode(MEMBER, entry.row or {}))
     return entry
 
 

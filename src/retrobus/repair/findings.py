@@ -10,6 +10,7 @@ from sqlalchemy import Table
 from retrobus.backups.intake import Tombstone
 from retrobus.database.home import is_at_home
 from retrobus.database.triggers import HIGHEST, NUMBERED
+from retrobus.model.resources import BY_NAME
 from retrobus.model.tables import RESOURCES, key_column
 from retrobus.model.wire import pieces
 from retrobus.repair import parts
@@ -125,7 +126,7 @@ async def behind(connection: Any) -> list[str]:
 
 
 async def _stale(connection: Any, table: Table) -> list[str]:
-    held, right = zip(*pieces(table, "t.").items(), strict=True)
+    held, right = zip(*pieces(BY_NAME[table.info["resource"]], "t.").items(), strict=True)
     key = key_column(table).name
     differs = f"ROW({', '.join(f't.{name}' for name in held)}) IS DISTINCT FROM ROW({', '.join(right)})"
     rows = await connection.fetch(f"SELECT t.{key} FROM {table.name} t WHERE {differs} ORDER BY 1")

@@ -8,6 +8,7 @@ from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
 from retrobus.database import home, sql
+from retrobus.model.resources import BY_NAME
 from retrobus.model.tables import RESOURCES, key_column
 from retrobus.model.wire import pieces
 from retrobus.privacy import database as privacy
@@ -100,7 +101,7 @@ async def _stamp(connection: Any, rows: Keys) -> None:
     """Lets the trigger write the pieces and a new version: a row whose text changes is another state of the row."""
     for resource, keys in rows.items():
         table = RESOURCES[resource]
-        [piece, *_] = pieces(table, "")
+        [piece, *_] = pieces(BY_NAME[resource], "")
         await connection.execute(
             f"UPDATE {table.name} SET {piece} = {piece} || ' ' WHERE {key_column(table).name} = ANY ($1::text[])", keys
         )

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from retrobus.model.names import camel
 from retrobus.model.resources import Resource
 from retrobus.model.sorting import sort_values
-from retrobus.model.wire import View, camel
+from retrobus.model.wire import View
 from retrobus.store import idempotency, statements
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
@@ -258,4 +259,4 @@ def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]
 
 def _sort_values(resource: Resource, document: str) -> tuple[Any, ...]:
     row = json.loads(document)
-    return sort_values(resource.table, lambda name: row[camel(name)])
+    return sort_values(resource, lambda name: row[camel(name)])

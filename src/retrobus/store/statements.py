@@ -24,8 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import asyncpg
 
 from retrobus.database.sql import ETAG
+from retrobus.model.members import member
 from retrobus.model.resources import MEMBER, Resource
-from retrobus.model.tables import deletion, member
+from retrobus.model.tables import deletion
 from retrobus.model.wire import View, view_sql
 from retrobus.store.contract import Filter
 
@@ -84,7 +85,7 @@ def _access() -> ColumnElement[bool]:
 
 
 def _view(resource: Resource, view: View) -> ColumnElement[Any]:
-    return literal_column(view_sql(resource.table, view)).label("json")
+    return literal_column(view_sql(resource, view)).label("json")
 
 
 def _answer(resource: Resource, view: View = "one") -> list[ColumnElement[Any]]:
