@@ -29,7 +29,7 @@ from retrobus.store.availability import AWAY_STATES, LOST_LINE
 from retrobus.store.contract import StoreError
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 README, ERRORS, OPERATIONS = (ROOT / name for name in ("README.md", "docs/errors.md", "docs/operations.md"))
 SETTINGS = {name.upper() for name in Settings.model_fields}
@@ -97,7 +97,7 @@ def sql_code(state: str) -> str:
 
 
 def test_the_example_file_lists_every_setting_with_its_default() -> None:
-    """Make it anew with `python tests/support/settings_text.py`."""
+    """`python tests/support/settings_text.py` writes both again."""
     assert text(ROOT / ".env.example") == settings_text.example_file()
 
 
@@ -111,7 +111,7 @@ def test_the_example_file_is_accepted_as_it_is_and_uncommented(tmp_path: Path, m
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
-    """Make it anew with `python tests/support/settings_text.py`."""
+    """`python tests/support/settings_text.py` writes both again."""
     assert settings_text.table() in text(README)
 
 
