@@ -152,13 +152,20 @@ def test_the_runbook_explains_every_key_of_ready(api: Api) -> None:
 
 
 def test_the_runbook_names_only_figures_that_are_measured(api: Api) -> None:
-    watched = text(OPERATIONS).partition("À surveiller :")[2].partition("\n\n")[0]
+    watched = text(OPERATIONS).partition("À surveiller")[2].partition("\n\n")[0]
     named = re.findall(r"`(retrobus_[a-z_]+)`", watched)
 
     measured = api.get("/metrics").text
 
     assert len(named) >= 5
     assert [name for name in named if name not in measured] == []
+
+
+def test_the_runbook_has_french_apostrophes_and_spaces() -> None:
+    """Outside code: ’ and not ', a space that does not break before : ; ! ? » and after «."""
+    prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "`", text(OPERATIONS), flags=re.DOTALL)
+
+    assert re.findall(r".*(?:\w'| [:;!?»]|« ).*", prose) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
