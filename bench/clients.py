@@ -1,6 +1,7 @@
-"""Clients made from the API reference, for Python and TypeScript: each compiles, and changes one field and no other.
+"""Generates clients for Python and TypeScript from the API reference: `make clients`.
 
-Needs the package indexes of Python and of npm, and Node.js; everything is made in a folder that is thrown away.
+Each client must compile, and must change one field of a row without touching the others. This needs the network (for
+packages of Python and npm) and Node.js; everything is made in a temporary folder.
 """
 
 import json
@@ -36,14 +37,14 @@ MOVING = {"version", "updatedAt", "updatedBy"}
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    """A step that must succeed; what it says is printed if it does not."""
+    """Runs a step that must succeed; prints its output if it fails."""
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}:\n{done.stdout}{done.stderr}")
 
 
 def python_client(folder: Path) -> list[str]:
-    """Makes and compiles the Python client; the command that runs its program."""
+    """Generates and compiles the Python client; returns the command that runs its program."""
     run(sys.executable, "-m", "venv", "venv", cwd=folder)
     tools = folder / "venv" / "bin"
     run(tools / "pip", "install", "-q", *PYTHON_TOOLS, cwd=folder)
@@ -55,7 +56,7 @@ def python_client(folder: Path) -> list[str]:
 
 
 def typescript_client(folder: Path) -> list[str]:
-    """Makes and compiles the TypeScript client, with every strictness; the command that runs its program."""
+    """Generates the TypeScript client and compiles it with strict checks; returns the command that runs its program."""
     (folder / "package.json").write_text(json.dumps(PROJECT))
     (folder / "tsconfig.json").write_text(json.dumps(COMPILER))
     run("npm", "install", "--silent", "--no-audit", "--no-fund", *NODE_TOOLS, cwd=folder)
@@ -67,7 +68,7 @@ def typescript_client(folder: Path) -> list[str]:
 
 
 def changed(api: Api, admin: Person, command: list[str], folder: Path) -> dict[str, list[str]]:
-    """Which fields of each row a client's program changed, when it meant to change one."""
+    """The fields of each row that a client's program changed; it was asked to change one."""
     before = {
         kind: api.post(f"/api/{kind}", json=body, headers=admin.headers).raise_for_status().json()
         for kind, (_, _, body) in ROWS.items()
@@ -84,7 +85,7 @@ def changed(api: Api, admin: Person, command: list[str], folder: Path) -> dict[s
 
 
 def main() -> int:
-    """Both clients."""
+    """Generates and tries both clients; 1 if one of them changed another field."""
     wanted = {kind: [field] for kind, (_, field, _) in ROWS.items()}
     with tempfile.TemporaryDirectory() as name, embedded_postgres(Path(name) / "postgres") as postgres:
         run_sql(postgres.url(), "CREATE DATABASE clients")

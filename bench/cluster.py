@@ -1,9 +1,9 @@
-"""Two PostgreSQL under Patroni, real services, real faults: `make cluster ARGS="--fault zombie --mode sync"`.
+"""Breaks two PostgreSQL servers under Patroni: `make cluster ARGS="--fault zombie --mode sync"`.
 
-Starts etcd, two Patroni nodes and haproxy from Debian packages on loopback, lets clients write, read and retry through
-`retrobus serve`, injects a fault, and compares all that was answered with the final database. Without `--fault` and
-`--mode` it runs the whole table, which takes half an hour, and prints it in Markdown. Before all, the judgement is
-tried on a history with planted errors. `--plant rows` plants errors in the final database of a real run;
+Starts etcd, two Patroni nodes and haproxy from Debian packages on loopback. Clients write, read and retry through
+`retrobus serve`, a fault happens, and every answer is compared with the final database. Without `--fault` and `--mode`
+all faults run in both modes, which takes half an hour, and the table is printed in Markdown. First the judgement itself
+is tried on a history with planted errors. `--plant rows` plants errors in the final database of a real run;
 `--plant no-barrier --fault stall --mode sync` runs a service with a known bug, which must lose or bring back a row.
 """
 
@@ -25,7 +25,7 @@ from clustering.selfcheck import NotCaught, check_the_judge, plant
 
 
 def asked() -> argparse.Namespace:
-    """What the command line says."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fault", choices=FAULTS, action="append", help="one fault; again for more; default: all")
     parser.add_argument("--mode", choices=("async", "sync"), help="of replication; default: both")
@@ -38,7 +38,7 @@ def asked() -> argparse.Namespace:
 
 
 def plans(arguments: argparse.Namespace) -> list[Plan]:
-    """The runs that were asked for."""
+    """The runs that the options ask for."""
     command = [str((arguments.retrobus or Path(sys.executable).parent / "retrobus").absolute())]
     serving = [sys.executable, str(Path(__file__).parent / "clustering" / "without_barrier.py")]
     return [
@@ -58,7 +58,7 @@ def plans(arguments: argparse.Namespace) -> list[Plan]:
 
 
 def run_all(folder: Path, wanted: list[Plan]) -> tuple[list[Line], list[str]]:
-    """The lines of the table, and the runs that could not be brought to an end."""
+    """The lines of the table, and the runs that got stuck."""
     lines: list[Line] = []
     stuck: list[str] = []
     for number, plan in enumerate(wanted):
@@ -76,7 +76,7 @@ def run_all(folder: Path, wanted: list[Plan]) -> tuple[list[Line], list[str]]:
 
 
 def verdict(lines: list[Line], stuck: list[str], planted: str | None) -> int:
-    """0 if all is as promised; 1 if a promise was broken or a planted error was not found; 2 if a run got stuck."""
+    """0 if every promise was kept; 1 if one was broken or a planted error was not found; 2 if a run got stuck."""
     if planted is not None:
         seen = bool(lines) and all(line.shows(planted) for line in lines)
         print("\nThe planted errors were " + ("found" if seen else "NOT found"))

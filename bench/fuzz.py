@@ -1,6 +1,7 @@
-"""Schemathesis against the service for minutes: with PostgreSQL, then from memory while PostgreSQL is away.
+"""Runs Schemathesis against the service for minutes: `make fuzz`.
 
-Prints what was found, and how many requests were made; ends with 1 if anything was found.
+First with PostgreSQL, then from memory while PostgreSQL is away. Prints the faults and the number of requests. Ends
+with 1 if there is a fault.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def service(folder: Path, *, fallback: bool) -> Iterator[tuple[Api, str]]:
 
 
 def one(name: str, options: list[str], *, away: bool) -> int:
-    """One run: the number of requests and what was found, printed."""
+    """Runs once and prints the number of requests and the faults."""
     with tempfile.TemporaryDirectory() as folder, service(Path(folder), fallback=away) as (api, server):
         admin = sender(api)
         if away:
@@ -59,7 +60,7 @@ def one(name: str, options: list[str], *, away: bool) -> int:
 
 
 def main() -> int:
-    """Both runs."""
+    """Runs with PostgreSQL, then from memory; 1 if there is a fault."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--max-examples", default="100", help="requests for each operation and phase")
     parser.add_argument("--seed", default="1")

@@ -1,7 +1,7 @@
-"""Times how the service takes the loss of Postgres and its return: `python bench/outage.py`.
+"""Measures how fast the service notices the loss and the return of Postgres: `python bench/outage.py`.
 
-Three outages: Postgres stopped, killed with -9, and suspended for six seconds. Sixteen connections go on asking, one
-request in four is a write. A promise that is not kept ends the program with status 1.
+Postgres is stopped, then killed with -9, then suspended for six seconds. Meanwhile sixteen connections send requests,
+one in four of them a write. If a limit is not kept, the program ends with status 1.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ REFUSAL = UNAVAILABLE.encode()
 
 @dataclass(frozen=True)
 class Outage:
-    """How Postgres goes, for how long, how it comes back, and what the refusals may take."""
+    """How Postgres goes away, for how long, how it comes back, and how long a refusal may take."""
 
     name: str
     go: Callable[[EmbeddedPostgres], None]
@@ -61,7 +61,7 @@ class Seen:
 
 
 async def ask_on(port: int, token: str, seen: Seen) -> None:
-    """One client, until it is over."""
+    """Sends requests on one connection until the outage is over."""
     read, write = request("GET", PATHS["one"], token), request("POST", PATHS["write"], token, BODY)
     turn = 0
     async with connection(port) as ask:
@@ -71,11 +71,11 @@ async def ask_on(port: int, token: str, seen: Seen) -> None:
             status, body = await ask(read if turn % 4 else write)
             ended = time.perf_counter()
             seen.answers.append((ended, ended - started, status, REFUSAL in body))
-            await asyncio.sleep(0.005)  # clients think: what is timed is the service, not their queue
+            await asyncio.sleep(0.005)  # a pause between requests: else the clients' own queue would be measured
 
 
 async def go_through(outage: Outage, postgres: EmbeddedPostgres, port: int, token: str) -> tuple[Seen, float, float]:
-    """The outage under load; when it began and when it ended."""
+    """Makes the outage under load; returns when it began and when it ended."""
     seen = Seen()
     clients = [asyncio.create_task(ask_on(port, token, seen)) for _ in range(CONNECTIONS)]
     await asyncio.sleep(BEFORE)
@@ -91,7 +91,7 @@ async def go_through(outage: Outage, postgres: EmbeddedPostgres, port: int, toke
 
 
 def in_use(port: int) -> float:
-    """Connections of the pool that are handed out."""
+    """The number of connections that the pool has handed out."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         lines: list[str] = answer.read().decode().splitlines()
     return float(
@@ -100,7 +100,7 @@ def in_use(port: int) -> float:
 
 
 def report(outage: Outage, seen: Seen, gone: float, back: float, left: float) -> bool:
-    """One line of the table; whether every bar was kept."""
+    """Prints one line of the table; whether every limit was kept."""
     refused = sorted(took for _, took, _, refusal in seen.answers if refusal)
     p50, p99 = refused[len(refused) // 2], refused[int(len(refused) * 0.99)]
     until = min((end - back for end, _, status, _ in seen.answers if end > back and status < 300), default=99.0)
@@ -131,7 +131,7 @@ def service(url: str, folder: str) -> Iterator[int]:
 
 
 def main() -> None:
-    """Goes through the outages and prints the table."""
+    """Makes the three outages and prints the table."""
     token = Tokens(TokenRules((SECRET,), "retrobus", "retrobus-api", 3600))
     bearer = token.issue({"id": "bench", "role": "ADMIN", "token_epoch": 0})[0]
     with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder) / "pg") as postgres:

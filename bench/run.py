@@ -1,8 +1,9 @@
-"""Times the service, alone or beside another revision of it: `make bench ARGS="--against HEAD~5"`.
+"""Measures the service under load, alone or beside another revision: `make bench ARGS="--against HEAD~5"`.
 
-Slices alternate between the revisions. Workloads: one vehicle, a list of 500 events, the public list of 200 vehicles,
-create + delete of an event; 16 connections, strict mode, one process, an embedded Postgres with fsync on. The load
-generator, the service and Postgres share the machine: the ratios of one run count, not the figures of two.
+The revisions take turns in short slices. The workloads: one vehicle, a list of 500 events, the public list of 200
+vehicles, create and delete of an event; with 16 connections, strict mode, one process, an embedded Postgres with fsync
+on. The load generator, the service and Postgres share the machine, so compare the ratios within one run; figures of two
+runs cannot be compared.
 """
 
 import argparse
@@ -32,7 +33,7 @@ UPGRADE = """import os, importlib.util
 found = importlib.util.find_spec("retrobus.migrate") is not None
 migrate = importlib.import_module("retrobus.migrate" if found else "retrobus.database.migrate")
 migrate.upgrade(os.environ["DATABASE_URL"])"""
-"""Runs under the measured revision, which may have its migrations in either place."""
+"""Runs with the code of the measured revision, which has its migration module in one of two places."""
 
 SECRET = "a-secret-for-benchmarks-and-nothing-else"
 CONNECTIONS = 16
@@ -83,7 +84,7 @@ def running(name: str, source: Path) -> Iterator[Subject]:
 
 
 async def fill(url: str) -> None:
-    """The same rows for every revision."""
+    """Fills the tables with the same rows for every revision."""
     connection = await asyncpg.connect(url)
     for statement in (ADMIN, VEHICLES, EVENTS, "VACUUM ANALYZE"):
         await connection.execute(statement)
@@ -101,7 +102,7 @@ def wait_for(port: int) -> None:
 
 @contextlib.contextmanager
 def checkout(revision: str) -> Iterator[Path]:
-    """A work tree of another revision, for as long as the block."""
+    """A checkout of another revision, for as long as the block."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "tree"
         subprocess.run(["git", "worktree", "add", "-q", "--detach", place, revision], cwd=ROOT, check=True)
@@ -169,7 +170,7 @@ def memory(pid: int) -> float:
 
 
 def measure(subjects: list[Subject], rounds: int, seconds: float) -> None:
-    """Alternates slices between the subjects; the first round only warms up."""
+    """Measures the revisions in turns; the first round only warms up."""
     token = Tokens(TokenRules((SECRET,), "retrobus", "retrobus-api", 3600))
     bearer = token.issue({"id": "bench", "role": "ADMIN", "token_epoch": 0})[0]
     for turn in range(rounds + 1):
@@ -183,7 +184,7 @@ def measure(subjects: list[Subject], rounds: int, seconds: float) -> None:
 
 
 def report(subjects: list[Subject]) -> None:
-    """The table: medians, and the ratio of the first subject to each."""
+    """Prints the medians, and the ratio of the first revision to each."""
     print("| workload | revision | rps | first / it | p50 ms | p99 ms | RSS MiB |\n|---|---|---|---|---|---|---|")
     for workload in PATHS:
         first = subjects[0].figures[workload]

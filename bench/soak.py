@@ -1,8 +1,9 @@
-"""Looks for a lost, a resurrected, a stale or a double row: `make soak ARGS="--seed 7 --steps 10000"`.
+"""Looks for a lost, resurrected, stale or double row: `make soak ARGS="--seed 7 --steps 10000"`.
 
-A random run against the service as a process on a Postgres of its own: requests, repeats, psql, kill -9 of either,
-SIGSTOP, restarts in all eight combinations of the toggles, boots with old snapshots, journals and backups. A model
-remembers what was acknowledged and judges every answer. `--plant` switches on a bug that must be caught.
+A random run against the service as a process, on a Postgres of its own. Clients send and repeat requests, psql writes,
+both processes are killed or frozen, and the service restarts in all eight combinations of the toggles, also with old
+snapshots, journals and backups. A model remembers what was acknowledged and judges every answer. With `--plant` the
+clients lie as a faulty service would, and the run must find it.
 """
 
 import argparse
@@ -32,13 +33,13 @@ VALUES ('soak-admin', 'soak@example.org', 'ADMIN', 'soak-admin')"""
 
 
 def asked() -> argparse.Namespace:
-    """What the command line says."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--combination", help="of toggles: none, or the first letters of those that are on, as in LES")
-    parser.add_argument("--plant", choices=PLANTS, help="a bug that the run must find")
-    parser.add_argument("--keep", type=Path, help="folder in which log and files stay")
+    parser.add_argument("--plant", choices=PLANTS, help="plant this bug, which the run must find")
+    parser.add_argument("--keep", type=Path, help="keep log and files in this folder")
     return parser.parse_args()
 
 
@@ -52,7 +53,7 @@ def combinations(letters: str | None) -> tuple[Combination, ...]:
 
 @contextmanager
 def world(random: Random, folder: Path) -> Iterator[World]:
-    """A migrated Postgres, a service that is not started yet, and nothing in `backups/`."""
+    """A migrated Postgres, a service that is not started yet, and an empty folder of backups."""
     with embedded_postgres(folder / "pg", settings={"fsync": "off"}) as server:
         database = Database(server, "postgres")
         migrate.upgrade(database.url)
@@ -67,7 +68,7 @@ def world(random: Random, folder: Path) -> Iterator[World]:
 
 
 def soak(walk: Walk, steps: int) -> str | None:
-    """Walks; why it ended early, if it did."""
+    """Takes so many steps; the reason if the walk had to end early, else None."""
     try:
         walk.start_service()
         while walk.count < steps and not walk.model.enough:
@@ -79,7 +80,7 @@ def soak(walk: Walk, steps: int) -> str | None:
 
 
 def report(walk: Walk, arguments: argparse.Namespace, seconds: float) -> None:
-    """Seed, counts, and the zeros."""
+    """Prints the seed, what was done and answered, and the counts that must be zero."""
     print(f"seed {arguments.seed}: {walk.count} steps in {seconds:.0f} s")
     for title, counts in (("steps", walk.model.steps), ("answers", walk.model.answers)):
         print(f"\n{title}")

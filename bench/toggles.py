@@ -1,6 +1,6 @@
-"""Prints what each combination of the three toggles answered, against what the design says; 1 if anything differs.
+"""Prints what each combination of the three toggles answers, beside what it should answer: `make toggles`.
 
-Starts twelve services and a Postgres that is killed under them; `make toggles` runs it.
+Starts twelve services and kills their Postgres. Ends with 1 if any answer differs.
 """
 
 import sys
@@ -18,7 +18,7 @@ from retrobus.development.embedded import embedded_postgres
 
 
 def main() -> int:
-    """The table, then one paragraph for each cell that differs."""
+    """Prints the table, then one paragraph for each cell that differs."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         place = Path(folder)
         postgres = stack.enter_context(embedded_postgres(place / "postgres", port=free_port()))

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: DATABASE_URL of the settings, or the connection handed over by the caller."""
+"""Runs the migrations for Alembic, on the database of DATABASE_URL or on the URL that `retrobus db` hands over."""
 
 import asyncio
 import sys
@@ -12,24 +12,29 @@ from retrobus.model.tables import metadata
 from retrobus.settings import Settings, UnreadableFile, complaints
 
 TURN = "hashtext('retrobus:migrate')"
+"""Key of the advisory lock that one upgrade of a database holds."""
+
 PATIENCE = "10min"
+"""How long an upgrade waits for another one: longer than a migration of a large table takes."""
+
 SERVER = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')"
 
 
 def _run(connection: Connection) -> None:
-    """One transaction for the whole upgrade; two upgrades at once take turns."""
+    """Runs the whole upgrade in one transaction; a second upgrade of the same database waits for the first."""
     version, encoding = connection.exec_driver_sql(SERVER).one()
     check_server(version, encoding)
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         _take_turn(connection)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")  # not for the turn just waited for
+        # Only now: the wait for another upgrade has its own, longer limit.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         context.run_migrations()
         _note_support(connection)
 
 
 def _note_support(connection: Connection) -> None:
-    """Writes the oldest revision whose code works with the schema as it is now, for the services that still run it."""
+    """Notes the oldest revision whose code works with the new schema: services of that version stay ready."""
     if connection.exec_driver_sql("SELECT to_regclass('schema_support')").scalar() is None:
         return
     current = context.get_context().get_current_revision()
@@ -40,7 +45,10 @@ def _note_support(connection: Connection) -> None:
 
 
 def _take_turn(connection: Connection) -> None:
-    """Keeps other upgrades out until this one commits; a wait for one is told, and ends."""
+    """Takes the lock that keeps other upgrades out until this one commits.
+
+    If another upgrade holds it, says so on standard error and waits; the driver's error after PATIENCE.
+    """
     if connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({TURN})").scalar_one():
         return
     sys.stderr.write(f"Une autre migration de cette base est en cours : attente de sa fin ({PATIENCE} au plus)…\n")

@@ -1,4 +1,4 @@
-"""Clients that create, change, delete, read and retry for as long as the run lasts, and note every call."""
+"""Clients that create, change, delete, read and retry during the whole run, and note each call."""
 
 import json
 import threading
@@ -13,16 +13,16 @@ from typing import Any
 from clustering.history import Row, State, Tags
 
 PATIENCE = 12.0
-"""Seconds that a client waits for an answer; the service promises less for each of its own waits."""
+"""Seconds that a client waits for an answer; each wait inside the service is shorter."""
 
 RETRY_PAUSE = 0.4
 RECENT = 40
-"""Rows that a client goes on changing; older ones stay as they are, for the final check."""
+"""The number of rows that a client keeps changing; older rows stay as they are for the final check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; status 0: nothing came, -1: the connection was refused and nothing was sent."""
+    """An answer; status 0 if none came, -1 if the connection was refused and nothing was sent."""
 
     status: int
     headers: dict[str, str]
@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def fate(self) -> str:
-        """What the answer says of a write: ok, failed or unknown."""
+        """The outcome of a write by this answer: ok, failed or unknown."""
         if 200 <= self.status < 300:
             return "ok"
         if self.status in {0, 500} or self.body.get("outcome") == "unknown":
@@ -88,14 +88,14 @@ class Connection:
         return Answer(response.status, found, json.loads(content) if content else {})
 
     def close(self) -> None:
-        """Ends it; the next request opens another."""
+        """Ends the connection; the next request opens another."""
         if self._open is not None:
             self._open.close()
             self._open = None
 
 
 class Client(threading.Thread):
-    """One person, who works with one service and alone writes a set of rows."""
+    """One client of one service; no other client writes its rows."""
 
     def __init__(self, name: str, service: str, connection: Connection, tags: Tags, habits: Habits) -> None:
         super().__init__(name=name, daemon=True)
@@ -110,12 +110,12 @@ class Client(threading.Thread):
         self._stopped = threading.Event()
         self._marks = 0
         self._hot = self._new_row()
-        """A row that changes often: a version that is drawn twice shows on one address."""
+        """A row that changes often, so that a version that is drawn twice shows on one address."""
 
         self._recent = deque([self._hot], RECENT)
 
     def stop(self) -> None:
-        """The call that runs is the last one."""
+        """Ends the client after the call that is running."""
         self._stopped.set()
 
     def run(self) -> None:
@@ -150,7 +150,7 @@ class Client(threading.Thread):
         return row
 
     def _create_unnamed(self) -> None:
-        """Its address is the server's choice: only its Idempotency-Key keeps it from being there twice."""
+        """Creates a row whose id the server chooses; only its Idempotency-Key prevents a second one."""
         row, mark = self._new_row(), self._mark()
         self._write("POST", "/api/events", row, mark, _body(row, mark), keyed=True)
 
@@ -172,7 +172,7 @@ class Client(threading.Thread):
     def _write(
         self, method: str, path: str, row: Row, state: State, body: dict[str, str] | None, *, keyed: bool = False
     ) -> None:
-        """Sends a write; after 503 or silence mostly again, with the same key, until there is an answer."""
+        """Sends a write. After 503 or silence it is mostly sent again with the same key, until an answer comes."""
         once = str(uuid.uuid4()) if keyed or self._random.random() < 0.8 else None
         patient = once is not None and self._random.random() < 0.85
         while True:
@@ -182,7 +182,7 @@ class Client(threading.Thread):
                 return
 
     def _understood(self, answer: Answer, method: str, row: Row, state: State) -> bool:
-        """Notes what a write's answer means for its row; whether it should be sent again."""
+        """Notes the outcome of a write for its row; whether the write should be sent again."""
         if answer.fate == "ok":
             row.acknowledged(state)
             self._note_tag(answer)
@@ -205,7 +205,7 @@ class Client(threading.Thread):
             if row.may_be(None):
                 row.acknowledged(None)
         elif code == "duplicate":
-            row.doubted = True  # it was deleted, and somebody says that it is there
+            row.doubted = True  # it was deleted, and this answer shows it
         else:
             self.oddities[f"{answer.status} {code}"] += 1
         return False

@@ -14,7 +14,7 @@ SHORTEST_TTL = LOOP_WAIT + 2 * RETRY_TIMEOUT
 
 @dataclass(frozen=True)
 class Rules:
-    """What the two nodes agree on."""
+    """The settings that both nodes share."""
 
     ttl: int
     synchronous: bool

@@ -1,4 +1,4 @@
-"""The faults: what happens to the cluster while the clients work, and what the run needs for each."""
+"""The faults that happen to the cluster while clients work, and the settings that a run needs for each."""
 
 import os
 import time
@@ -19,7 +19,7 @@ class Fault:
 
     title: str
     inject: Callable[[Cluster, str], None]
-    """Does it and heals it; returns when the cluster has nothing more to suffer."""
+    """Makes the fault and heals it; returns when the cluster is whole again."""
 
     services: str = "ABC"
     modes: tuple[str, ...] = ("async", "sync")
@@ -58,12 +58,12 @@ def _restart_after_promotion(cluster: Cluster, old: Node) -> None:
 
 
 def switchover(cluster: Cluster, _mode: str) -> None:
-    """The operator hands over."""
+    """The operator switches over to the standby."""
     cluster.leader.hand_over_to(cluster.other(cluster.leader))
 
 
 def freeze(seconds: float) -> Callable[[Cluster, str], None]:
-    """The leader's machine stands still, then goes on as if nothing had happened."""
+    """The leader's machine freezes, then continues."""
 
     def inject(cluster: Cluster, _mode: str) -> None:
         old = cluster.leader
@@ -76,7 +76,7 @@ def freeze(seconds: float) -> Callable[[Cluster, str], None]:
 
 
 def etcd_away(cluster: Cluster, _mode: str) -> None:
-    """The store of Patroni's locks does not answer for 15 s."""
+    """etcd, which holds Patroni's locks, does not answer for 15 s."""
     cluster.freeze_etcd(SIGSTOP)
     time.sleep(15)
     cluster.freeze_etcd(SIGCONT)
@@ -84,7 +84,7 @@ def etcd_away(cluster: Cluster, _mode: str) -> None:
 
 
 def stall(cluster: Cluster, mode: str) -> None:
-    """Nothing more reaches the standby; then the leader's machine dies."""
+    """Replication stalls; then the leader's machine dies."""
     old = cluster.leader
     senders = old.children("walsender")
     for pid in senders:
@@ -105,7 +105,7 @@ def standby_killed(cluster: Cluster, _mode: str) -> None:
 
 
 def zombie(cluster: Cluster, _mode: str) -> None:
-    """The old leader stands still for 30 s; then its PostgreSQL alone lives for 5 s and believes that it leads."""
+    """The old leader freezes for 30 s; then only its PostgreSQL runs for 5 s, and believes that it leads."""
     old = cluster.leader
     old.freeze()
     time.sleep(30)

@@ -1,4 +1,4 @@
-"""What the clients did to each row and what they were told, and the judgement over it by the final database."""
+"""What the clients did to each row and what they were answered, compared with the final database."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -8,23 +8,23 @@ State = str | None
 """The mark (title) that a write left in a row; None: there is no such row."""
 
 ZEROS = ("lost", "resurrected", "duplicate", "not_applied yet applied", "500", "unexpected")
-"""What must never be seen where the database itself loses nothing."""
+"""Counts that must be zero if the database itself loses nothing."""
 
 
 @dataclass(slots=True)
 class Row:
-    """One row, which one client alone writes; what it may be now, by all that was answered."""
+    """One row, which only one client writes, and the states that it may be in by the answers."""
 
     name: str
     possible: set[State] = field(default_factory=lambda: {None})
     refused: set[State] = field(default_factory=set)
-    """States whose write was answered `not_applied`, and nothing else."""
+    """States whose write was only ever answered `not_applied`."""
 
     unsure: set[State] = field(default_factory=set)
-    """States whose write was once answered `unknown`, or not at all."""
+    """States whose write was answered `unknown` or not at all."""
 
     doubted: bool = False
-    """A read contradicted what was acknowledged: no client touches the row again, the final database decides."""
+    """A read contradicted the acknowledgements: clients leave the row alone, and the final database shows why."""
 
     story: list[str] = field(default_factory=list)
 
@@ -33,7 +33,7 @@ class Row:
         self.possible = {state}
 
     def unknown(self, state: State) -> None:
-        """Nobody could say whether the write was applied."""
+        """The outcome of the write is unknown."""
         self.possible.add(state)
         self.unsure.add(state)
 
@@ -49,7 +49,7 @@ class Row:
 
 
 class Tags:
-    """Which content each ETag stood for."""
+    """The content that each ETag stood for."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -71,7 +71,7 @@ class Tags:
 
 @dataclass
 class Verdict:
-    """The counts, and what happened to the first rows that are wrong."""
+    """The counts, and the history of the first rows that are wrong."""
 
     counts: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
@@ -80,7 +80,7 @@ class Verdict:
     stories: list[str] = field(default_factory=list)
 
     def add(self, kind: str, row: Row, found: object) -> None:
-        """One row is not what its answers said."""
+        """Notes a row that is not what its answers said."""
         self.counts[kind] += 1
         if kind in {"lost", "resurrected"}:
             self.losses[row.name[0]] += 1

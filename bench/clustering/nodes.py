@@ -57,7 +57,7 @@ class Node:
         return None
 
     def kill(self) -> None:
-        """Ends Patroni at once, then PostgreSQL."""
+        """Kills Patroni, then PostgreSQL."""
         if self._patroni is not None:
             self._patroni.kill()
         kill_server(self.postmaster)

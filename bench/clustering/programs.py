@@ -1,4 +1,4 @@
-"""The Debian programs of the cluster: where they are, what is missing, and how they run without root's rights."""
+"""The Debian programs of the cluster: finds them, names missing packages, and runs them without root's rights."""
 
 import os
 import shutil
@@ -69,7 +69,7 @@ def is_root() -> bool:
 
 
 class Program:
-    """One program that stays, with a log file; its signals reach it alone."""
+    """One running program with a log file, in a session of its own."""
 
     def __init__(self, log: Path, *words: str) -> None:
         user = NOBODY if is_root() else None
@@ -90,7 +90,7 @@ class Program:
 
     @property
     def runs(self) -> bool:
-        """Whether it did not end."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def send(self, number: signal.Signals) -> None:
@@ -99,7 +99,7 @@ class Program:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """Kills it."""
         self.send(signal.SIGKILL)
         self._process.wait(30)
 

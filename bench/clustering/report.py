@@ -1,4 +1,4 @@
-"""The table of the runs, in Markdown, and what is wrong in each."""
+"""The table of the runs in Markdown, and the faults of each run."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ class Line:
 
     @property
     def inherent(self) -> bool:
-        """Whether PostgreSQL itself may lose what it acknowledged here: it replicates later, and its leader is lost."""
+        """Whether PostgreSQL itself may lose acknowledged writes: replication is asynchronous and the leader dies."""
         return self.plan.mode == "async"
 
     @property
@@ -60,7 +60,7 @@ class Line:
 
     @property
     def silent(self) -> list[str]:
-        """Services that acknowledged what is lost, and did not say in /ready that a failover lost anything."""
+        """Services that acknowledged a lost write, and did not show a lost write in /ready."""
         said = {each.letter for each in self.outcome.services if (each.told.failover or {}).get("lost")}
         return sorted(set(self.outcome.verdict.losses) - said)
 
@@ -72,7 +72,7 @@ class Line:
         return counts["lost"] + counts["resurrected"] > 0
 
     def details(self) -> str:
-        """What the services said meanwhile, and the stories of rows that are wrong."""
+        """What the services reported during the run, and the histories of wrong rows."""
         lines = [
             f"{service.letter}: ready {dict(service.told.ready)}, reasons {dict(service.told.reasons)}, "
             f"journal {service.told.entries} {dict(service.told.waiting)}, failover {service.told.failover}"

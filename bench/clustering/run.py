@@ -1,4 +1,4 @@
-"""One run: a fault in the middle of traffic, then quiet, then the judgement."""
+"""One run: traffic, a fault, quiet, and the comparison with the final database."""
 
 import json
 import time
@@ -23,25 +23,25 @@ CONFLICTS = "SELECT entry::text AS entry FROM conflict WHERE resolution IS NULL"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is asked to do."""
+    """The options of a run."""
 
     fault: Fault
     mode: str
     ttl: int
     seconds: float
     command: list[str]
-    """The `retrobus` that makes the schema."""
+    """The `retrobus` that creates the schema."""
 
     serving: list[str]
-    """The same for `serve`; another one if it has a planted bug."""
+    """The `retrobus` that serves; another one if it has a planted bug."""
 
     plant: Callable[[Node, list[Row]], None] | None = None
-    """Something done to the final database behind the service's back, which the judgement must find."""
+    """Changes the final database behind the service's back; the comparison must find it."""
 
 
 @dataclass
 class Outcome:
-    """What a run showed."""
+    """The results of a run."""
 
     verdict: Verdict
     tags: Tags
@@ -67,7 +67,7 @@ class Outcome:
 
 @contextmanager
 def cluster_of(folder: Path, plan: Plan) -> Iterator[Cluster]:
-    """A cluster with the schema in it; it is ended whatever happens."""
+    """A cluster with the schema; all its processes end with the block."""
     folder.mkdir(mode=0o755)
     hand_over(folder)
     cluster = Cluster(folder, Rules(plan.ttl, plan.mode == "sync"))
@@ -80,7 +80,7 @@ def cluster_of(folder: Path, plan: Plan) -> Iterator[Cluster]:
 
 
 def run(folder: Path, plan: Plan) -> Outcome:
-    """Starts all, works, breaks, waits for quiet, judges, ends all."""
+    """Starts the cluster and the clients, makes the fault, waits for quiet, compares, ends everything."""
     with cluster_of(folder, plan) as cluster, ExitStack() as ends:
         services = _services(folder, plan, cluster, ends)
         tags = Tags()
@@ -103,7 +103,7 @@ def run(folder: Path, plan: Plan) -> Outcome:
 
 
 def _injected(cluster: Cluster, plan: Plan, began: float) -> None:
-    """Does the fault beside the traffic; traffic goes on for the asked time, and 10 s after the fault at least."""
+    """Makes the fault during the traffic, which lasts for the asked time and at least 10 s after the fault."""
     plan.fault.inject(cluster, plan.mode)
     healed = time.monotonic()
     time.sleep(max(began + plan.seconds - healed, 10.0))

@@ -1,11 +1,11 @@
-"""The negative control: rows that are changed behind the service's back must be found, each as what it is."""
+"""The negative control: rows that are changed behind the service's back must be found, each with its kind."""
 
 from clustering.history import Row, Tags, judge
 from clustering.nodes import Node
 
 
 class NotCaught(Exception):
-    """The judgement did not see a planted error: its other verdicts are worth nothing."""
+    """The comparison missed a planted error, so its other results cannot be trusted."""
 
 
 def _row(name: str, *steps: tuple[str, str | None]) -> Row:

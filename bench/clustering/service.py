@@ -1,4 +1,4 @@
-"""`retrobus serve` in front of the cluster, and what it tells of itself meanwhile."""
+"""`retrobus serve` in front of the cluster, and what its /ready and its log say."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def token() -> str:
 
 
 def url(letter: str, cluster: Cluster, user: str = ROLE) -> str:
-    """The DATABASE_URL of a service, seen from who leads now."""
+    """The DATABASE_URL of a service, given the node that leads now."""
     leader = cluster.leader
     ports = [leader.places.postgres, cluster.other(leader).places.postgres]
     if letter == "A":
@@ -55,7 +55,7 @@ class Told:
     ready: Counter[bool] = field(default_factory=Counter)
     waiting: Counter[str] = field(default_factory=Counter)
     unconfirmed: int = 0
-    """Looks at which /ready said that commits are not confirmed by a standby."""
+    """How often /ready said that no standby confirms commits."""
 
     failover: dict[str, Any] | None = None
     entries: int = 0
@@ -125,11 +125,11 @@ class Service:
             return {}
 
     def logged(self, words: str) -> int:
-        """How many lines of the log hold these words."""
+        """The number of lines of the log that contain these words."""
         return self._log.read_text(errors="replace").count(words)
 
     def end(self) -> None:
-        """Ends it at once: what it has in memory is not needed any more."""
+        """Kills it: its memory is not needed any more."""
         self._ended.set()
         self._process.kill()
         self._process.wait(30)

@@ -1,4 +1,4 @@
-"""The service with a known bug, for the negative control: what is done already is told without asking the standby.
+"""The service with a known bug, for the negative control: it answers a retry without asking the standby.
 
 `python without_barrier.py serve` is `retrobus serve`, but a retry of a write whose COMMIT no standby confirmed gets its
 kept answer at once; a failover then loses what was acknowledged.

@@ -1,4 +1,4 @@
-"""Makes the random requests: plausible ones mostly, repeats of earlier ones, some that cannot succeed."""
+"""Makes the random requests: mostly plausible ones, some repeats, some that must be refused."""
 
 from itertools import count
 from random import Random
@@ -14,7 +14,7 @@ REMEMBERED = 200
 
 
 class Author:
-    """Writes requests; every state that a write leaves bears a mark of its own."""
+    """Makes requests; each write leaves a mark in its row that no other write leaves."""
 
     def __init__(self, random: Random, model: Model) -> None:
         self._random = random
@@ -23,24 +23,24 @@ class Author:
         self._onces = (f"once-{random.getrandbits(20):05x}-{number}" for number in count(1))
         self._keyed: list[Request] = []
         self._made: list[Slot] = []
-        """Events whose id was the server's choice."""
+        """Events whose id the server chose."""
 
     def any(self) -> Request:
-        """The next request of somebody who works with the service."""
+        """The next request of a client."""
         steps = (self.create, self.update, self.delete, self.get, self.list_all, self.create_event, self.repeat)
         return self._random.choices(steps, (16, 22, 12, 22, 10, 3, 8))[0]()
 
     def slot(self, resource: str | None = None) -> Slot:
-        """A row, there or not."""
+        """A random row, which may exist or not."""
         slots = [slot for slot in (*SLOTS, *self._made[-8:]) if resource in {None, slot[0]}]
         return self._random.choice(slots)
 
     def mark(self) -> str:
-        """A mark that no row ever had."""
+        """A mark that no row has had before."""
         return next(self._marks)
 
     def create(self, slot: Slot | None = None) -> Request:
-        """POST of a row under a name of ours."""
+        """POST of a row whose key the client chooses."""
         slot = slot or self.slot()
         kind, mark = KINDS[slot[0]], self.mark()
         request = Request("create", "POST", kind.path, slot, mark, self._body(kind, slot[1], mark), self._maybe_once())
@@ -91,18 +91,18 @@ class Author:
         return request
 
     def plan(self, slot: Slot, length: int) -> list[Request]:
-        """What somebody does with one row, one after the other, whatever comes back."""
+        """Requests that a client sends to one row one after the other, whatever the answers are."""
         steps = (self.create, self.update, self.delete, self.get)
         return [self._random.choices(steps, (3, 4, 2, 3))[0](slot) for _ in range(length)]
 
     def service_ended(self) -> None:
-        """What only its memory had may be gone: nobody knows whether those requests were carried out."""
+        """The service ended: requests that only its memory had taken may be lost, so their outcome is unknown now."""
         for request in self._keyed:
             if request.fate == "memory":
                 request.fate = "unknown"
 
     def _was_refused_later(self, request: Request) -> bool:
-        """Whether the replay made a conflict of it: then a repeat is a new request."""
+        """Whether the replay made a conflict of this write; a repeat of it is then a new request."""
         return request.fate == "journal" and (request.state is None or request.state in self._model.conflicts.marks)
 
     def _remember(self, request: Request) -> Request:
@@ -115,7 +115,7 @@ class Author:
         return next(self._onces) if self._random.random() < 0.5 else None
 
     def _living(self) -> Slot:
-        """A row that is probably there, most of the time."""
+        """A row that probably exists."""
         there = [slot for slot, track in self._model.tracks.items() if track.latest is not None]
         return self._random.choice(there) if there and self._random.random() < 0.85 else self.slot()
 

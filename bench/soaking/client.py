@@ -1,4 +1,4 @@
-"""HTTP on connections that stay open, and what came back, with its moments."""
+"""HTTP on connections that stay open; each answer with the times of sending and receiving."""
 
 import json
 import select
@@ -15,12 +15,12 @@ NOTHING = 0
 """The status of a request to which no answer came."""
 
 UNSENT = -1
-"""The status of a request that nobody was there to take."""
+"""The status of a request that could not be sent because no service was listening."""
 
 
 @dataclass(slots=True)
 class Request:
-    """One request, and what it does to which row if it is carried out."""
+    """One request, the row that it is about, and the state that it leaves there if it is carried out."""
 
     step: str
     method: str
@@ -34,7 +34,7 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        """Whether it changes anything."""
+        """Whether it is a write."""
         return self.method != "GET"
 
 
@@ -55,12 +55,12 @@ class Answer:
 
     @property
     def source(self) -> str:
-        """Who answered; an answer that does not say so claims to be Postgres's."""
+        """The source that the answer names; an answer without a source claims to be from Postgres."""
         return self.headers.get("x-data-source", "postgres")
 
     @property
     def as_of(self) -> float | None:
-        """When memory last was what its origin was, if it says so."""
+        """The last instant at which memory was up to date, if the answer names it."""
         said = self.headers.get("x-data-as-of")
         return None if said is None else datetime.fromisoformat(said).timestamp()
 
@@ -94,7 +94,7 @@ class Client:
 
     def _open(self) -> HTTPConnection:
         if self._connection is not None and select.select([self._connection.sock], [], [], 0)[0]:
-            self.close()  # the service ended it: what is sent now would be lost without anybody knowing
+            self.close()  # the service ended it: a request sent now would be lost without an error
         if self._connection is None:
             connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
             connection.connect()

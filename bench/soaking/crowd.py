@@ -1,4 +1,4 @@
-"""Several people at once, and what breaks in the middle of their requests."""
+"""Several clients at once, and faults in the middle of their requests."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ Exchange = tuple[Request, Answer]
 
 
 class Crowd:
-    """Sends planned requests on connections of their own; nobody waits for anybody."""
+    """Sends the planned requests of several clients at the same time, each on its own connection."""
 
     def __init__(self, random: Random, database: Database, service: Service, author: Author) -> None:
         self._random = random
@@ -25,12 +25,12 @@ class Crowd:
         self._author = author
 
     def on_rows_of_their_own(self, trouble: Callable[[], object]) -> list[Exchange]:
-        """Each works on one row, trouble comes in the middle; the exchanges in the order of their answers."""
+        """Each client works on one row and a fault happens meanwhile; the exchanges in the order of their answers."""
         slots = self._random.sample(SLOTS, PEOPLE)
         return self._run([self._author.plan(slot, self._random.randint(5, 12)) for slot in slots], trouble)
 
     def on_one_row(self, slot: Slot) -> list[Exchange]:
-        """All write the same row."""
+        """All clients write the same row."""
         return self._run([self._author.plan(slot, 4) for _ in range(PEOPLE)], lambda: None)
 
     def _run(self, plans: list[list[Request]], trouble: Callable[[], object]) -> list[Exchange]:
@@ -50,7 +50,7 @@ class Crowd:
             client.close()
 
     def trouble(self) -> tuple[str, Callable[[], object]]:
-        """Something that may break now, and its name."""
+        """A fault that can happen now, and its name."""
         found: list[tuple[str, Callable[[], object]]] = [("nothing", lambda: None), ("service kill -9", self._kill)]
         if not self._database.up:
             found += [("postgres start", self._database.start)] * 3

@@ -1,4 +1,4 @@
-"""What somebody does with psql while the service works on the same rows."""
+"""A person with psql who reads and writes the same rows as the service."""
 
 import time
 from itertools import count
@@ -33,7 +33,7 @@ LOOKS = {
 
 
 class Hands:
-    """Looks first, then writes; what was seen is judged, what was written is remembered."""
+    """Reads a row and has the model judge it, then writes and tells the model."""
 
     def __init__(self, random: Random, database: Database, model: Model, author: Author) -> None:
         self._random = random
@@ -43,12 +43,12 @@ class Hands:
         self._ids = (f"psql-{number}" for number in count(1))
 
     def any(self) -> None:
-        """One change of one row, or now and then of many."""
+        """Changes one row, or sometimes many."""
         steps = (self.insert, self.update, self.delete, self.empty_events)
         self._random.choices(steps, (30, 40, 30, 2))[0]()
 
     def look(self, slot: Slot) -> State:
-        """The mark of a row in Postgres, judged."""
+        """The mark of a row in Postgres; the model judges it."""
         rows = self._database.psql.run(LOOKS[slot[0]], slot[1])
         shown = rows[0]["mark"] if rows else None
         if rows:
@@ -60,7 +60,7 @@ class Hands:
         return shown
 
     def insert(self) -> None:
-        """A row that the service knows nothing of, if there is none."""
+        """Inserts a row behind the service's back if there is none."""
         slot, mark = self._author.slot(), self._author.mark()
         if self.look(slot) is None:
             key = next(self._ids) if slot[0] == "Member" else slot[1]
@@ -69,19 +69,19 @@ class Hands:
             self._write("insert", slot, mark, INSERTS[slot[0]], *values)
 
     def update(self) -> None:
-        """A row changed behind the service's back."""
+        """Changes a row behind the service's back."""
         slot, mark = self._author.slot(), self._author.mark()
         if self.look(slot) is not None:
             self._write("update", slot, mark, UPDATES[slot[0]], slot[1], mark)
 
     def delete(self) -> None:
-        """A row deleted behind the service's back."""
+        """Deletes a row behind the service's back."""
         slot = self._author.slot()
         if self.look(slot) is not None:
             self._write("delete", slot, None, DELETES[slot[0]], slot[1])
 
     def empty_events(self) -> None:
-        """Every event of a certain name, in one statement."""
+        """Deletes several events in one statement."""
         sent = time.time()
         rows = self._database.psql.run("DELETE FROM event WHERE id = ANY($1::text[]) RETURNING id", list(EVENTS))
         for row in rows:
@@ -92,12 +92,12 @@ class Hands:
         try:
             rows = self._database.psql.run(statement, *values)
         except asyncpg.UniqueViolationError:
-            return  # a replay was quicker
+            return  # a replay inserted the row first
         if rows:
             self._model.knows(slot, mark or "", rows[0][0])
             self._note(step, slot, mark, sent)
         if slot[0] == "Vehicle" and mark is None:
-            self._model.touch_all("Event", time.time())  # the foreign key changed those that named it
+            self._model.touch_all("Event", time.time())  # the foreign key changed the events of that vehicle
 
     def _note(self, step: str, slot: Slot, mark: State, sent: float) -> None:
         at = time.time()

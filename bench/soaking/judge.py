@@ -1,4 +1,4 @@
-"""Reads what an answer promises or shows, tells the model, and notes every promise that was broken."""
+"""Reads what an answer promises or shows, tells the model, and notes each broken promise."""
 
 from soaking.client import NOTHING, UNSENT, Answer, Request
 from soaking.kinds import EVENT, KINDS, Slot, State
@@ -10,7 +10,7 @@ ORIGINS = ("postgres", "snapshot", "backup:", "empty", "sample")
 
 
 class Judge:
-    """Judges one answer at a time, those of one row in their order."""
+    """Judges one answer at a time; the answers about one row come in their order."""
 
     def __init__(self, model: Model, database: Database) -> None:
         self._model = model
@@ -19,10 +19,10 @@ class Judge:
         """Whether the service may take writes into memory."""
 
         self.saves = False
-        """Whether what it takes there is on disk first."""
+        """Whether such a write is on disk before its answer."""
 
     def judge(self, request: Request, answer: Answer, only: set[Slot] | None = None) -> None:
-        """Takes note of an answer; a list is judged for `only` these rows, if given."""
+        """Judges an answer and tells the model; of a list only the rows in `only`, if given."""
         self._tell(request, answer)
         if answer.status >= 500 and answer.status != 503:
             self._broken(request, answer, f"{answer.status} {answer.body[:300]!r}")
@@ -42,12 +42,12 @@ class Judge:
         self._model.tell(told, request.slot)
 
     def _impossible(self, request: Request, answer: Answer) -> bool:
-        """Whether an answer claims to be Postgres's, which nobody could ask."""
+        """Whether an answer claims to be from Postgres while Postgres could not be asked."""
         gone = self._database.gone_since
         return gone is not None and answer.sent > gone and answer.source == "postgres" and request.fate != "postgres"
 
     def judge_duel(self, exchanges: list[tuple[Request, Answer]], sent: float) -> None:
-        """Takes note of writes of one row by several people at once: any of them may have been the last."""
+        """Tells the model of writes that several clients sent to one row at once: any of them may be the last."""
         for request, answer in exchanges:
             self._tell(request, answer)
             done = answer.status in range(200, 300)
@@ -78,7 +78,7 @@ class Judge:
         self._model.fault("stale", slot, f"{request.method} {request.path} {answer.status} {text}: {answer.headers}")
 
     def _settle(self, answer: Answer) -> None:
-        """Postgres answered a question that was asked after memory took a write: the journal must be there."""
+        """Postgres answered a request that was sent after memory took a write, so the journal must be in Postgres."""
         if self._model.waits(answer.sent):
             conflicts = self._database.psql.run(CONFLICTS, self._model.conflicts.last)
             self._model.settle(conflicts, answer.sent, answer.received)
@@ -113,7 +113,7 @@ class Judge:
             return
         if repeats or answer.source == "memory":
             request.fate = "postgres"
-            return  # the answer that was kept: nothing happened now, and it says nothing of now
+            return  # the kept answer of the first time: it says nothing about the row now
         self._settle(answer)
         if request.fate == "unknown" and track.latest != request.state:
             track.doubtful(request.state, answer.sent, answer.received)
@@ -121,7 +121,7 @@ class Judge:
             track.committed(request.state, answer.sent, answer.received)
         request.fate = "postgres"
         if slot[0] == "Vehicle" and request.state is None:
-            self._model.touch_all("Event", answer.received)  # the foreign key changed those that named it
+            self._model.touch_all("Event", answer.received)  # the foreign key changed the events of that vehicle
 
     def _learn(self, slot: Slot, request: Request, answer: Answer) -> None:
         """The key of the row, from the answer that shows it."""
@@ -154,7 +154,7 @@ class Judge:
             self._absent(request, answer)
 
     def _repeat_refused(self, request: Request, answer: Answer) -> None:
-        """A repeat must be answered as the first time, unless the answer was in a memory that is gone."""
+        """A repeat must get its first answer, unless that answer was in the memory of a process that has ended."""
         if answer.source == "postgres" and request.fate == "postgres" and answer.status != 409:
             slot = request.slot or ("", "")
             self._model.fault("duplicate", slot, f"a repeat of {request.once} was answered with {answer.status}")
@@ -168,7 +168,7 @@ class Judge:
             self._absent(request, answer)
 
     def _absent(self, request: Request, answer: Answer) -> None:
-        """No row has this key; a member made anew may have another."""
+        """The row was not found under this key; a member who was created again may have another key."""
         track = self._model.track(request.slot or ("", ""))
         marks = track.possible | {waiting.state for waiting in track.waiting}
         keys = {self._model.keys[mark] for mark in marks if mark in self._model.keys}

@@ -1,4 +1,4 @@
-"""The three resources as the soak sees them: which field names a row, and which one it marks at each write."""
+"""The three resources in the soak: the field that names a row, and the field that each write marks."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ State = str | None
 """The mark that the last write left in a row; None: there is no such row."""
 
 Slot = tuple[str, str]
-"""A row's resource and name, whatever rows come and go under it."""
+"""The resource and the name of a row; the row may be deleted and created again under this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ ADMIN = "soak-admin"
 
 EVENTS = tuple(f"sortie-{number}" for number in range(10))
 VEHICLES = tuple(str(number) for number in range(1, 9))
-"""Parcs that other vehicles have as their numeric id: the id must address nothing."""
+"""Parcs that are also numeric ids of other vehicles: a request by such a parc must not reach those vehicles."""
 
 MEMBERS = tuple(f"membre-{number}@example.org" for number in range(8))
 SLOTS: tuple[Slot, ...] = (

@@ -1,4 +1,4 @@
-"""Everything that was acknowledged, by anybody, and what the database says of it."""
+"""Everything that was acknowledged, and its comparison with the database."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ CONFLICTS = """SELECT id, resource, key, operation, entry->'row' AS row, entry->
 
 
 MANY = 3
-"""Faults after which nothing more is to be learned from a run."""
+"""Faults after which a run ends: more of them teach nothing."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Conflicts:
     deletes: list[tuple[Slot, float, bool]] = field(default_factory=list)
 
     def read(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Takes new rows of the table."""
+        """Reads the new rows of the table."""
         for row in rows:
             self.last = row["id"]
             kind = KINDS[row["resource"]]
@@ -44,7 +44,7 @@ class Conflicts:
                 self.images.add(json.loads(row["image"])[kind.mark])
 
     def of(self, slot: Slot, waiting: Waiting) -> Literal["refused", "deleted anyway"] | None:
-        """What the table says of a write that memory took."""
+        """What the table says about a write that memory took."""
         if waiting.state is not None:
             return "refused" if waiting.state in self.marks else None
         for position, (deleted, at, applied) in enumerate(self.deletes):
@@ -55,7 +55,7 @@ class Conflicts:
 
 
 class Model:
-    """One track for each row, and what is known of keys, conflicts and faults."""
+    """One track for each row; the keys, the conflicts and the faults."""
 
     def __init__(self) -> None:
         self.tracks: dict[Slot, Track] = {slot: Track(slot) for slot in SLOTS}
@@ -66,7 +66,7 @@ class Model:
         self.conflicts = Conflicts(self.slot_of)
         self.faults: list[tuple[Fault, Slot, str]] = []
         self.needless: list[str] = []
-        """Conflicts about rows that nobody but the service wrote: nothing is lost, but an operator is asked in vain."""
+        """Conflicts about rows that only the service wrote: nothing is lost, but the operator is asked without need."""
 
         self.diary: list[str] = []
         self._once: dict[str, set[str]] = {}
@@ -78,7 +78,7 @@ class Model:
         return self.tracks.setdefault(slot, Track(slot))
 
     def tell(self, text: str, slot: Slot | None = None) -> None:
-        """Writes down what happened, to a row if it happened to one."""
+        """Notes an event in the diary, with the row that it happened to."""
         self.diary.append(f"{text} {slot or ''}")
         if slot is not None:
             self.track(slot).history.append(text)
@@ -89,7 +89,7 @@ class Model:
         self.slot_of[slot[0], key] = slot
 
     def fault(self, kind: Fault | None, slot: Slot, text: str) -> None:
-        """Notes what must not happen, with the row's history; nothing if there is no fault."""
+        """Notes a fault with the row's history; does nothing if `kind` is None."""
         if kind is None:
             return
         if (kind, slot) not in [fault[:2] for fault in self.faults]:
@@ -106,7 +106,7 @@ class Model:
         return any(waiting.at < before for track in self.tracks.values() for waiting in track.waiting)
 
     def settle(self, conflicts: Iterable[Mapping[str, Any]], before: float, at: float) -> None:
-        """What was journaled before this moment is in Postgres; these conflicts are new."""
+        """Everything that was journaled before this moment is in Postgres now; reads the new conflicts."""
         self.conflicts.read(conflicts)
         for track in self.tracks.values():
             if any(waiting.at < before for waiting in track.waiting):
@@ -115,13 +115,13 @@ class Model:
                 self.needless += ["\n    ".join([str(track.slot), *track.history[-12:]])] * needless
 
     def touch_all(self, resource: str, at: float) -> None:
-        """Somebody changed rows of a resource that refer to what they wrote."""
+        """A write changed other rows of this resource too, by a foreign key."""
         for (name, _), track in self.tracks.items():
             if name == resource:
                 track.touch(at)
 
     def compare(self, rows: Iterable[Mapping[str, Any]], at: float, *, quiet: bool) -> None:
-        """Judges the whole database; `quiet` says that no transaction is under way."""
+        """Compares the whole database with the model; `quiet` says that no transaction is running."""
         found: dict[Slot, State] = {}
         for row in rows:
             slot = (row["resource"], row["name"])
@@ -136,11 +136,11 @@ class Model:
             allowed = set(track.possible)
             kind = track.shown_by_postgres(shown, at)
             if kind is not None and shown is None and allowed and allowed <= self.conflicts.images:
-                kind = None  # a delete won; what it removed is kept for the operator
+                kind = None  # a delete was applied to a changed row, and the row is kept in table conflict
             self.fault(kind, slot, f"the database holds {shown}, possible was {allowed}")
 
     def made(self, slot: Slot, once: str | None) -> bool:
-        """Whether a row made under an Idempotency-Key is the only one that ever bore it."""
+        """Notes a fault if one Idempotency-Key made more than one row; whether it made one row only."""
         if once is None or not once.startswith("once-"):
             return True
         made = self._once.setdefault(once, set())

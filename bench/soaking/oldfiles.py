@@ -1,4 +1,4 @@
-"""Files of another day, put back before a boot: snapshots, journals, backups of the predecessor."""
+"""Old files that are put back before a boot: snapshots, journals, backups of the predecessor."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ KEPT = 12
 
 
 class OldFiles:
-    """Copies taken at random moments, and the ways in which somebody puts them back."""
+    """Takes copies at random moments, and puts them back in the ways in which an operator might."""
 
     def __init__(self, backups: Path, attic: Path, random: Random) -> None:
         self._backups = backups
@@ -24,7 +24,7 @@ class OldFiles:
         attic.mkdir()
 
     def keep_copies(self) -> None:
-        """Copies the snapshot and the journal as they are now, as a nightly copy would."""
+        """Copies the snapshot and the journal, as a nightly copy would."""
         for name, copies in self._copies.items():
             if (self._backups / name).exists():
                 self._number += 1
@@ -36,7 +36,7 @@ class OldFiles:
         return (self._backups / JOURNAL).exists()
 
     def put_back(self, name: str) -> bool:
-        """Puts an old copy in the place of the present file; False if there is none."""
+        """Replaces the present file by an old copy; False if there is no copy."""
         copies = self._copies[name]
         if not copies:
             return False
@@ -45,22 +45,22 @@ class OldFiles:
         return True
 
     def set_journal_aside(self) -> None:
-        """What an operator does with a journal that must not be replayed."""
+        """Sets the journal aside, as an operator does with a journal that must not be replayed."""
         (self._backups / JOURNAL).rename(self._attic / f"aside-{datetime.now(UTC).timestamp()}")
 
     def tear_journal(self) -> None:
-        """A line that was being written when the power went: it was never acknowledged."""
+        """Adds half a line to the journal, as a power cut leaves it: that write was never acknowledged."""
         with (self._backups / JOURNAL).open("ab") as file:
             file.write(b'1234abcd {"sequence":99999,"at":"20')
 
     def damage_snapshot(self) -> None:
-        """A snapshot cut in the middle."""
+        """Cuts the snapshot in the middle."""
         path = self._backups / SNAPSHOT
         if path.exists():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
     def export(self, psql: Psql) -> None:
-        """A backup as the predecessor wrote them, of this moment, in one of its shapes."""
+        """Writes a backup of this moment in one of the predecessor's shapes."""
         now = datetime.now(UTC)
         name = f"backup_{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}"
         timestamp = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
@@ -86,7 +86,7 @@ class OldFiles:
         return {"timestamp": timestamp, "description": "Export complet", "tables": counted}
 
     def select(self) -> None:
-        """An operator names the backup to load at boot, or takes the choice back."""
+        """Selects the backup to load at boot, or removes the selection."""
         names = sorted(folder.name for folder in self._backups.glob("backup_*") if folder.is_dir())
         path = self._backups / "restore-info.json"
         if names and self._random.random() < 0.7:

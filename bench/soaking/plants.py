@@ -8,13 +8,13 @@ from soaking.hands import DELETES, INSERTS
 from soaking.surroundings import Database
 
 EVERY = 4
-"""Of the occasions to lie, every so many is taken."""
+"""The client lies at every so many occasions."""
 
 FLAGS = ("x-data-source", "x-data-as-of", "x-data-origin")
 
 
 class Plant:
-    """Sends requests as a client does, and falsifies some of what they do or say."""
+    """Sends requests as a client does, and falsifies some requests or answers."""
 
     def __init__(self, client: Client, database: Database, bug: str | None) -> None:
         self._client = client
@@ -28,7 +28,7 @@ class Plant:
         self._client.close()
 
     def send(self, request: Request) -> Answer:
-        """Sends a request; what comes back may be a lie."""
+        """Sends a request; the answer may be falsified."""
         return self._lie(request)
 
     def _lies(self) -> dict[str | None, Callable[[Request], Answer]]:
@@ -46,14 +46,14 @@ class Plant:
         return occasion and self._occasions % EVERY == 0
 
     def _lose(self, request: Request) -> Answer:
-        """An acknowledged row is not there."""
+        """Bug `lost`: an acknowledged row does not exist."""
         answer = self._client.send(request)
         if request.slot is not None and self._taken(occasion=answer.status == 201):
             self._database.psql.run(DELETES[request.slot[0]], request.slot[1])
         return answer
 
     def _resurrect(self, request: Request) -> Answer:
-        """A deleted row comes back."""
+        """Bug `ghost`: a deleted row comes back."""
         answer = self._client.send(request)
         deleted = request.slot is not None and request.method == "DELETE" and answer.status == 200
         if request.slot is not None and self._taken(occasion=deleted):
@@ -62,7 +62,7 @@ class Plant:
         return answer
 
     def _show_the_past(self, request: Request) -> Answer:
-        """A read is answered with what was true the first time."""
+        """Bug `stale`: a read gets the answer of the first read."""
         answer = self._client.send(request)
         if request.writes or answer.status != 200 or answer.source != "postgres":
             return answer
@@ -72,14 +72,14 @@ class Plant:
         return replace(first, sent=answer.sent, received=answer.received)
 
     def _hide_the_source(self, request: Request) -> Answer:
-        """An answer from memory does not say so."""
+        """Bug `unflagged`: an answer from memory does not say so."""
         answer = self._client.send(request)
         if self._taken(occasion=answer.source == "memory"):
             answer.headers = {name: value for name, value in answer.headers.items() if name not in FLAGS}
         return answer
 
     def _do_twice(self, request: Request) -> Answer:
-        """An Idempotency-Key is not looked at."""
+        """Bug `duplicate`: the Idempotency-Key is ignored."""
         if request.once is None or request.method != "POST" or "location" not in (request.body or {}):
             return self._client.send(request)
         self._client.send(replace(request, once=None))

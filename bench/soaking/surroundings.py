@@ -1,4 +1,4 @@
-"""What the service lives in: Postgres and who uses psql on it, the service's processes, its files."""
+"""Everything around the model: Postgres with psql, and the process of the service with its files."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def token() -> str:
 
 
 class Psql:
-    """Somebody with psql on the database; connects again after each crash."""
+    """A person with psql on the database, who connects again after each crash."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -52,7 +52,7 @@ class Psql:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     def run(self, statement: str, *values: object) -> list[asyncpg.Record]:
-        """The rows that a statement gives; its errors are the caller's."""
+        """The rows of a statement; raises its errors."""
         return self._loop.run_until_complete(self._run(statement, values))
 
     async def _run(self, statement: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
@@ -68,7 +68,7 @@ class Psql:
         self._loop.run_until_complete(asyncio.sleep(0))
 
     def close(self) -> None:
-        """Ends for good."""
+        """Ends the connection and its event loop."""
         self.leave()
         self._loop.close()
 
@@ -82,10 +82,10 @@ class Database:
         self.psql = Psql(self.url)
         self.up = True
         self.gone_since: float | None = None
-        """Since when nobody can have asked it; None while it may answer."""
+        """The time since which Postgres cannot have answered; None while it may answer."""
 
     def end(self, how: str) -> None:
-        """Crashes, or stops, and is gone when this returns."""
+        """Kills or stops Postgres; it has ended when this returns."""
         self.psql.leave()
         if how == "kill -9":
             self.server.kill()
@@ -94,23 +94,23 @@ class Database:
         self.up, self.gone_since = False, time.time()
 
     def start(self) -> None:
-        """Accepts connections when this returns."""
+        """Starts Postgres; it accepts connections when this returns."""
         self.gone_since = None
         self.server.start()
         self.up = True
 
     def cut(self) -> None:
-        """Every connection of the service is ended; the server stays."""
+        """Ends every connection of the service; the server stays."""
         self.psql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'retrobus'")
 
     def quiet(self) -> bool:
-        """Whether no transaction of the service is under way."""
+        """Whether no transaction of the service is running."""
         busy = "SELECT FROM pg_stat_activity WHERE application_name = 'retrobus' AND backend_xid IS NOT NULL"
         return not self.psql.run(busy)
 
 
 def _serve(folder: Path, environment: Mapping[str, str]) -> None:
-    """What `retrobus serve` is, in a process that has imported it already."""
+    """Does what `retrobus serve` does, in a process that has imported the code already."""
     os.chdir(folder)
     os.environ.update(environment)
     output = os.open(folder / "service.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -155,7 +155,7 @@ class Service:
         return self._process.exitcode
 
     def end(self, number: signal.Signals) -> None:
-        """Sends a signal that ends it, and waits for the end."""
+        """Sends a signal that ends the process, and waits for its end."""
         if self._process is None or self._process.pid is None:
             return
         if self._process.is_alive():
@@ -165,11 +165,11 @@ class Service:
             raise TimeoutError("the service does not end")
 
     def kill(self) -> None:
-        """Ends it whatever it does."""
+        """Kills the process."""
         self.end(signal.SIGKILL)
 
     def log_tail(self) -> str:
-        """The end of what it logged."""
+        """The last lines of its log."""
         path = self.folder / "service.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-60:]) if path.exists() else ""
 
@@ -190,7 +190,7 @@ def _answers(port: int) -> bool:
 
 
 def rows_as_json(psql: Psql) -> dict[str, list[Any]]:
-    """Every row as the API shows it, as the predecessor's exports held them."""
+    """Every row in the form of the API, which is the form of the predecessor's exports."""
     wires = {
         "Vehicle": "SELECT wire_public || wire_images || wire_private AS row FROM vehicle",
         "Event": "SELECT wire AS row FROM event",

@@ -1,4 +1,4 @@
-"""What one row may be by now: every acknowledgement is remembered, every answer is judged by it."""
+"""The states that one row may be in: each acknowledgement changes them, and each answer is judged by them."""
 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -7,43 +7,43 @@ from soaking.kinds import Slot, State
 
 Fault = Literal["lost", "resurrected", "stale", "duplicate", "refused yet applied", "bad answer"]
 RECENT = 2.0
-"""Seconds within which the mirror may not know what somebody else wrote."""
+"""Seconds within which the mirror may not yet have a write of psql."""
 
 
 @dataclass(slots=True)
 class Waiting:
-    """A write that memory took, or perhaps took, and that Postgres may not have yet."""
+    """A write that memory took, or may have taken, and that Postgres may not have yet."""
 
     state: State
     at: float
     lasting: bool
-    """Whether it is on disk: nothing may lose it but a conflict that an operator is told of."""
+    """Whether it is on disk: then only a conflict may keep it out of Postgres, and the operator is told."""
 
     certain: bool = True
     repeat: bool = False
-    """Whether it repeats a request that was carried out before: it changes nothing any more."""
+    """Whether it repeats a request that was carried out before, and so changes nothing."""
 
     clean: bool = True
-    """Whether nobody but the service wrote this row lately: then no conflict can be about it."""
+    """Whether only the service wrote this row lately: then no conflict can be about it."""
 
     replayed: bool = False
-    """Whether its journal is gone: Postgres took it or refused it, and a conflict tells which."""
+    """Whether its journal has ended: Postgres applied or refused it, and a conflict says which."""
 
     makes: bool = False
-    """Whether it makes the row."""
+    """Whether it creates the row."""
 
     overtaken: bool = False
-    """Whether somebody else wrote the row in Postgres after it: what was not refused came before that.
+    """Whether psql wrote the row in Postgres after it: if this write was applied, it was applied before that.
 
-    Unless it makes the row, which it may do after the other deleted it.
+    A write that creates the row is the exception: it may be applied after psql deleted the row.
     """
 
 
 class Verdicts(Protocol):
-    """What the replays said of the writes that they did not take."""
+    """What the replays said about the writes that they refused."""
 
     def of(self, slot: Slot, waiting: Waiting) -> Literal["refused", "deleted anyway"] | None:
-        """How the table `conflict` tells of this write; None if it does not."""
+        """The resolution that table `conflict` has for this write; None if the write is not there."""
 
 
 @dataclass(slots=True)
@@ -57,23 +57,23 @@ class Track:
 
     waiting: list[Waiting] = field(default_factory=list)
     own: float = 0.0
-    """When this process last acknowledged a write of the row in Postgres: its mirror has it since."""
+    """When this process last acknowledged a write of the row from Postgres; its mirror has that write since then."""
 
     touched: float = 0.0
     latest: State = None
-    """What the last write that may have been carried out leaves."""
+    """The state that the last write leaves, if it was carried out."""
 
     refused: set[State] = field(default_factory=set)
     history: list[str] = field(default_factory=list)
     _seen: list[tuple[float, frozenset[State]]] = field(default_factory=lambda: [(0.0, frozenset({None}))])
 
     def committed(self, state: State, sent: float, at: float) -> None:
-        """The service said that Postgres has this."""
+        """The service said that Postgres has this state."""
         self._becomes(state, sent, at)
         self.own = at
 
     def by_hand(self, state: State, sent: float, at: float) -> None:
-        """Somebody with psql wrote this."""
+        """A person with psql wrote this state."""
         self._becomes(state, sent, at)
         self.touch(at)
         for waiting in self.waiting:
@@ -88,13 +88,13 @@ class Track:
         self.note(at)
 
     def touch(self, at: float) -> None:
-        """Somebody else changed the row, or nobody knows whether it changed."""
+        """Another write changed the row, or may have changed it."""
         self.touched = at
         for waiting in self.waiting:
             waiting.clean = False
 
     def doubtful(self, state: State, sent: float, at: float) -> None:
-        """Nobody could say whether Postgres took this; a COMMIT on its way may yet arrive."""
+        """It is unknown whether Postgres has this state; a COMMIT on its way may still arrive."""
         self.latest = state
         self.possible.add(state)
         self.late.add(state)
@@ -102,18 +102,18 @@ class Track:
         self.touch(at)
 
     def accepted(self, waiting: Waiting, sent: float) -> None:
-        """Memory took this."""
+        """Memory took this write."""
         waiting.clean = waiting.clean and waiting.at - self.touched > RECENT
         self.waiting.append(waiting)
         self.latest = waiting.state
         self.note(sent)
 
     def note(self, at: float) -> None:
-        """From this moment on an answer may show what is possible now."""
+        """Notes the states that an answer may show from this moment on."""
         self._seen.append((at, frozenset(self.possible | {waiting.state for waiting in self.waiting})))
 
     def settle(self, verdicts: Verdicts, before: float, at: float) -> int:
-        """What was journaled before this moment is in Postgres unless it was refused; how many refusals had no need."""
+        """The writes journaled before this moment are in Postgres or refused; the number of needless refusals."""
         settled = [waiting for waiting in self.waiting if waiting.at < before]
         self.waiting = [waiting for waiting in self.waiting if waiting.at >= before]
         made, needless = False, 0
@@ -134,7 +134,7 @@ class Track:
         return needless
 
     def forget(self, *, perhaps_replayed: bool, journal: bool, at: float) -> None:
-        """The service ended: what was only in its memory is gone, unless a replay came first."""
+        """The service ended: writes that were only in its memory are lost, unless a replay came first."""
         for waiting in self.waiting:
             waiting.replayed = waiting.replayed or not journal
         gone = [waiting.state for waiting in self.waiting if not waiting.lasting]
@@ -146,7 +146,7 @@ class Track:
             self.note(at)
 
     def shown_by_postgres(self, shown: State, at: float) -> Fault | None:
-        """Judges what Postgres is said to hold."""
+        """Judges a state that an answer says is in Postgres."""
         allowed = self.possible | {waiting.state for waiting in self.waiting}
         fault = self._fault(shown, allowed, "lost")
         if fault is not None or not self.waiting:
@@ -155,7 +155,7 @@ class Track:
         return fault
 
     def shown_by_memory(self, shown: State, as_of: float | None) -> Fault | None:
-        """Judges what memory shows and says to be of this moment."""
+        """Judges a state that memory shows as of this moment."""
         allowed: set[State] = set()
         moved_on = any(waiting.replayed or (as_of is not None and as_of > waiting.at) for waiting in self.waiting)
         for waiting in reversed(self.waiting):
@@ -165,7 +165,7 @@ class Track:
         return self._fault(shown, allowed | self._since(max(as_of or 0.0, self.own)), "stale")
 
     def _since(self, at: float) -> set[State]:
-        """Every state that the row may have had at this moment or later."""
+        """Every state that the row may have had at this moment or after it."""
         found: set[State] = set()
         for start, states in reversed(self._seen):
             found |= states

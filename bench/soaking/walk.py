@@ -1,4 +1,4 @@
-"""The random walk: who does what next, and what breaks meanwhile."""
+"""The random walk: the next step of a client, of psql, of an operator, or the next fault."""
 
 import signal
 import time
@@ -24,12 +24,12 @@ Choices = list[tuple[int, Callable[[], object]]]
 
 
 class Stuck(Exception):
-    """The service did not do in time what it must always do."""
+    """The service did not start, answer or settle in time."""
 
 
 @dataclass(slots=True)
 class World:
-    """What a run happens in."""
+    """The random numbers, the database, the service and the old files of a run."""
 
     random: Random
     database: Database
@@ -38,7 +38,7 @@ class World:
 
 
 class Walk:
-    """One run: a service, a Postgres, and the model of what they promised."""
+    """One run: a service, a Postgres, and the model of their promises."""
 
     def __init__(self, world: World, combinations: tuple[Combination, ...], bug: str | None) -> None:
         self.model = Model()
@@ -53,11 +53,11 @@ class Walk:
 
     @property
     def count(self) -> int:
-        """Steps so far."""
+        """The number of steps so far."""
         return self.model.steps.total()
 
     def step(self) -> None:
-        """The next thing that happens."""
+        """Takes the next step."""
         before = self.count
         choices: Choices = [(900, self._request), (10, self._copy), (12, self._restart), (14, self._burst)]
         choices += self._while_up() if self._database.up else [(75, self._find_postgres)]
@@ -113,7 +113,7 @@ class Walk:
 
     def _burst(self) -> None:
         if self._database.up:
-            self.settle()  # what is refused must be legible when all is over
+            self.settle()  # the table of conflicts must be readable at the end
         name, trouble = self._crowd.trouble()
         exchanges = self._crowd.on_rows_of_their_own(trouble)
         self._did(f"burst with {name}")
@@ -125,7 +125,7 @@ class Walk:
             self.start_service()
 
     def _duel(self) -> None:
-        """Several write one row at once: the mirror must end with what Postgres ended with."""
+        """Several clients write one row at once: mirror and Postgres must end with the same state."""
         self.settle()
         slot = self._author.slot()
         track, sent = self.model.track(slot), time.time()
@@ -156,7 +156,7 @@ class Walk:
         self.start_service()
 
     def _ended(self) -> None:
-        """What an ended service takes with it."""
+        """Tells the model that the service has ended, and its memory with it."""
         self._client.close()
         at = time.time()
         for track in self.model.tracks.values():
@@ -164,7 +164,7 @@ class Walk:
         self._author.service_ended()
 
     def _meddle(self) -> None:
-        """Somebody restores files of another day while the service is down."""
+        """The operator puts old files back while the service is down."""
         files, journal = self._files, self._files.journal_waits()
         found: list[tuple[str, Callable[[], object]]] = [
             ("nothing", lambda: None), ("old snapshot", lambda: files.put_back(SNAPSHOT)),
@@ -190,7 +190,7 @@ class Walk:
         self._judge.saves = SAVE in self._service.combination
 
     def _with_journal(self) -> Combination:
-        """A combination that may start although there is a journal."""
+        """A combination that the service accepts although there is a journal."""
         saving = [name for name in self.taken if SAVE in name]
         if saving:
             return self._random.choice(saving)
@@ -210,7 +210,7 @@ class Walk:
         raise Stuck(f"no answer from Postgres within {SETTLED_WITHIN} s")
 
     def compare(self) -> None:
-        """Holds the whole database against the model."""
+        """Compares the whole database with the model."""
         self.settle()
         self._did("comparison")
         end = time.monotonic() + SETTLED_WITHIN
@@ -219,7 +219,7 @@ class Walk:
         self.model.compare(self._database.psql.run(ROWS), time.time(), quiet=quiet)
 
     def finish(self) -> None:
-        """Postgres up, the journal settled, everything compared."""
+        """Starts Postgres, waits until the journal is in it, and compares everything."""
         if not self._database.up:
             self._database.start()
         self.compare()
