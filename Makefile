@@ -15,8 +15,11 @@ help: ## this list
 run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
 
+# Two workers, each with a Postgres of its own; with a given server, which they would share, one process.
+WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)
+
 test: check ## everything: the checks, then all tests, about 15 minutes on two cores (ARGS="…" goes to pytest)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready ## format, lint, types and import rules; changes nothing
 	$(BIN)/ruff format --check .

@@ -21,6 +21,12 @@ CLEAN = ("SET session_replication_role = replica", "DELETE FROM event", "DELETE 
          "DELETE FROM deletion", "DELETE FROM idempotency", "DELETE FROM conflict")  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, the long tests run first: no worker is left alone with a long one at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("faults") is None)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Postgres that tests may fill: TEST_DATABASE_URL if set, else an embedded one."""

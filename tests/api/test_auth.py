@@ -74,7 +74,11 @@ def test_nothing_but_the_exact_name_opens_an_account(api: Api, key: str, name: s
 
 
 @both_routes
-@pytest.mark.parametrize("password", [PASSWORD + " ", PASSWORD.upper(), PASSWORD[:-1], "x", "x" * 1000, HASH])
+@pytest.mark.parametrize(
+    "password",
+    [PASSWORD + " ", PASSWORD.upper(), PASSWORD[:-1], "x", "x" * 1000, HASH],
+    ids=["a space more", "in capitals", "a letter less", "one letter", "very long", "its hash"],
+)
 def test_nothing_but_the_password_opens_an_account(api: Api, key: str, password: str) -> None:
     person = an_account(api)
 

@@ -146,13 +146,20 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
 _given: set[int] = set()
 
 
-def free_port() -> int:
-    """A TCP port of the loopback that nothing listens on, given to one test alone.
+def _ports() -> range:
+    """The ports that this process may give. Two workers of one pytest run never share a port.
 
-    It is below the ports that the system takes for connections: else one of those could have it before the service.
+    The range ends below the ports that the system takes for connections: else a connection could take a given port
+    before the service listens on it. With two workers, `gw0` has the even ports and `gw1` the odd ones.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(20_000 + worker, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nothing listens on; this process never gives it a second time."""
     while True:
-        port = secrets.choice(range(20_000, 32_000))
+        port = secrets.choice(_ports())
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:
