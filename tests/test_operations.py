@@ -92,7 +92,7 @@ def service(folder: Path) -> Iterator[Terminal]:
     port = free_port()
     for left in ("output.log", "state.sh"):  # a new terminal knows nothing of the one before
         (folder / left).unlink(missing_ok=True)
-    running = Process(["dev", "--no-reload", "--port", str(port)], folder, {"JWT_SECRET": SECRET})
+    running = Process(["dev", "--no-reload", "--port", str(port)], folder, {"JWT_SECRET": SECRET}, fresh=True)
     try:
         until(lambda: running.popen.poll() is not None or _answers(port), 60, "the first answer")
         assert running.popen.poll() is None, running.log

@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from accounts import PASSWORD, an_account, email_of, log_in
-from harness import SECRET as TEST_SECRET
-from harness import Api, Process, free_port, until
+from harness import Api, process, until
 from retrobus.accounts import throttle
 from retrobus.accounts.throttle import PER_ACCOUNT, PER_ADDRESS, PER_PAIR, Throttle
 from routes import assert_refused
@@ -261,19 +260,15 @@ def test_memory_does_not_grow_with_the_number_of_guesses(monkeypatch: pytest.Mon
 
 
 def test_the_processes_of_a_service_count_together(database: str, tmp_path: Path) -> None:
-    environment = {"DATABASE_URL": database, "JWT_SECRET": TEST_SECRET, "PORT": str(free_port())}
-    running = Process(["serve", "--workers", "3"], tmp_path, environment)
-    try:
+    with process(database, tmp_path, "--workers", "3") as (api, running):
         until(lambda: running.log.count("RétroBus API démarrée") == 3, 60, "three processes")
-        with Api(f"http://127.0.0.1:{environment['PORT']}", database) as api:
-            email = email_of(api, an_account(api))
-            limits = httpx.Limits(max_keepalive_connections=0)  # each try on a new connection, to whatever process
-            with httpx.Client(base_url=api.base_url, timeout=30, limits=limits) as client:
-                body = {"email": email, "password": WRONG}
-                answers = [client.post("/api/auth/login", json=body).status_code for _ in range(PER_PAIR + 3)]
-                counted = [requests_of(client.get("/metrics").text) for _ in range(6)]
-    finally:
-        running.popen.terminate()
+        email = email_of(api, an_account(api))
+        limits = httpx.Limits(max_keepalive_connections=0)  # each try on a new connection, to any of the processes
+        with httpx.Client(base_url=api.base_url, timeout=30, limits=limits) as client:
+            body = {"email": email, "password": WRONG}
+            answers = [client.post("/api/auth/login", json=body).status_code for _ in range(PER_PAIR + 3)]
+            counted = [requests_of(client.get("/metrics").text) for _ in range(6)]
+        running.popen.terminate()  # in order, so that it removes the folder of its figures
         running.popen.wait(40)
 
     assert answers == [401] * PER_PAIR + [429] * 3

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 from unicodedata import normalize
 
-import httpx
 import pytest
 
 from harness import SECRET, TOKENS, Api, Process, at, free_port, process, run_sql, until
@@ -85,7 +84,7 @@ def test_every_command_has_help_in_french(retrobus: Retrobus) -> None:
 
 
 def test_the_program_tells_its_version_as_a_process_too(tmp_path: Path) -> None:
-    running = Process(["--version"], tmp_path, {})
+    running = Process(["--version"], tmp_path, {}, fresh=True)
 
     assert running.popen.wait(20) == 0
     assert running.log == f"{__version__}\n"
@@ -292,28 +291,22 @@ def test_the_service_starts_while_postgres_is_away_and_says_so(tmp_path: Path) -
 def test_several_processes_serve_one_address_and_none_outlives_a_killed_supervisor(
     database: str, tmp_path: Path
 ) -> None:
-    port = free_port()
-    environment = {"DATABASE_URL": database, "JWT_SECRET": SECRET, "PORT": str(port)}
-    running = Process(["serve", "--workers", "2"], tmp_path, environment)
-    try:
+    with process(database, tmp_path, "--workers", "2") as (api, running):
         until(lambda: running.log.count("RétroBus API démarrée") == 2, 60, "both processes")
-        answer = httpx.get(f"http://127.0.0.1:{port}/public/vehicles")
-    finally:
-        running.popen.kill()
-        running.popen.wait()
+        answer = api.get("/public/vehicles")
 
     assert answer.status_code == 200
-    until(lambda: _refuses(port), 20, "the end of the processes that were served under the killed one")
+    until(lambda: _refuses(api.base_url.port), 20, "the end of the processes that the killed one supervised")
 
 
-def _refuses(port: int) -> bool:
+def _refuses(port: int | None) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_several_processes_end_quietly_on_ctrl_c(database: str, tmp_path: Path) -> None:
     environment = {"DATABASE_URL": database, "JWT_SECRET": SECRET, "PORT": str(free_port())}
-    running = Process(["serve", "--workers", "2"], tmp_path, environment)
+    running = Process(["serve", "--workers", "2"], tmp_path, environment, fresh=True)
     try:
         until(lambda: running.log.count("RétroBus API démarrée") == 2, 60, "both processes")
         running.popen.send_signal(signal.SIGINT)

@@ -56,7 +56,7 @@ def development(folder: Path, *arguments: str, **environment: str) -> Iterator[R
     """`retrobus dev` in this folder, from its first answer on; killed at the end if it still runs."""
     port = free_port()
     (folder / "output.log").unlink(missing_ok=True)
-    running = Process(["dev", "--port", str(port), *arguments], folder, environment)
+    running = Process(["dev", "--port", str(port), *arguments], folder, environment, fresh=True)
     try:
         until(lambda: running.popen.poll() is not None or _answers(port), 60, "the first answer")
         assert running.popen.poll() is None, running.log
@@ -214,7 +214,7 @@ def test_a_database_that_already_holds_rows_is_left_alone(database: str, tmp_pat
 def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        running = Process(["dev", "--port", str(port)], tmp_path, {})
+        running = Process(["dev", "--port", str(port)], tmp_path, {}, fresh=True)
         code = running.popen.wait(20)
 
     assert code == 1
@@ -226,7 +226,7 @@ def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None
 def test_it_refuses_to_run_in_production(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("APP_ENV=production\n")
 
-    running = Process(["dev"], tmp_path, {})
+    running = Process(["dev"], tmp_path, {}, fresh=True)
 
     assert running.popen.wait(20) == 78
     assert running.log.startswith("❌ APP_ENV=production : retrobus dev est pour le développement")

@@ -1,9 +1,14 @@
 """A leader and its standby: two servers of our own, joined by streaming replication."""
 
+import atexit
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from harness import free_port, run_sql, until
 from retrobus.database import migrate
@@ -61,10 +66,8 @@ class Pair:
 def replicated(folder: Path, *, synchronous: bool = True) -> Iterator[Pair]:
     """Both servers, on 127.0.0.1 and on their sockets; if `synchronous`, a COMMIT waits for the standby."""
     with ExitStack() as stack:
-        leader = stack.enter_context(embedded_postgres(folder / "leader", settings=SETTINGS, port=free_port()))
-        run_sql(leader.url(), f"CREATE DATABASE {DATABASE}")
-        migrate.upgrade(leader.url(DATABASE))
-        _copy(leader, folder / "standby")
+        port = _copy_template(folder)
+        leader = stack.enter_context(embedded_postgres(folder / "leader", settings=SETTINGS, port=port))
         standby = stack.enter_context(embedded_postgres(folder / "standby", settings=SETTINGS, port=free_port()))
         pair = Pair(leader, standby)
         pair.wait_until_attached()
@@ -75,7 +78,33 @@ def replicated(folder: Path, *, synchronous: bool = True) -> Iterator[Pair]:
             pair.standby.thaw()
 
 
-def _copy(leader: EmbeddedPostgres, folder: Path) -> None:
+def _copy_template(folder: Path) -> int:
+    """Makes the folders of both servers; the port on which the standby will look for its leader."""
+    template, port = _template()
+    for name in ("leader", "standby"):
+        (folder / name).mkdir(mode=0o711, parents=True)
+        subprocess.run(["cp", "-a", template / name / "cluster", folder / name], check=True)
+    found = free_port()
+    followed = folder / "standby" / "cluster" / "postgresql.auto.conf"
+    followed.write_text(followed.read_text().replace(f"port={port} ", f"port={found} "))
+    return found
+
+
+@cache
+def _template() -> tuple[Path, int]:
+    """The folders of both servers, made once for a test run and at rest, and the port that the standby knows."""
+    folder = Path(mkdtemp(prefix="retrobus-pair-"))
+    atexit.register(rmtree, folder)
+    folder.chmod(0o711)
+    with embedded_postgres(folder / "leader", settings=SETTINGS, port=free_port()) as leader:
+        run_sql(leader.url(), f"CREATE DATABASE {DATABASE}")
+        migrate.upgrade(leader.url(DATABASE))
+        _back_up(leader, folder / "standby")
+        assert leader.port is not None
+        return folder, leader.port
+
+
+def _back_up(leader: EmbeddedPostgres, folder: Path) -> None:
     """Makes the folder of a standby that follows the leader, as an operator does."""
     cluster = folder / "cluster"
     folder.mkdir(mode=0o711)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -55,7 +56,9 @@ def content(url: str) -> tuple[list[Any], list[Any]]:
 def written(folder: Path) -> int:
     """Bytes of the backup that is being written."""
     found = [data for path in folder.glob(".backup_*.tmp") for data in path.glob("data.json")]
-    return max((data.stat().st_size for data in found), default=-1)
+    with suppress(FileNotFoundError):  # it was finished, and has its own name, since it was found
+        return max((data.stat().st_size for data in found), default=-1)
+    return -1
 
 
 def killed(running: Process, condition: Any) -> None:

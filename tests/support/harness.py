@@ -19,6 +19,7 @@ import asyncpg
 import httpx
 import uvicorn
 
+from forked import Forked
 from retrobus import logbook
 from retrobus.accounts.security import TokenRules, Tokens
 from retrobus.app import create_app
@@ -168,13 +169,17 @@ def free_port() -> int:
 
 
 class Process:
-    """`retrobus` as a process of its own, with its output in a file."""
+    """`retrobus` as a process of its own, with its output in a file; `fresh` starts a new Python interpreter for it."""
 
-    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str], *, fresh: bool = False) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
         kept |= {name: value for name, value in os.environ.items() if name.startswith("RETROBUS_")}
-        self.folder = folder
         self.output = folder / "output.log"
+        self.output.touch()
+        self.popen: Forked | subprocess.Popen[bytes]
+        if not fresh:
+            self.popen = Forked(arguments, folder, kept | environment, self.output)
+            return
         with self.output.open("a") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-c", "from retrobus.cli import main; main()", *arguments],
