@@ -1,4 +1,4 @@
-"""The documents say what is: settings, errors, log lines, commands, links and SQL are compared with the program."""
+"""Compares the documents with the program: settings, errors, log lines, commands, links and SQL."""
 
 import ast
 import os
@@ -42,7 +42,7 @@ def text(path: Path) -> str:
 
 
 def rows(path: Path, first: str) -> list[list[str]]:
-    """The cells of every table whose first heading is this one."""
+    """The cells of each row of every table whose first column has this heading."""
     tables = re.findall(rf"^\| {first} \|.*\n\| --- .*\n((?:\|.*\n)+)", text(path), re.MULTILINE)
     lines = "".join(tables).splitlines()
     return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
@@ -54,7 +54,7 @@ def fenced(path: Path, language: str) -> list[str]:
 
 
 def anchors(path: Path) -> set[str]:
-    """The names by which a heading can be linked to."""
+    """The fragments by which a link can name a heading."""
     headings = re.findall(r"^#+ (.+)$", text(path), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
@@ -67,7 +67,7 @@ def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 
 
 def logged() -> set[tuple[str, str]]:
-    """The level and text of each line that the service can log; what varies is `<name>`."""
+    """The level and text of each line that the service can log; a part that varies is `<name>`."""
     tree = ast.parse(Path(logbook.__file__).read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
     found = set()
@@ -89,7 +89,7 @@ def lines_of(node: ast.expr) -> list[str]:
 
 
 def sql_code(state: str) -> str:
-    """The code that an error of PostgreSQL is answered with."""
+    """The code with which the service answers an error of PostgreSQL."""
     translated = store.translate(asyncpg.PostgresError.new({"C": state, "M": "", "S": "ERROR"}))
     if isinstance(translated, StoreError):
         return from_store(translated).code
@@ -220,7 +220,7 @@ def test_a_variable_that_a_document_sets_or_names_exists(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def roles(server: str) -> Iterator[tuple[str, str]]:
-    """URLs of a new database for the owner and the service role of the README, made by its own SQL."""
+    """Runs the README's own SQL on a new database; its URLs for the owner and for the service's role."""
     mark = os.urandom(4).hex()
     names = {word: f"{word}_{mark}" for word in ("retrobus_owner", "retrobus_service")}
     create, limits = (renamed(block, names, f"retrobus_{mark}") for block in fenced(README, "sql"))
@@ -236,7 +236,7 @@ def roles(server: str) -> Iterator[tuple[str, str]]:
 
 
 def grant(owner: str, role: str) -> None:
-    """The command of the README that gives the service's role its rights."""
+    """Runs the README's command that gives the service's role its rights."""
     command = [sys.executable, "-c", "from retrobus.cli import main; main()", "db", "grant", "--role", role]
     subprocess.run(command, env=os.environ | {"DATABASE_URL": owner}, check=True, capture_output=True)
 
@@ -256,7 +256,7 @@ def as_role(url: str, role: str) -> str:
     return parts._replace(netloc=f"{role}:invented@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
-def test_the_list_of_rights_decides_about_every_table() -> None:
+def test_the_list_of_rights_names_every_table() -> None:
     assert sorted(rights.TABLES) == sorted([*metadata.tables, "alembic_version"])
 
 

@@ -1,4 +1,4 @@
-"""Every command of docs/operations.md, run in its order against `retrobus dev` in a folder of its own."""
+"""Runs every command of docs/operations.md, in the order of the page, against `retrobus dev` in an empty folder."""
 
 import os
 import re
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.faults
 
 TEXT = (Path(__file__).parents[1] / "docs/operations.md").read_text(encoding="utf-8")
 EXAMPLE = "backup_2026-01-31T14-00-00-000Z"
-"""Stands in the document for a backup's name; here, for the newest one."""
+"""The document's example of a backup's name; the test puts the newest backup in its place."""
 
 PASSWORD = "un-mot-de-passe-exemple\n"
 TYPED = {
@@ -30,19 +30,19 @@ TYPED = {
     "retrobus member create-admin --email alix@example.org": PASSWORD * 2,
     "retrobus member erase sacha@example.org": "sacha-1\n",
 }
-"""What the operator answers."""
+"""The answer that the operator types to each command that asks."""
 
 LEFT_OUT = {
-    "make run": "it is what runs here already, as `retrobus dev`",
+    "make run": "the test runs it already, as `retrobus dev`",
     "retrobus serve": "it runs until it is stopped; other tests start it",
-    'curl -H "Authorization: Bearer $METRICS_TOKEN" https://bus.example.org/metrics': "it is about another machine",
+    'curl -H "Authorization: Bearer $METRICS_TOKEN" https://bus.example.org/metrics': "it names another machine",
 }
 SACHA = "INSERT INTO member (id, email, first_name) VALUES ('sacha-1', 'sacha@example.org', 'Sacha')"
 SHIM = "#!/bin/sh\nexec {python} -c 'from retrobus.cli import main; main()' \"$@\"\n"
 
 
 class Terminal:
-    """A shell in which variables last from line to line, beside a running service."""
+    """A shell beside a running service; its variables last from line to line."""
 
     def __init__(self, folder: Path, port: int, url: str) -> None:
         self.transcript: list[str] = []
@@ -57,7 +57,7 @@ class Terminal:
         self._environment = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": str(folder), **variables}
 
     def run(self, line: str) -> tuple[int, str]:
-        """Runs one line of the document, with what the operator types; its exit code and all that it said."""
+        """Runs one line of the document and types the operator's answer; the exit code and the whole output."""
         here = line.replace("localhost:3001", f"localhost:{self._port}").replace(EXAMPLE, self._newest())
         script = (
             f"set -a; [ -f {self._state} ] && . {self._state}\n{here}\ncode=$?; export -p > {self._state}; exit $code"
@@ -72,7 +72,7 @@ class Terminal:
             text=True,
             timeout=60,
             check=False,
-            start_new_session=True,  # no terminal: what is typed comes from its input
+            start_new_session=True,  # without a terminal, the command reads the answer from its input
         )
         self.transcript.append(f"$ {here}\n{done.stdout}")
         return done.returncode, done.stdout
@@ -88,9 +88,9 @@ class Terminal:
 
 @contextmanager
 def service(folder: Path) -> Iterator[Terminal]:
-    """`retrobus dev`, and a terminal with the variables that it prints."""
+    """Runs `retrobus dev` and gives a terminal that has the variables that it prints."""
     port = free_port()
-    for left in ("output.log", "state.sh"):  # a new terminal knows nothing of the one before
+    for left in ("output.log", "state.sh"):  # a new terminal has no variables of the one before
         (folder / left).unlink(missing_ok=True)
     running = Process(["dev", "--no-reload", "--port", str(port)], folder, {"JWT_SECRET": SECRET}, fresh=True)
     try:
@@ -123,7 +123,7 @@ def blocks() -> list[tuple[str, str]]:
 
 
 def followed(terminal: Terminal, language: str, block: str) -> Iterator[str]:
-    """Does what a block says; what it said where it failed."""
+    """Runs a block; yields the output of each line that fails."""
     if language == "sql":
         run_sql(terminal.url, *(part for part in block.split(";") if part.strip()))
         return
