@@ -61,7 +61,8 @@ def create_app(settings: Settings) -> ASGIApp:
     _add_docs(app)
     for kind in (Problem, StoreError, HTTPException):
         app.add_exception_handler(kind, _refuse)
-    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # the framework's documented way
+    declared = [route for router in routers for route in router.declared]
+    app.openapi = lambda: openapi(app, declared)  # type: ignore[method-assign]  # the framework's documented way
     shared = Cors(Gate(Dispatch(app, routers, _refuse)), settings.cors_origins)
     return Edge(shared, metrics)
 

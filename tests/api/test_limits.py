@@ -10,7 +10,7 @@ import pytest
 
 from builders import Body, a_vehicle
 from harness import Api, Person
-from retrobus.api.reference_schemas import components
+from retrobus.api import auth, events, members, reference_schemas, vehicles
 from retrobus.model import limits, patterns
 from retrobus.model.resources import ALL as RESOURCES
 from routes import EVENT, MEMBER, VEHICLE, assert_refused, stocked
@@ -24,6 +24,14 @@ DATES = (
 )
 PADDING = limits.JSON_BYTES - len('{"a": ""}')
 ITEM = len('[{"label": "", "value": ""}]')
+
+ROUTES = [route for module in (auth, events, members, vehicles) for route in module.router.declared]
+
+
+def components() -> dict[str, Any]:
+    """The schemas of the reference."""
+    return reference_schemas.components(route.body for route in ROUTES if route.body is not None)
+
 
 Values = tuple[list[Any], list[Any]]
 """What is taken at the limit, and what is refused just beyond it."""

@@ -13,7 +13,7 @@ import pytest
 from builders import a_vehicle
 from harness import Api, Person, until
 from raw_http import Answer, connected, exchange, head
-from retrobus.api import service
+from retrobus.api import bodies
 from routes import EVENT, MEMBER, WRITES, Write, assert_refused, every_write, everything, send, stocked
 
 MIB = 1 << 20
@@ -126,7 +126,7 @@ def test_what_looks_like_many_values_inside_a_text_is_one(api: Api) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service waits for a body for a moment only."""
-    monkeypatch.setattr(service, "BODY_PATIENCE", 0.05)
+    monkeypatch.setattr(bodies, "BODY_PATIENCE", 0.05)
 
 
 @pytest.mark.usefixtures("impatient")

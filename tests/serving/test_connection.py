@@ -16,7 +16,7 @@ from builders import an_event
 from clients import answer_on
 from harness import Api, Person, process, served, settings_for
 from raw_http import connected, exchange, head
-from retrobus.api import service
+from retrobus.api import bodies
 from retrobus.serving import ending, lingering
 from routes import assert_refused
 
@@ -296,8 +296,8 @@ def test_empty_lines_after_an_answer_do_not_keep_a_connection(shared_api: Api, m
 
 
 def test_a_slow_body_is_judged_by_its_progress(api: Api, manager: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "BODY_PATIENCE", 0.4)
-    monkeypatch.setattr(service, "BODY_PROGRESS", 1000)
+    monkeypatch.setattr(bodies, "BODY_PATIENCE", 0.4)
+    monkeypatch.setattr(bodies, "BODY_PROGRESS", 1000)
     body = json.dumps(an_event()).encode().ljust(20_000)
 
     with connected(api) as link:

@@ -1,1 +1,1 @@
-"""The routes: each takes, asks the store, and returns."""
+"""The routes, each declared once: who may call it, what it takes and answers; the OpenAPI document says no more."""

@@ -1,20 +1,24 @@
-"""Logging in, changing one's password, and who one is."""
+"""Logging in, changing one's password, and reading who one is."""
 
 import json
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Response
 
 from retrobus import logbook
 from retrobus.accounts.security import check_password, effective_role, hash_password
-from retrobus.api.reference import described
-from retrobus.api.service import caller, done, once, read_object, service, validated
+from retrobus.api.answers import DONE, Answer, answered
+from retrobus.api.bodies import Body
+from retrobus.api.calls import Call, Routes
+from retrobus.api.declaration import Route
+from retrobus.api.rights import ANYONE, MEMBERS
 from retrobus.http.problems import Problem, invalid, origin_headers, unauthenticated
 from retrobus.model.credentials import Login, MemberLogin, PasswordChange
 from retrobus.model.resources import MEMBER
 from retrobus.model.wire import render
 from retrobus.store.contract import (
     Caller,
+    Document,
     NotFound,
     Row,
     Stale,
@@ -25,88 +29,86 @@ from retrobus.store.contract import (
     Update,
 )
 
-router = APIRouter(prefix="/api", tags=["auth"])
+router = Routes("auth", "/api")
 SHOWN = ("id", "email", "firstName", "lastName", "role", "permissions")
+SESSION, ME = Answer("Session"), Answer("Me")
+REFUSED = (401, 429)
+"""The statuses of a failed login: a wrong password, and too many of them."""
 
 
-@router.post("/auth/login", operation_id="login", **described("Session", "login", body="Login"))
-async def login(request: Request) -> Response:
+@router.declare(Route("POST", "/auth/login", ANYONE, SESSION, body=Body(Login), errors=REFUSED))
+async def login(call: Call) -> Response:
     """A token for an e-mail (or matricule) and a password."""
-    values = validated(Login, await read_object(request))
-    return await _log_in(request, values["email"], values["password"])
+    return await _log_in(call, call.values["email"])
 
 
-@router.post("/auth/member-login", operation_id="memberLogin", **described("Session", "login", body="MemberLogin"))
-async def member_login(request: Request) -> Response:
+@router.declare(Route("POST", "/auth/member-login", ANYONE, SESSION, body=Body(MemberLogin), errors=REFUSED))
+async def member_login(call: Call) -> Response:
     """A token for an exact matricule or e-mail and a password."""
-    values = validated(MemberLogin, await read_object(request))
-    return await _log_in(request, values["identifier"], values["password"])
+    return await _log_in(call, call.values["identifier"])
 
 
-@router.post(
-    "/auth/change-password",
-    operation_id="changePassword",
-    **described("Done", "own", "password", body="PasswordChange"),
-)
-@router.post(
-    "/members/change-password",
-    operation_id="changeMemberPassword",
-    **described("Done", "own", "password", body="PasswordChange"),
-)
-async def change_password(request: Request) -> Response:
+def _password_change(path: str, name: str = "") -> Route:
+    body = Body(PasswordChange)
+    return Route("POST", path, MEMBERS, DONE, body=body, if_match=False, errors=(429,), name=name)
+
+
+@router.declare(_password_change("/auth/change-password"))
+@router.declare(_password_change("/members/change-password", "changeMemberPassword"))
+async def change_password(call: Call) -> Document:
     """Replaces the caller's password; earlier tokens stop working."""
-    who = caller(request)
-    values = validated(PasswordChange, await read_object(request))
-    store = service(request).store
-    row = await store.account(member_id=who.id)
+    who = call.who
+    row = await call.store.account(member_id=who.id)
     if row is None or row["status"] != "active" or row["token_epoch"] != who.epoch:
         raise Unauthenticated
-    await _prove(request, values["current_password"], row)
-    better = await hash_password(values["new_password"])
+    await _prove(call, call.values["current_password"], row)
+    better = await hash_password(call.values["new_password"])
 
     def change(old: Row) -> Row:
         if old["password_hash"] != row["password_hash"]:
             raise Stale
         return {"password_hash": better, "token_epoch": old["token_epoch"] + 1}
 
-    return done(await store.write(Update(MEMBER, who.id, change, Terms(who, once=once(request)))))
+    return await call.store.write(Update(MEMBER, who.id, change, call.terms()))
 
 
-@router.get("/auth/me", operation_id="whoAmI", **described("Me", "read"))
-@router.get("/me", operation_id="me", **described("Me", "read"))
-async def who_am_i(request: Request) -> Response:
+@router.declare(Route("GET", "/auth/me", MEMBERS, ME))
+@router.declare(Route("GET", "/me", MEMBERS, ME, name="me"))
+async def who_am_i(call: Call) -> Response:
     """The caller; while Postgres is unavailable, what the verified token alone says."""
-    who = caller(request)
+    who = call.who
     try:
-        found = await service(request).store.get(MEMBER, who.id, view="one", caller=who)
+        found = await call.store.get(MEMBER, who.id, view="one", caller=who)
     except NotFound:
         raise unauthenticated() from None
     except Unavailable:
-        return _answer({"user": _from_token(who)}, {"X-Data-Source": "token"})
+        return answered({"user": _from_token(who)}, {"X-Data-Source": "token"})
     row = json.loads(found.json)
-    return _answer({"user": _user(row) | {"status": row["status"]}}, origin_headers(found.origin))
+    return answered({"user": _user(row) | {"status": row["status"]}}, origin_headers(found.origin))
 
 
-async def _log_in(request: Request, identifier: str, password: str) -> Response:
-    _refuse(await service(request).throttle.wait_of(_address(request)))
-    store = service(request).store
-    row, origin = await store.account(identifier=identifier), store.origin
-    turn = _Turn(request, _counted(identifier, row))
-    right, better = await check_password(password, row["password_hash"] if row else None, turn.admit)
-    service(request).metrics.logins.labels("ok" if right else "failed").inc()
+async def _log_in(call: Call, identifier: str) -> Response:
+    _refuse(await call.service.throttle.wait_of(_address(call)))
+    row, origin = await call.store.account(identifier=identifier), call.store.origin
+    turn = _Turn(call, _counted(identifier, row))
+    right, better = await check_password(call.values["password"], row["password_hash"] if row else None, turn.admit)
+    call.service.metrics.logins.labels("ok" if right else "failed").inc()
     if row is None or not right or row["status"] != "active":
         raise unauthenticated(code="login_failed")
     await turn.succeeded()
     if better is not None:
-        await _keep_hash(request, row, better)
-    token, life = service(request).tokens.issue(row)
+        await _keep_hash(call, row, better)
+    token, life = call.service.tokens.issue(row)
     user = _user(json.loads(render(MEMBER, "one", row)))
-    return _answer({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user}, origin_headers(origin))
+    return answered({"token": token, "tokenType": "Bearer", "expiresIn": life, "user": user}, origin_headers(origin))
 
 
-async def _prove(request: Request, password: str, row: Row) -> None:
-    """The present password, under the same throttle as a login; a wrong one is no reason to log out."""
-    turn = _Turn(request, _counted("", row))
+async def _prove(call: Call, password: str, row: Row) -> None:
+    """Checks the present password under the same throttle as a login.
+
+    A wrong one is answered with 422: clients log out on 401.
+    """
+    turn = _Turn(call, _counted("", row))
     right, _ = await check_password(password, row["password_hash"], turn.admit)
     if not right:
         raise invalid(("currentPassword", "mot de passe actuel incorrect"))
@@ -114,14 +116,15 @@ async def _prove(request: Request, password: str, row: Row) -> None:
 
 
 def _counted(name: str, row: Row | None) -> str:
-    """Under what wrong passwords count: the member's id, however the account was named; a name that is no account's
-    counts for itself, so that an unknown account is refused after as many tries as a known one.
+    """The name under which wrong passwords are counted: the member's id, by whatever name the client gave the account.
+
+    A name without an account is counted for itself: an unknown account is refused after as many tries as a known one.
     """
     return f"name {name.casefold()}" if row is None else f"id {row['id']}"
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _address(call: Call) -> str:
+    return call.request.client.host if call.request.client else ""
 
 
 def _refuse(wait: float) -> None:
@@ -132,29 +135,29 @@ def _refuse(wait: float) -> None:
 
 
 class _Turn:
-    """One try at the password of an account, from the request's address."""
+    """One try at the password of an account, from the address of the request."""
 
-    def __init__(self, request: Request, account: str) -> None:
-        self._throttle = service(request).throttle
-        self._who = account, _address(request)
+    def __init__(self, call: Call, account: str) -> None:
+        self._throttle = call.service.throttle
+        self._who = account, _address(call)
 
     async def admit(self) -> None:
-        """Counts the try before its password is looked at; 429 if there were too many."""
+        """Counts the try before its password is checked; 429 if there were too many."""
         _refuse(await self._throttle.admit(*self._who))
 
     async def succeeded(self) -> None:
-        """The password was right: this try does not count."""
+        """Takes the try back: its password was right."""
         await self._throttle.succeeded(*self._who)
 
 
-async def _keep_hash(request: Request, row: Row, better: str) -> None:
-    """Replaces a hash of an old kind by one of today's; the login does not depend on it."""
+async def _keep_hash(call: Call, row: Row, better: str) -> None:
+    """Replaces a hash of an old kind by one of today's; the login succeeds even if this fails."""
 
     def change(old: Row) -> Row:
         return {"password_hash": better} if old["password_hash"] == row["password_hash"] else {}
 
     try:
-        await service(request).store.write(Update(MEMBER, row["id"], change, Terms(None)))
+        await call.store.write(Update(MEMBER, row["id"], change, Terms(None)))
     except StoreError:
         logbook.hash_not_kept()
 
@@ -167,8 +170,3 @@ def _user(row: dict[str, Any]) -> dict[str, Any]:
 def _from_token(who: Caller) -> dict[str, Any]:
     known = {"id": who.id, "role": who.role, "roles": [who.role], "permissions": [], "status": "active"}
     return {"email": "", "firstName": "", "lastName": ""} | known
-
-
-def _answer(value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    text = json.dumps(value, ensure_ascii=False)
-    return Response(text, 200, {"Cache-Control": "no-store", **(headers or {})}, "application/json")

@@ -1,42 +1,45 @@
 """Whether the process lives, whether it is ready, and what it counts."""
 
 import hmac
-import json
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 import retrobus
-from retrobus.api.reference import described
-from retrobus.api.service import service
+from retrobus.api.answers import Answer, answered
+from retrobus.api.calls import Call, Routes
+from retrobus.api.declaration import Route
+from retrobus.api.rights import ANYONE
 from retrobus.http.problems import Problem
 from retrobus.model.wire import moment
 
-router = APIRouter(tags=["health"])
+router = Routes("health")
+READY = Answer("Ready", stored=False, not_ready="Not ready; the same keys tell why.")
 
 
-@router.get("/api/health", operation_id="health", **described("Health"))
-async def health(request: Request) -> Response:  # noqa: ARG001 - the same form as every route
+@router.declare(Route("GET", "/api/health", ANYONE, Answer("Health", stored=False)))
+async def health(_: Call) -> Response:
     """200 while the process lives; asks nothing of anybody."""
-    return _json({"ok": True, "time": moment(datetime.now(UTC)), "version": retrobus.__version__})
+    return answered({"ok": True, "time": moment(datetime.now(UTC)), "version": retrobus.__version__})
 
 
-@router.get("/ready", operation_id="ready", **described("Ready"))
-async def ready(request: Request) -> Response:
+@router.declare(Route("GET", "/ready", ANYONE, READY))
+async def ready(call: Call) -> Response:
     """200 when requests are answered, 503 when not, with the same keys: mode, toggles, schema, durability."""
-    status = await request.app.state.status()
-    status["ready"] = status["ready"] and not request.app.state.stopping
-    return _json(status, 200 if status["ready"] else 503)
+    state = call.request.app.state
+    status = await state.status()
+    status["ready"] = status["ready"] and not state.stopping
+    return answered(status, status=200 if status["ready"] else 503)
 
 
-@router.get("/metrics", operation_id="metrics", **described("Metrics", "local"))
-async def metrics(request: Request) -> Response:
+@router.declare(Route("GET", "/metrics", ANYONE, Answer(None, stored=False), errors=(403,)))
+async def metrics(call: Call) -> Response:
     """Prometheus figures, for this machine or for who holds METRICS_TOKEN."""
-    if not _may_read_metrics(request):
+    if not _may_read_metrics(call.request):
         raise Problem("forbidden", "Depuis cette machine, ou avec METRICS_TOKEN.")
-    request.app.state.measure()
-    return Response(service(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    call.request.app.state.measure()
+    return Response(call.service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _may_read_metrics(request: Request) -> bool:
@@ -48,8 +51,3 @@ def _may_read_metrics(request: Request) -> bool:
         return request.client is None or ip_address(request.client.host).is_loopback
     except ValueError:
         return False
-
-
-def _json(value: dict[str, object], status: int = 200) -> Response:
-    text = json.dumps(value, ensure_ascii=False)
-    return Response(text, status, {"Cache-Control": "no-store"}, "application/json")

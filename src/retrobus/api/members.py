@@ -1,157 +1,111 @@
-"""Members: everybody's own record, and everything for managers; only an ADMIN touches ADMINs, roles and permissions."""
-
-from typing import Any
-
-from fastapi import APIRouter, Request, Response
+"""Members: all records for managers, their own for each member; only an ADMIN touches ADMINs, roles and permissions."""
 
 from retrobus.accounts.security import ADMIN, hash_password
-from retrobus.api.reference import described
-from retrobus.api.service import (
-    answered,
-    caller,
-    done,
-    equal,
-    is_admin,
-    listed,
-    manager,
-    once,
-    one_of,
-    page_query,
-    query_of,
-    read_body,
-    read_object,
-    service,
-    terms,
-    validated,
-)
-from retrobus.http.problems import invalid
-from retrobus.model.ids import new_id
-from retrobus.model.members import (
-    MEMBER_STATUSES,
-    MEMBERSHIP_STATUSES,
-    ROLES,
-    MemberChange,
-    MemberCreation,
-    OwnChange,
-)
+from retrobus.api.answers import DONE, created, listing, row
+from retrobus.api.bodies import IGNORED, Body
+from retrobus.api.calls import Call, Routes
+from retrobus.api.declaration import Route
+from retrobus.api.queries import one_of, text
+from retrobus.api.rights import MANAGERS_ONLY, MEMBERS, is_admin
+from retrobus.model.members import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, MemberChange, MemberCreation, OwnChange
+from retrobus.model.patterns import MEMBER_KEY
 from retrobus.model.resources import MEMBER
-from retrobus.model.texts import EMAIL, one_line
-from retrobus.store.contract import Caller, Change, Delete, FieldError, Forbidden, Insert, Invalid, Row, Terms, Update
-
-router = APIRouter(prefix="/api/members", tags=["members"])
-
-
-@router.get(
-    "",
-    operation_id="listMembers",
-    **described("MemberList", "list", "manage", filters=("status", "membershipStatus", "email")),
+from retrobus.model.texts import EMAIL
+from retrobus.store.contract import (
+    Caller,
+    Change,
+    Delete,
+    Document,
+    FieldError,
+    Forbidden,
+    Insert,
+    Invalid,
+    Page,
+    Row,
+    Update,
 )
-async def list_members(request: Request) -> Response:
+
+router = Routes("members", "/api/members", id=MEMBER_KEY)
+FILTERS = (
+    one_of("status", MEMBER_STATUSES),
+    one_of("membershipStatus", MEMBERSHIP_STATUSES),
+    text("email", fold=True),
+)
+CHANGE = Body(MemberChange, MEMBER)
+CHANGE_BY_ID = Body(MemberChange, MEMBER, key=MEMBER_KEY, schema="MemberChangeById")
+KEY = Body(None, MEMBER, key=MEMBER_KEY, schema="MemberKey")
+
+
+@router.declare(Route("GET", "", MANAGERS_ONLY, listing("MemberList", "members"), filters=FILTERS))
+async def list_members(call: Call) -> Page:
     """Members by last name, first name and id."""
-    who = manager(request)
-    values = query_of(request, "status", "membershipStatus", "email", "limit", "cursor")
-    filters = one_of(values, "status", MEMBER_STATUSES) + one_of(values, "membershipStatus", MEMBERSHIP_STATUSES)
-    query = page_query(MEMBER, values, view="list", filters=filters + equal(values, "email", fold=True))
-    return listed(await service(request).store.find(MEMBER, query, caller=who), request, "members")
+    return await call.store.find(MEMBER, call.query(MEMBER, "list"), caller=call.who)
 
 
-@router.post("", operation_id="createMember", status_code=201, **described("Member", "create", body="MemberCreation"))
-async def create_member(request: Request) -> Response:
+@router.declare(Route("POST", "", MANAGERS_ONLY, created("Member"), body=Body(MemberCreation, MEMBER)))
+async def create_member(call: Call) -> Document:
     """Creates a member; e-mails are unique without regard to case."""
-    who = manager(request)
-    values = await _with_hash(validated(MemberCreation, await read_object(request), MEMBER))
-    key = once(request)
-    _refuse_rights(who, values, {"role": "MEMBER", "permissions": "[]", "email": "", "matricule": None})
-    values |= {"id": new_id(who.id, key.key if key else None), "created_by": who.id}
-    document = await service(request).store.write(Insert(MEMBER, values, Terms(who, once=key)))
-    return answered(document, request, 201, location="/api/members")
+    values, terms = await _with_hash(call.values), call.terms()
+    _refuse_rights(call.who, values, {"role": "MEMBER", "permissions": "[]", "email": "", "matricule": None})
+    values |= {"id": call.new_id(), "created_by": call.who.id}
+    return await call.store.write(Insert(MEMBER, values, terms))
 
 
-@router.put("", operation_id="updateMemberByBody", **described("Member", "update", body="MemberChangeById"))
-@router.patch("", operation_id="patchMemberByBody", **described("Member", "update", body="MemberChangeById"))
-async def update_member_by_body(request: Request) -> Response:
-    """Changes the member whose `id` is in the body."""
-    who = manager(request)
-    value = await read_object(request)
-    return await _update(request, who, _id_in(value), value)
-
-
-@router.delete("", operation_id="deleteMemberByBody", **described("Done", "delete", body="MemberKey"))
-async def delete_member_by_body(request: Request) -> Response:
-    """Deletes the member whose `id` is in the body."""
-    who = manager(request)
-    return await _delete(request, who, _id_in(await read_object(request)))
-
-
-@router.get("/me", operation_id="getOwnMember", **described("Member", "read", "one"))
-async def get_own_member(request: Request) -> Response:
+@router.declare(Route("GET", "/me", MEMBERS, row("Member")))
+async def get_own_member(call: Call) -> Document:
     """The caller's own record."""
-    who = caller(request)
-    return answered(await service(request).store.get(MEMBER, who.id, view="one", caller=who), request)
+    return await call.store.get(MEMBER, call.who.id, view="one", caller=call.who)
 
 
-@router.put("/me", operation_id="updateOwnMember", **described("Member", "own", body="OwnChange"))
-async def update_own_member(request: Request) -> Response:
+@router.declare(Route("PUT", "/me", MEMBERS, row("Member"), body=Body(OwnChange, MEMBER)))
+async def update_own_member(call: Call) -> Document:
     """Changes what members may change of their own record."""
-    who = caller(request)
-    values = validated(OwnChange, await read_object(request), MEMBER)
-    document = await service(request).store.write(Update(MEMBER, who.id, lambda _: values, terms(request, who)))
-    return answered(document, request)
+    return await call.store.write(Update(MEMBER, call.who.id, lambda _: call.values, call.terms()))
 
 
-@router.get("/{id}", operation_id="getMember", **described("Member", "manage", "one"))
-async def get_member(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
+@router.declare(Route("GET", "/{id}", MANAGERS_ONLY, row("Member")))
+async def get_member(call: Call) -> Document:
     """One member."""
-    who = manager(request)
-    return answered(await service(request).store.get(MEMBER, id, view="one", caller=who), request)
+    return await call.store.get(MEMBER, call.key, view="one", caller=call.who)
 
 
-@router.put("/{id}", operation_id="updateMember", **described("Member", "update", body="MemberChange"))
-@router.patch("/{id}", operation_id="patchMember", **described("Member", "update", body="MemberChange"))
-async def update_member(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
+@router.declare(Route("PUT", "/{id}", MANAGERS_ONLY, row("Member"), body=CHANGE))
+@router.declare(Route("PATCH", "/{id}", MANAGERS_ONLY, row("Member"), body=CHANGE, name="patchMember"))
+async def update_member(call: Call) -> Document:
     """Changes the fields that are sent; a new password, role or status ends the member's tokens."""
-    who = manager(request)
-    return await _update(request, who, id, await read_object(request))
+    values = await _with_hash(call.values)
+    return await call.store.write(Update(MEMBER, call.key, _change(call.who, values), call.terms()))
 
 
-@router.delete("/{id}", operation_id="deleteMember", **described("Done", "delete"))
-async def delete_member(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
+@router.declare(Route("PUT", "", MANAGERS_ONLY, row("Member"), body=CHANGE_BY_ID))
+@router.declare(Route("PATCH", "", MANAGERS_ONLY, row("Member"), body=CHANGE_BY_ID, name="patchMemberByBody"))
+async def update_member_by_body(call: Call) -> Document:
+    """Changes the member whose `id` is in the body."""
+    return await update_member(call)
+
+
+@router.declare(Route("DELETE", "/{id}", MANAGERS_ONLY, DONE))
+async def delete_member(call: Call) -> Document:
     """Deletes a member for good."""
-    return await _delete(request, manager(request), id)
 
-
-@router.post("/{id}/terminate", operation_id="terminateMember", **described("Done", "update"))
-async def terminate_member(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
-    """Ends a membership: status `terminated`, membershipStatus `CANCELLED`, tokens revoked. Any body is ignored."""
-    who = manager(request)
-    await read_body(request, service(request).limits.body)
-    values = {"status": "terminated", "membership_status": "CANCELLED"}
-    document = await service(request).store.write(Update(MEMBER, id, _change(who, values), terms(request, who)))
-    return done(document)
-
-
-def _id_in(value: dict[str, Any]) -> str:
-    if not isinstance(value.get("id"), str) or not value["id"]:
-        raise invalid(("id", "l'id du membre, en texte"))
-    try:
-        return str(one_line(value["id"]))
-    except ValueError as error:
-        raise invalid(("id", str(error))) from None
-
-
-async def _update(request: Request, who: Caller, key: str, value: dict[str, Any]) -> Response:
-    values = await _with_hash(validated(MemberChange, value, MEMBER))
-    document = await service(request).store.write(Update(MEMBER, key, _change(who, values), terms(request, who)))
-    return answered(document, request)
-
-
-async def _delete(request: Request, who: Caller, key: str) -> Response:
     def check(old: Row) -> None:
-        if old["role"] == ADMIN and not is_admin(who):
+        if old["role"] == ADMIN and not is_admin(call.who):
             raise Forbidden("Seul un ADMIN peut supprimer un ADMIN.")
 
-    document = await service(request).store.write(Delete(MEMBER, key, terms(request, who), check))
-    return done(document)
+    return await call.store.write(Delete(MEMBER, call.key, call.terms(), check))
+
+
+@router.declare(Route("DELETE", "", MANAGERS_ONLY, DONE, body=KEY))
+async def delete_member_by_body(call: Call) -> Document:
+    """Deletes the member whose `id` is in the body."""
+    return await delete_member(call)
+
+
+@router.declare(Route("POST", "/{id}/terminate", MANAGERS_ONLY, DONE, body=IGNORED))
+async def terminate_member(call: Call) -> Document:
+    """Ends a membership: status `terminated`, membershipStatus `CANCELLED`, tokens revoked. Any body is ignored."""
+    values = {"status": "terminated", "membership_status": "CANCELLED"}
+    return await call.store.write(Update(MEMBER, call.key, _change(call.who, values), call.terms()))
 
 
 async def _with_hash(values: Row) -> Row:
@@ -161,7 +115,10 @@ async def _with_hash(values: Row) -> Row:
 
 
 def _change(who: Caller, values: Row) -> Change:
-    """What the caller may do with these values to a row, decided when its present state is known."""
+    """The change of a row to these values, refused if the caller has no right to make it.
+
+    The store calls it when the present row is locked: what is allowed depends on the role that the row has now.
+    """
 
     def change(old: Row) -> Row:
         changed = {name: value for name, value in values.items() if old[name] != value}
@@ -176,6 +133,7 @@ def _change(who: Caller, values: Row) -> Change:
 
 
 def _refuse_rights(who: Caller, values: Row, old: Row) -> None:
+    """Refuses rights that the caller may not give, and logins that are wrong; values that stay as they are may stay."""
     named = ("role", "permissions", "email", "matricule")
     changed = {name for name in named if name in values and values[name] != old[name]}
     if changed & {"role", "permissions"} and not is_admin(who):

@@ -1,57 +1,48 @@
-"""What the public website shows: public vehicles with their public fields, and published events."""
+"""What the public website shows: public vehicles without their private columns, and published events."""
 
-from fastapi import APIRouter, Request, Response
-
-from retrobus.api.reference import described
-from retrobus.api.service import answered, listed, page_query, period, query_of, service
+from retrobus.api.answers import listing, row
+from retrobus.api.calls import Call, Routes
+from retrobus.api.declaration import Route
+from retrobus.api.queries import period
+from retrobus.api.rights import ANYONE
+from retrobus.model.patterns import EVENT_KEY, PARC_KEY
 from retrobus.model.resources import EVENT, VEHICLE
-from retrobus.store.contract import Filter
+from retrobus.store.contract import Document, Filter, Page
 
-router = APIRouter(prefix="/public", tags=["public"])
+router = Routes("public", "/public", parc=PARC_KEY, id=EVENT_KEY)
 
 PUBLIC = (Filter("is_public", "=", True),)
 PUBLISHED = (Filter("status", "=", "PUBLISHED"), Filter("extras", "json", None))
+PERIOD = period("date")
 
 
-@router.get("/vehicles", operation_id="listPublicVehicles", **described("PublicVehicles", "list"))
-async def list_public_vehicles(request: Request) -> Response:
+@router.declare(Route("GET", "/vehicles", ANYONE, listing("PublicVehicles")))
+async def list_public_vehicles(call: Call) -> Page:
     """Public vehicles by parc."""
-    query = page_query(VEHICLE, query_of(request, "limit", "cursor"), view="public_list", filters=list(PUBLIC))
-    return listed(await service(request).store.find(VEHICLE, query, caller=None), request)
+    return await call.store.find(VEHICLE, call.query(VEHICLE, "public_list", *PUBLIC), caller=None)
 
 
-@router.get("/vehicles/{parc}", operation_id="getPublicVehicle", **described("PublicVehicle", "one"))
-async def get_public_vehicle(request: Request, parc: str) -> Response:
+@router.declare(Route("GET", "/vehicles/{parc}", ANYONE, row("PublicVehicle")))
+async def get_public_vehicle(call: Call) -> Document:
     """One public vehicle; one that is not public is unknown here."""
-    document = await service(request).store.get(VEHICLE, parc, view="public_one", filters=PUBLIC, caller=None)
-    return answered(document, request)
+    return await call.store.get(VEHICLE, call.key, view="public_one", filters=PUBLIC, caller=None)
 
 
-@router.get(
-    "/vehicles/{parc}/events",
-    operation_id="listPublicVehicleEvents",
-    **described("PublicEvents", "list", "one", filters=("from", "to")),
-)
-async def list_public_vehicle_events(request: Request, parc: str) -> Response:
+@router.declare(Route("GET", "/vehicles/{parc}/events", ANYONE, listing("PublicEvents"), filters=PERIOD))
+async def list_public_vehicle_events(call: Call) -> Page:
     """The published events of one public vehicle, newest first."""
-    store = service(request).store
-    found = await store.get(VEHICLE, parc, view="public_list", filters=PUBLIC, caller=None)
-    values = query_of(request, "from", "to", "limit", "cursor")
-    filters = [*PUBLISHED, Filter("vehicle_id", "=", found.key), *period(values, "date")]
-    query = page_query(EVENT, values, view="public_list", filters=filters)
-    return listed(await store.find(EVENT, query, caller=None), request)
+    found = await call.store.get(VEHICLE, call.key, view="public_list", filters=PUBLIC, caller=None)
+    query = call.query(EVENT, "public_list", *PUBLISHED, Filter("vehicle_id", "=", found.key))
+    return await call.store.find(EVENT, query, caller=None)
 
 
-@router.get("/events", operation_id="listPublicEvents", **described("PublicEvents", "list", filters=("from", "to")))
-async def list_public_events(request: Request) -> Response:
+@router.declare(Route("GET", "/events", ANYONE, listing("PublicEvents"), filters=PERIOD))
+async def list_public_events(call: Call) -> Page:
     """Published events, newest first; `from` is inclusive, `to` exclusive."""
-    values = query_of(request, "from", "to", "limit", "cursor")
-    query = page_query(EVENT, values, view="public_list", filters=[*PUBLISHED, *period(values, "date")])
-    return listed(await service(request).store.find(EVENT, query, caller=None), request)
+    return await call.store.find(EVENT, call.query(EVENT, "public_list", *PUBLISHED), caller=None)
 
 
-@router.get("/events/{id}", operation_id="getPublicEvent", **described("Event", "one"))
-async def get_public_event(request: Request, id: str) -> Response:  # noqa: A002 - the contract names it so
+@router.declare(Route("GET", "/events/{id}", ANYONE, row("Event")))
+async def get_public_event(call: Call) -> Document:
     """One published event."""
-    document = await service(request).store.get(EVENT, id, view="public_one", filters=PUBLISHED, caller=None)
-    return answered(document, request)
+    return await call.store.get(EVENT, call.key, view="public_one", filters=PUBLISHED, caller=None)

@@ -1,89 +1,94 @@
-"""The API reference: what each route takes and answers, in the words of OpenAPI 3.1."""
+"""The OpenAPI 3.1 document: what each declared route takes and answers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from retrobus.api.reference_parameters import (
-    OF_ERRORS,
-    REQUEST_ID,
-    WRITTEN,
-    key_of,
-    parameters,
-    success_headers,
-)
+from retrobus.api.answers import REQUEST_ID, reference_to
+from retrobus.api.conditions import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
+from retrobus.api.declaration import Route
+from retrobus.api.queries import PAGING
 from retrobus.api.reference_schemas import components
 from retrobus.http.problems import KINDS
 
-_ANY = {400, 431, 500}
-_SENT = (408, 413, 415, 422)
-_WRITE = (401, 403, 409, 422, 503)
-STATUSES: dict[str, tuple[int, ...]] = {
-    "list": (422, 503),
-    "one": (404, 503),
-    "read": (401, 503),
-    "manage": (401, 403, 503),
-    "create": _WRITE,
-    "update": (*_WRITE, *_SENT, 404, 412),
-    "delete": (*_WRITE, 404, 412),
-    "own": (401, 409, 412, 422, 503),
-    "password": (429,),
-    "login": (401, 429, 503),
-    "local": (403,),
+Described = dict[str, Any]
+MEDIA = ("application/json", "application/problem+json")
+OF_ANY = (400, 431, 500)
+OF_A_BODY = (408, 413, 415, 422)
+OF_A_WRITE = (409, 422)
+_LATER = {"Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}}
+_BEARER = {
+    "WWW-Authenticate": {
+        "description": "How to prove who one is.",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer"},
+    }
 }
-"""The errors that each kind of route can answer with, besides those of a body and those that any route may."""
+HEADERS_OF_ERRORS: dict[int, Described] = {401: _BEARER, 429: _LATER, 503: _LATER}
 
 
-def described(schema: str, *kinds: str, body: str | None = None, filters: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a route's decorator says for the reference: its answers, errors, parameters and body."""
-    statuses = {status for kind in kinds for status in STATUSES[kind]} | _ANY | set(_SENT if body else ())
-    errors: dict[int | str, dict[str, Any]] = {status: _error(status) for status in sorted(statuses)}
-    success = 201 if "create" in kinds else 200
-    answers: dict[int | str, dict[str, Any]] = {success: _success(schema, kinds, success)}
-    if "one" in kinds and "list" not in kinds:
-        headers = success_headers(schema, kinds, 304)
-        answers[304] = {"description": "The reader has this version already.", "headers": headers}
-    if WRITTEN & set(kinds):
-        answers[202] = {
-            **_success(schema, kinds, 202),
-            "description": "Accepted in fallback mode; see X-Durability.",
-        }
-    if schema == "Ready":
-        answers[503] = {**_success(schema, kinds), "description": "Not ready; the same keys tell why."}
-    extra: dict[str, Any] = {"parameters": parameters(schema, kinds, filters)}
-    if ({"read", "manage"} | WRITTEN) & set(kinds):
+def operation(route: Route, keys: dict[str, Described]) -> Described:
+    """What the framework is told of a route besides its address and its name."""
+    extra: Described = {"parameters": _parameters(route, keys)}
+    if route.rights.errors:
         extra["security"] = [{"bearer": []}]
-    if body is not None:
-        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}}
+    if route.body is not None and route.body.component is not None:
+        content = {"application/json": {"schema": reference_to(route.body.component)}}
         extra["requestBody"] = {"required": True, "content": content}
-    return {"responses": answers | errors, "openapi_extra": extra}
+    return {"responses": _answers(route), "openapi_extra": extra}
 
 
-def _success(schema: str, kinds: tuple[str, ...], status: int = 200) -> dict[str, Any]:
-    headers = success_headers(schema, kinds, status)
-    media, shape = "application/json", {"$ref": f"#/components/schemas/{schema}"}
-    if schema == "Metrics":
-        media, shape = "text/plain", {"type": "string"}
-    return {"description": "Done.", "headers": headers, "content": {media: {"schema": shape}}}
+def _parameters(route: Route, keys: dict[str, Described]) -> list[Described]:
+    """The parameters in path, query and headers."""
+    named = {name: schema for name, schema in keys.items() if f"{{{name}}}" in route.path}
+    found = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in named.items()]
+    queries = {parameter.name: parameter.schema for parameter in route.filters} | (PAGING if route.answer.paged else {})
+    found += [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in queries.items()]
+    found += [IDEMPOTENCY_KEY] if route.writes else []
+    found += [IF_MATCH] if route.conditional else []
+    return [*found, IF_NONE_MATCH] if route.method == "GET" and route.answer.row else found
 
 
-def _error(status: int) -> dict[str, Any]:
+def _answers(route: Route) -> dict[int | str, Described]:
+    """Every status that the route answers with."""
+    answer = route.answer
+    found: dict[int | str, Described] = {answer.status: answer.described(answer.status)}
+    found |= {status: _error(status) for status in sorted(_errors(route))}
+    if route.method == "GET" and answer.row:
+        found[304] = answer.described(304, "The reader has this version already.")
+    if route.writes:
+        found[202] = answer.described(202, "Accepted in fallback mode; see X-Durability.")
+    if answer.not_ready is not None:
+        found[503] = answer.described(503, answer.not_ready)
+    return found
+
+
+def _errors(route: Route) -> set[int]:
+    """The statuses of refusals."""
+    found = {*OF_ANY, *route.errors, *route.rights.errors}
+    found |= {503} if route.answer.stored else set()
+    found |= set(OF_A_BODY) if route.body is not None else set()
+    found |= {404} if route.names_row else set()
+    found |= {422} if route.answer.paged else set()
+    if route.writes:
+        found |= set(OF_A_WRITE) | (set() if route.answer.created else {412})
+    return found
+
+
+def _error(status: int) -> Described:
     kinds = [kind for kind in KINDS.values() if kind.status == status]
-    reference = {"$ref": "#/components/schemas/Problem"}
     examples = {
         kind.code: {"value": {"error": kind.title, "code": kind.code, "status": status, "title": kind.title}}
         for kind in kinds
     }
-    content = {media: {"schema": reference, "examples": examples} for media in _MEDIA}
-    headers = REQUEST_ID | OF_ERRORS.get(status, {})
+    content = {media: {"schema": reference_to("Problem"), "examples": examples} for media in MEDIA}
+    headers = REQUEST_ID | HEADERS_OF_ERRORS.get(status, {})
     return {"description": " · ".join(kind.title for kind in kinds), "headers": headers, "content": content}
 
 
-_MEDIA = ("application/json", "application/problem+json")
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
+def openapi(app: FastAPI, routes: Iterable[Route]) -> Described:
     """The document, made once per application."""
     if app.openapi_schema is None:
         made = get_openapi(
@@ -94,29 +99,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             tags=app.openapi_tags,
         )
-        _drop_foreign_errors(made)
-        _say_keys(made)
-        made["components"] = {"schemas": components(), "securitySchemes": {"bearer": _BEARER}}
+        bodies = [route.body for route in routes if route.body is not None]
+        made["components"] = {"schemas": components(bodies), "securitySchemes": {"bearer": _SCHEME}}
         app.openapi_schema = made
     return app.openapi_schema
 
 
-_BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/auth/login."}
-
-
-def _drop_foreign_errors(document: dict[str, Any]) -> None:
-    """The framework declares a 422 of its own form on routes with parameters; ours never answer it."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            content = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
-            if content.get("schema", {}).get("$ref", "").endswith("HTTPValidationError"):
-                del operation["responses"]["422"]
-
-
-def _say_keys(document: dict[str, Any]) -> None:
-    """The framework declares a key in a path as any text; ours follow rules."""
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            for parameter in operation["parameters"]:
-                if parameter["in"] == "path":
-                    parameter["schema"] = key_of(path)
+_SCHEME = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/auth/login."}

@@ -2,74 +2,62 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import Boolean, Float, Integer, Numeric
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
+from retrobus.api.answers import reference_to
+from retrobus.api.bodies import Body
 from retrobus.http.problems import KINDS
-from retrobus.model import credentials, events, members, patterns, vehicles
+from retrobus.model import patterns
+from retrobus.model.fields import Wire
 from retrobus.model.names import camel
-from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
+from retrobus.model.resources import ALL, VEHICLE, Resource
 from retrobus.model.rows import defaults
 from retrobus.model.wire import known_names
 
-INPUTS: tuple[type[BaseModel], ...] = (
-    events.EventCreation,
-    events.EventChange,
-    vehicles.VehicleCreation,
-    vehicles.VehicleChange,
-    members.MemberCreation,
-    members.MemberChange,
-    members.OwnChange,
-    credentials.Login,
-    credentials.MemberLogin,
-    credentials.PasswordChange,
-)
-
-
-TABLES: dict[type[BaseModel], Resource] = {
-    events.EventCreation: EVENT,
-    events.EventChange: EVENT,
-    vehicles.VehicleCreation: VEHICLE,
-    vehicles.VehicleChange: VEHICLE,
-    members.MemberCreation: MEMBER,
-    members.MemberChange: MEMBER,
-    members.OwnChange: MEMBER,
-}
 READ_ONLY = frozenset({"version", "created_at", "updated_at", "created_by", "current_participants"})
 
 
-def components() -> dict[str, Any]:
-    """Every schema that the document refers to."""
-    found = {model.__name__: _input_schema(model) for model in INPUTS}
-    change = found["MemberChange"]
-    by_id = {"properties": {"id": patterns.MEMBER_KEY, **change["properties"]}, "required": ["id"]}
-    found["MemberChangeById"] = {**change, **by_id, "title": "MemberChangeById"}
+def components(bodies: Iterable[Body]) -> dict[str, Any]:
+    """Every schema that the document refers to, for routes that take these bodies."""
+    found = {body.component: _body_schema(body) for body in bodies if body.component is not None}
     found["JsonValue"] = _JSON_VALUE
-    for name in ("EventCreation", "EventChange"):
-        found[name]["properties"]["extras"]["anyOf"][0]["additionalProperties"] = _ANY_VALUE
-    rows = {"Event": EVENT, "Vehicle": VEHICLE, "Member": MEMBER}
-    found |= {name: row_schema(resource) for name, resource in rows.items()}
+    for resource in ALL:
+        found[resource.name] = row_schema(resource)
+        found[f"{resource.name}List"] = _list_of(resource)
     found["PublicVehicle"] = row_schema(VEHICLE, without=VEHICLE.private)
     return found | _wrappers()
 
 
-def _input_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """What a client may send: a creation tells what becomes of a missing field, a change leaves it as it is."""
+def _body_schema(body: Body) -> dict[str, Any]:
+    """What a client may send; the key of the row besides, where the body names it."""
+    schema: dict[str, Any] = {"type": "object"}
+    if body.model is not None:
+        schema = _input_schema(body.model, body.resource)
+    if body.key is None:
+        return schema
+    properties = {"id": body.key, **schema.get("properties", {})}
+    named = {"title": body.component} if "title" in schema else {}
+    return {**schema, "properties": properties, "required": ["id"], **named}
+
+
+def _input_schema(model: type[Wire], resource: Resource | None) -> dict[str, Any]:
+    """The fields of a model: a creation tells what becomes of a missing field, a change leaves it as it is."""
     schema = model.model_json_schema()
-    resource = TABLES.get(model)
-    known = {field.alias or name for name, field in model.model_fields.items()}
-    if resource is not None:
-        known |= known_names(resource)
-    for field in schema["properties"].values():
+    properties, required = schema["properties"], schema.get("required", [])
+    known = properties.keys() | (known_names(resource) if resource is not None else set())
+    for field in properties.values():
         _say_empty(field)
     if resource is not None and model.__name__.endswith("Creation"):
         for name, value in default_row(resource).items():
-            if name in schema["properties"].keys() - {"id", *schema.get("required", [])}:
-                schema["properties"][name]["default"] = value
-    if not schema.get("required"):  # what is needed is known: one rule says both
+            if name in properties.keys() - {"id", *required}:
+                properties[name]["default"] = value
+    if "extras" in properties:
+        properties["extras"]["anyOf"][0]["additionalProperties"] = _ANY_VALUE
+    if not required:  # the names of required fields need no second rule
         schema["not"] = {"propertyNames": {"not": {"enum": sorted(known)}}}
         schema["description"] += " At least one known field; unknown and read-only ones are ignored."
     return schema
@@ -94,7 +82,7 @@ def _is_list(column: Any, row: dict[str, Any]) -> bool:
     return isinstance(column.type, JSONB) and row[column.name] is not None
 
 
-_ANY_VALUE = {"$ref": "#/components/schemas/JsonValue"}
+_ANY_VALUE = reference_to("JsonValue")
 _JSON_VALUE: dict[str, Any] = {
     "description": "Any JSON value without the character NUL, at most 64 levels deep.",
     "not": {  # what generators of clients pass over: they take any value
@@ -145,10 +133,10 @@ def _type_schema(column: Any) -> dict[str, Any]:
     return {"type": next((name for types, name in plain if isinstance(kind, types)), "string")}
 
 
-def _list_of(name: str, schema: str) -> dict[str, Any]:
-    rows = {"type": "array", "items": {"$ref": f"#/components/schemas/{schema}"}}
-    properties = {name: rows, "nextCursor": {"type": ["string", "null"]}}
-    return {"type": "object", "properties": properties, "required": [name, "nextCursor"]}
+def _list_of(resource: Resource) -> dict[str, Any]:
+    rows = {"type": "array", "items": reference_to(resource.name)}
+    properties = {resource.plural: rows, "nextCursor": {"type": ["string", "null"]}}
+    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _wrappers() -> dict[str, Any]:
@@ -163,13 +151,9 @@ def _wrappers() -> dict[str, Any]:
         "user": person,
     }
     return {
-        "EventList": _list_of("events", "Event"),
-        "VehicleList": _list_of("vehicles", "Vehicle"),
-        "MemberList": _list_of("members", "Member"),
-        "PublicVehicles": {"type": "array", "items": {"$ref": "#/components/schemas/PublicVehicle"}},
-        "PublicEvents": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+        "PublicVehicles": {"type": "array", "items": reference_to("PublicVehicle")},
+        "PublicEvents": {"type": "array", "items": reference_to("Event")},
         "Done": {"type": "object", "properties": {"ok": {"const": True}}, "required": ["ok"]},
-        "MemberKey": {"type": "object", "properties": {"id": patterns.MEMBER_KEY}, "required": ["id"]},
         "Session": {"type": "object", "properties": session, "required": list(session)},
         "Me": {"type": "object", "properties": {"user": person}, "required": ["user"]},
         "Health": {"type": "object", "properties": {"ok": flag, "time": text, "version": text}},

@@ -1,80 +1,47 @@
-"""Vehicles: read by every member, written by managers, addressed by parc number."""
+"""Vehicles: read by every member, written by managers, addressed by parc."""
 
-from fastapi import APIRouter, Request, Response
-
-from retrobus.api.reference import described
-from retrobus.api.service import (
-    answered,
-    caller,
-    done,
-    equal,
-    listed,
-    manager,
-    once,
-    one_of,
-    page_query,
-    query_of,
-    read_object,
-    service,
-    terms,
-    validated,
-)
+from retrobus.api.answers import DONE, created, listing, row
+from retrobus.api.bodies import Body
+from retrobus.api.calls import Call, Routes
+from retrobus.api.declaration import Route
+from retrobus.api.queries import flag, text
+from retrobus.api.rights import MANAGERS_ONLY, MEMBERS
+from retrobus.model.patterns import PARC_KEY
 from retrobus.model.resources import VEHICLE
 from retrobus.model.vehicles import VehicleChange, VehicleCreation
-from retrobus.store.contract import Delete, Filter, Insert, Terms, Update
+from retrobus.store.contract import Delete, Document, Insert, Page, Update
 
-router = APIRouter(prefix="/api/vehicles", tags=["vehicles"])
+router = Routes("vehicles", "/api/vehicles", parc=PARC_KEY)
+FILTERS = (text("etat"), text("type"), flag("isPublic"))
+CHANGE = Body(VehicleChange, VEHICLE)
 
 
-@router.get(
-    "",
-    operation_id="listVehicles",
-    **described("VehicleList", "list", "read", filters=("etat", "type", "isPublic")),
-)
-async def list_vehicles(request: Request) -> Response:
+@router.declare(Route("GET", "", MEMBERS, listing("VehicleList", "vehicles"), filters=FILTERS))
+async def list_vehicles(call: Call) -> Page:
     """Vehicles by parc; images sent as data URLs are left out of lists."""
-    who = caller(request)
-    values = query_of(request, "etat", "type", "isPublic", "limit", "cursor")
-    filters = equal(values, "etat") + equal(values, "type")
-    if one_of(values, "isPublic", ("true", "false")):
-        filters.append(Filter("is_public", "=", values["isPublic"] == "true"))
-    query = page_query(VEHICLE, values, view="list", filters=filters)
-    return listed(await service(request).store.find(VEHICLE, query, caller=who), request, "vehicles")
+    return await call.store.find(VEHICLE, call.query(VEHICLE, "list"), caller=call.who)
 
 
-@router.post(
-    "",
-    operation_id="createVehicle",
-    status_code=201,
-    **described("Vehicle", "create", body="VehicleCreation"),
-)
-async def create_vehicle(request: Request) -> Response:
+@router.declare(Route("POST", "", MANAGERS_ONLY, created("Vehicle"), body=Body(VehicleCreation, VEHICLE)))
+async def create_vehicle(call: Call) -> Document:
     """Creates a vehicle under its parc number."""
-    who = manager(request)
-    values = validated(VehicleCreation, await read_object(request, service(request).limits.image_body), VEHICLE)
-    document = await service(request).store.write(Insert(VEHICLE, values, Terms(who, once=once(request))))
-    return answered(document, request, 201, location="/api/vehicles")
+    return await call.store.write(Insert(VEHICLE, call.values, call.terms()))
 
 
-@router.get("/{parc}", operation_id="getVehicle", **described("Vehicle", "read", "one"))
-async def get_vehicle(request: Request, parc: str) -> Response:
+@router.declare(Route("GET", "/{parc}", MEMBERS, row("Vehicle")))
+async def get_vehicle(call: Call) -> Document:
     """One vehicle by parc; its `id` is no address."""
-    who = caller(request)
-    return answered(await service(request).store.get(VEHICLE, parc, view="one", caller=who), request)
+    return await call.store.get(VEHICLE, call.key, view="one", caller=call.who)
 
 
-@router.put("/{parc}", operation_id="updateVehicle", **described("Vehicle", "update", body="VehicleChange"))
-@router.patch("/{parc}", operation_id="patchVehicle", **described("Vehicle", "update", body="VehicleChange"))
-async def update_vehicle(request: Request, parc: str) -> Response:
+@router.declare(Route("PUT", "/{parc}", MANAGERS_ONLY, row("Vehicle"), body=CHANGE))
+@router.declare(Route("PATCH", "/{parc}", MANAGERS_ONLY, row("Vehicle"), body=CHANGE, name="patchVehicle"))
+async def update_vehicle(call: Call) -> Document:
     """Changes the fields that are sent; `id` and `parc` stay what they are."""
-    who = manager(request)
-    values = validated(VehicleChange, await read_object(request, service(request).limits.image_body), VEHICLE)
-    document = await service(request).store.write(Update(VEHICLE, parc, lambda _: values, terms(request, who)))
-    return answered(document, request)
+    return await call.store.write(Update(VEHICLE, call.key, lambda _: call.values, call.terms()))
 
 
-@router.delete("/{parc}", operation_id="deleteVehicle", **described("Done", "delete"))
-async def delete_vehicle(request: Request, parc: str) -> Response:
+@router.declare(Route("DELETE", "/{parc}", MANAGERS_ONLY, DONE))
+async def delete_vehicle(call: Call) -> Document:
     """Deletes a vehicle for good; its events stay, without a vehicle."""
-    who = manager(request)
-    return done(await service(request).store.write(Delete(VEHICLE, parc, terms(request, who))))
+    return await call.store.write(Delete(VEHICLE, call.key, call.terms()))

@@ -68,7 +68,7 @@ class Dispatch:
         scope["app"], scope["route"], scope["path_params"] = self._app, route, parameters
         request = Request(scope, receive)
         try:
-            response: Response = await route.endpoint(request, **parameters)
+            response: Response = await route.endpoint(request)
         except (Problem, StoreError) as error:
             return await self._refuse(request, error)
         return response

@@ -1,0 +1,133 @@
+"""The answers of routes: what a document or a page of the store becomes over HTTP, and what the reference says."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request, Response
+
+from retrobus.api.conditions import already_has
+from retrobus.api.queries import cursor_of, next_page
+from retrobus.http.problems import origin_headers
+from retrobus.store.contract import Document, Page
+
+JSON = "application/json"
+Result = Document | Page | Response
+"""What the function of a route returns."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a route answers when all is well.
+
+    `schema` names the component that describes the body; None for a text. `row`: the answer is one row, so it has an
+    ETag; `created`: 201 with the new row's address; `paged`: the answer is a page of a list, under `name` for members
+    and bare for the public. `stored` is false for routes that do not ask the store. `not_ready` describes a 503 with
+    the same body.
+    """
+
+    schema: str | None
+    row: bool = False
+    created: bool = False
+    paged: bool = False
+    name: str | None = None
+    stored: bool = True
+    not_ready: str | None = None
+
+    @property
+    def status(self) -> int:
+        """The status of success."""
+        return 201 if self.created else 200
+
+    def response(self, result: Result, request: Request) -> Response:
+        """The response for what the route's function returned."""
+        if isinstance(result, Document):
+            return self._one(result, request)
+        return self._page(result, request) if isinstance(result, Page) else result
+
+    def _one(self, found: Document, request: Request) -> Response:
+        """One row, or `{"ok": true}`; 304 to a reader who has the row already; 202 if PostgreSQL lacks it still."""
+        status, headers = self.status, origin_headers(found.origin)
+        if found.durability is not None:
+            status, headers["X-Durability"] = 202, found.durability
+        if not self.row:
+            return Response('{"ok": true}', status, headers, JSON)
+        headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
+        if self.created:
+            headers["Location"] = f"{request.scope['path']}/{quote(found.key, safe='')}"
+        if already_has(request, found.etag):
+            return Response(status_code=304, headers=headers)
+        return Response(found.json, status, headers, JSON)
+
+    def _page(self, page: Page, request: Request) -> Response:
+        """A page of a list, with the address of the next page in Link."""
+        headers = {"Cache-Control": "no-cache", **origin_headers(page.origin)}
+        cursor = None if page.next is None else cursor_of(page.next)
+        if cursor is not None:
+            headers["Link"] = next_page(request, cursor)
+        rows = ",".join(page.documents)
+        body = f"[{rows}]" if self.name is None else f'{{"{self.name}":[{rows}],"nextCursor":{json.dumps(cursor)}}}'
+        return Response(body, 200, headers, JSON)
+
+    def described(self, status: int, description: str = "Done.") -> dict[str, Any]:
+        """What the reference says of the answer with this status."""
+        media, shape = ("text/plain", {"type": "string"}) if self.schema is None else (JSON, reference_to(self.schema))
+        found = {"description": description, "headers": self._headers(status)}
+        return found if status == 304 else found | {"content": {media: {"schema": shape}}}
+
+    def _headers(self, status: int) -> dict[str, Any]:
+        found = REQUEST_ID | (ORIGIN if self.stored else {})
+        if self.paged:
+            return found | LINK
+        found |= ETAG if self.row else {}
+        found |= LOCATION if self.created else {}
+        return found | (DURABILITY if status == 202 else {})
+
+
+def row(schema: str) -> Answer:
+    """One row."""
+    return Answer(schema, row=True)
+
+
+def created(schema: str) -> Answer:
+    """The new row, with its address."""
+    return Answer(schema, row=True, created=True)
+
+
+def listing(schema: str, name: str | None = None) -> Answer:
+    """A page of a list."""
+    return Answer(schema, paged=True, name=name)
+
+
+DONE = Answer("Done")
+"""`{"ok": true}`, for a write that has no row to show."""
+
+
+def answered(value: dict[str, Any], headers: dict[str, str] | None = None, status: int = 200) -> Response:
+    """JSON that no cache may keep: it depends on the caller or on the moment."""
+    text = json.dumps(value, ensure_ascii=False)
+    return Response(text, status, {"Cache-Control": "no-store", **(headers or {})}, JSON)
+
+
+def reference_to(schema: str) -> dict[str, str]:
+    """A reference to a component of the OpenAPI document."""
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _header(description: str, *, always: bool = False, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "required": always, "schema": {"type": "string", **schema}}
+
+
+REQUEST_ID = {"X-Request-Id": _header("The request's id, the client's own if it sent one.", always=True)}
+ORIGIN = {
+    "X-Data-Source": _header("Who answers.", always=True, enum=["postgres", "memory", "token"]),
+    "X-Data-As-Of": _header("From memory: until when PostgreSQL was heard.", format="date-time"),
+    "X-Data-Origin": _header("From memory: what it was filled from."),
+}
+ETAG = {"ETag": _header("The version of the row, for If-Match and If-None-Match.", always=True)}
+LINK = {"Link": _header('The next page, if there is one: `<…>; rel="next"`.')}
+LOCATION = {"Location": _header("The address of the new row.", always=True)}
+DURABILITY = {
+    "X-Durability": _header("Where the write is kept until PostgreSQL has it.", always=True, enum=["journal", "memory"])
+}
