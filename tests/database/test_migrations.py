@@ -8,7 +8,6 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -18,26 +17,12 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from harness import Process, at, process, run_sql, until
-from retrobus.database import home, migrate, triggers
-from retrobus.model import sorting
-from retrobus.model.tables import RESOURCES, metadata
+from retrobus.database import migrate
 from retrobus.repair.findings import Findings, look
+from schemas import COLUMNS, CONSTRAINTS, FUNCTIONS, INDEXES, TRIGGERS, build_from_models, schema, seen
 
 ROOT = Path(__file__).parents[2]
 
-COLUMNS = """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
-  a.attgenerated, coll.collname, pg_get_expr(d.adbin, d.adrelid)
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_collation coll ON coll.oid = a.attcollation
-LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> 'alembic_version'
-  AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2"""
-CONSTRAINTS = """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version' ORDER BY 1, 2"""
-INDEXES = """SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version' ORDER BY 1"""
-FUNCTIONS = """SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-AND proname NOT IN ('retrobus_fingerprints', 'retrobus_is_erased') ORDER BY proname"""
-TRIGGERS = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 EVERYTHING = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
 AND relname NOT LIKE 'alembic_version%'
 UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"""
@@ -61,29 +46,6 @@ def new_database(server: str) -> Iterator[NewDatabase]:
     yield make
     for name in names:
         run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def seen(url: str, query: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in run_sql(url, query)]
-
-
-def schema(url: str) -> list[list[tuple[Any, ...]]]:
-    return [seen(url, query) for query in (COLUMNS, CONSTRAINTS, INDEXES, FUNCTIONS, TRIGGERS)]
-
-
-def build_from_models(url: str) -> None:
-    async def build() -> None:
-        async with migrate.connect(url) as connection:
-            for statement in sorting.FUNCTIONS_SQL:
-                await connection.exec_driver_sql(statement)
-            await connection.run_sync(metadata.create_all)
-            await connection.commit()
-
-    asyncio.run(build())
-    run_sql(url, *triggers.SHARED)
-    run_sql(url, *(statement for table in RESOURCES.values() for statement in triggers.trigger_sql(table)))
-    run_sql(url, *(statement for name in triggers.NUMBERED for statement in triggers.number_sql(name)))
-    run_sql(url, home.AT_HOME_SQL, home.NOTE_SQL, home.TRIGGER_SQL)
 
 
 def with_a_bad_migration(folder: Path, url: str) -> Config:

@@ -1,10 +1,18 @@
 """`retrobus db`: the schema, by the same migrations as `alembic`."""
 
-from typing import Any
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.postgres import say, url_or_exit, with_connection
+from retrobus.cli.postgres import say, stop, url_or_exit, warn, with_connection
+
+if TYPE_CHECKING:
+    from retrobus.cli.drafting import Step
 
 app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
 
@@ -60,3 +68,47 @@ def grant(
         typer.echo("\n".join(f"{statement};" for statement in done))
     else:
         say(f"✅ {role} a les droits du service")
+
+
+@app.command("new-migration")
+def new_migration(
+    subject: Annotated[str, typer.Argument(help="Ce qu'elle fait, en anglais : « add sponsor ».")],
+    *,
+    show: Annotated[bool, typer.Option("--print", help="Affiche le fichier, n'écrit rien.")] = False,
+) -> None:
+    """Développement : écrit la migration du schéma d'aujourd'hui vers les tables du code."""
+    from retrobus.cli.development import migrated_url
+    from retrobus.cli.drafting import drafted
+    from retrobus.database import migrate
+
+    if not re.fullmatch(r"[A-Za-z][\w -]{2,60}", subject, re.ASCII):
+        raise stop("sujet attendu en lettres sans accent, comme « add sponsor »")
+    before = migrate.head()
+    revision = f"{int(before) + 1:04}"
+    with migrated_url() as url:
+        found = asyncio.run(_differences(url))
+    text = drafted(found, subject, revision, before)
+    path = Path(migrate.scripts().versions) / f"{revision}_{re.sub('[ -]+', '_', subject.lower())}.py"
+    if show:
+        typer.echo(text, nl=False)
+    else:
+        path.write_text(text, encoding="utf-8")
+        say(f"✅ {path}")
+    _say_what_is_left(found, revision)
+
+
+async def _differences(url: str) -> list[Step]:
+    from retrobus.cli.drafting import steps
+    from retrobus.database import migrate
+
+    async with migrate.connect(url) as connection:
+        return await connection.run_sync(steps)
+
+
+def _say_what_is_left(found: list[Step], revision: str) -> None:
+    for step in found:
+        if step.remark:
+            warn(step.remark)
+    if not found:
+        warn("le code ne dit rien de plus que le schéma : écrivez les instructions de UPGRADE et DOWNGRADE")
+    warn(f'ensuite : REVISION = "{revision}" dans src/retrobus/model/tables.py, puis pytest tests/database')

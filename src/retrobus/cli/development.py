@@ -5,12 +5,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer
 
 from retrobus.cli.members import add_admin, find_account, signed
-from retrobus.cli.postgres import url_or_exit, with_connection
+from retrobus.cli.postgres import stop, url_or_exit, with_connection
 from retrobus.database import migrate
 from retrobus.development import sample
 from retrobus.development.embedded import embedded_postgres
@@ -19,6 +20,8 @@ from retrobus.settings import Settings
 
 DATABASE = "retrobus"
 ADMIN_EMAIL = "admin@example.org"
+HASTY = {"fsync": "off"}
+"""For a server whose data nobody keeps."""
 
 
 @contextmanager
@@ -39,6 +42,20 @@ def prepared(data: Path, base_url: str) -> Iterator[None]:
         _prepare(base_url, psql, "Ctrl-C arrête le service et sa base ; les données restent.")
         yield
     typer.echo("🐘 PostgreSQL arrêté ; les données restent.")
+
+
+@contextmanager
+def migrated_url() -> Iterator[str]:
+    """The address of a database at the newest revision: DATABASE_URL, or an embedded one that goes with the block."""
+    if Settings().database_url is not None:
+        url = url_or_exit()
+        if migrate.current(url) != migrate.head():
+            raise stop("le schéma de DATABASE_URL n'est pas à jour : retrobus db upgrade")
+        yield url
+        return
+    with TemporaryDirectory() as folder, embedded_postgres(Path(folder) / "postgres", settings=HASTY) as server:
+        migrate.upgrade(server.url())
+        yield server.url()
 
 
 def _prepare(base_url: str, more: list[str], ending: str) -> None:

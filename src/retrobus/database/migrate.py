@@ -64,22 +64,27 @@ def _config(url: str | None = None) -> Config:
     return config
 
 
+def scripts() -> ScriptDirectory:
+    """The migrations of this version of the code."""
+    return ScriptDirectory.from_config(_config())
+
+
 def head() -> str:
     """The revision that this version of the code expects."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    revision = scripts().get_current_head()
     if revision is None:
         raise RuntimeError(f"no migration in {_folder()}")
     return revision
 
 
-def oldest_supported(scripts: ScriptDirectory, revision: str) -> str:
+def oldest_supported(known: ScriptDirectory, revision: str) -> str:
     """The oldest revision whose code works with this one: back over each migration that says it is `compatible`.
 
     For example: 0007 and 0006 say so, 0005 does not. Code that expects 0005, 0006 or 0007 works with 0007.
     """
-    script = scripts.get_revision(revision)
+    script = known.get_revision(revision)
     while getattr(script.module, "compatible", False) and isinstance(script.down_revision, str):
-        script = scripts.get_revision(script.down_revision)
+        script = known.get_revision(script.down_revision)
     return script.revision
 
 
@@ -105,4 +110,4 @@ def current(url: str) -> str | None:
 
 def history() -> list[tuple[str, str]]:
     """Every revision with its subject, newest first."""
-    return [(script.revision, script.doc) for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    return [(script.revision, script.doc) for script in scripts().walk_revisions()]
