@@ -103,7 +103,8 @@ class Author:
 
     def _was_refused_later(self, request: Request) -> bool:
         """Whether the replay made a conflict of this write; a repeat of it is then a new request."""
-        return request.fate == "journal" and (request.state is None or request.state in self._model.conflicts.marks)
+        taken = request.fate in {"journal", "memory"}
+        return taken and (request.state is None or request.state in self._model.conflicts.marks)
 
     def _remember(self, request: Request) -> Request:
         if request.once is not None:

@@ -15,6 +15,9 @@ Side = Literal["before", "after"]
 COMMIT = b"COMMIT\0"
 """Ends the message that asks for a commit, and the one that confirms it."""
 
+WRITES = (b"WITH opened", b"INSERT 0 1\0", b"UPDATE 1\0", b"DELETE 1\0")
+"""How a write that commits by itself begins when it is prepared, and how the server says that it is done."""
+
 
 def nothing() -> None:
     """What happens by default between a COMMIT and its cut."""
@@ -27,8 +30,21 @@ class _Line:
         self.client = client
         self.server: StreamWriter | None = None
         self.silent = False
+        self.prepared = False
+        """Whether the service prepared a write that commits by itself on this line."""
+
         self.commits = False
         """Whether the service asked for a COMMIT of its own; the driver's transactions say `COMMIT;`."""
+
+    def is_writing(self, side: Side, chunk: bytes) -> bool:
+        """Whether the chunk runs a write that commits by itself, or says that one is done.
+
+        The driver prepares a statement in a message of its own and runs it in a later one (`E`, Execute).
+        """
+        if side == "after":
+            return any(done in chunk for done in WRITES[1:])
+        prepared, self.prepared = self.prepared, self.prepared or WRITES[0] in chunk
+        return prepared and b"E\0\0\0\t\0" in chunk
 
     def reset(self) -> None:
         """Ends the service's side as a machine that crashed and came back does; Postgres's side stays as it is."""
@@ -53,6 +69,7 @@ class Proxy:
         self._mode: Mode = "pass"
         self._lines: dict[_Line, asyncio.Task[None] | None] = {}
         self._cut: tuple[Side, Callable[[], object]] | None = None
+        self._cut_alone: tuple[Side, Callable[[], object]] | None = None
         self._listener: asyncio.Server | None = None
 
     def url(self, database: str, user: str = "postgres") -> str:
@@ -73,6 +90,10 @@ class Proxy:
         `meanwhile` happens while the service waits. Postgres does not notice the cut by itself.
         """
         self._cut = (side, meanwhile)
+
+    def cut_write(self, side: Side, meanwhile: Callable[[], object] = nothing) -> None:
+        """Cuts the next write that commits by itself: before Postgres runs it, or after it was done."""
+        self._cut_alone = (side, meanwhile)
 
     def _run(self, step: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(10)
@@ -139,15 +160,18 @@ class Proxy:
                 continue
             line.commits = line.commits or (side == "before" and COMMIT in chunk)
             if self._cut is not None and self._cut[0] == side and line.commits and COMMIT in chunk:
-                await self._hold(line)
+                (_, meanwhile), self._cut = self._cut, None
+                await self._hold(line, meanwhile)
+                continue
+            if self._cut_alone is not None and self._cut_alone[0] == side and line.is_writing(side, chunk):
+                (_, meanwhile), self._cut_alone = self._cut_alone, None
+                await self._hold(line, meanwhile)
                 continue
             writer.write(chunk)
         if not line.silent:
             raise ConnectionResetError
 
-    async def _hold(self, line: _Line) -> None:
-        assert self._cut is not None
-        (_, meanwhile), self._cut = self._cut, None
+    async def _hold(self, line: _Line, meanwhile: Callable[[], object]) -> None:
         line.silent = True
         await asyncio.to_thread(meanwhile)
         line.reset()

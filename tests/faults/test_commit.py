@@ -16,6 +16,7 @@ from builders import Body, an_event
 from faults.proxy import Proxy, Side
 from faults.psql import ORDINARY
 from harness import Api, Person, run_sql, served, settings_for, until
+from locks import held
 from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import commit
 
@@ -221,3 +222,102 @@ def test_an_outcome_that_a_later_write_hides_is_unknown_and_a_repetition_finds_i
     again = write.send(api, who)
     assert (again.status_code, again.json()["title"]) == (200, "Autre")
     assert api.sql("SELECT title FROM event")[0][0] == "Encore"
+
+
+class Alone:
+    """The same writes without an Idempotency-Key: each is one statement that commits by itself."""
+
+    def __init__(self, api: Api, who: Person, write: Write) -> None:
+        self._api, self._who, self._write = api, who, write
+        self._api.patch(
+            "/api/events/old", json={"location": "prêt"}, headers=who.headers
+        )  # and its line has seen "old"
+
+    def send(self) -> httpx.Response:
+        write = self._write
+        return self._api.request(write.method, write.path, json=write.body, headers=self._who.headers)
+
+    def is_applied(self) -> bool:
+        return self._write.is_applied(self._api)
+
+
+@pytest.fixture
+def alone(api: Api, who: Person, write: Write) -> Alone:
+    return Alone(api, who, write)
+
+
+def test_a_single_statement_cut_before_it_is_run_is_done_once_on_a_new_line(alone: Alone, line: Proxy) -> None:
+    line.cut_write("before")
+
+    answer = alone.send()
+
+    assert answer.status_code in {200, 201}
+    assert alone.is_applied()
+
+
+def test_a_single_statement_cut_after_it_is_done_is_found_again(alone: Alone, write: Write, line: Proxy) -> None:
+    line.cut_write("after")
+
+    answer = alone.send()
+
+    assert answer.status_code == write.status
+    assert alone.is_applied()
+    assert write.method == "DELETE" or answer.json()["title"] in {"Autre", an_event()["title"]}
+
+
+def test_a_single_statement_that_a_crash_followed_is_found_again(
+    alone: Alone, write: Write, line: Proxy, crash: Callable[[], None]
+) -> None:
+    line.cut_write("after", crash)
+
+    answer = alone.send()
+
+    assert answer.status_code == write.status
+    assert alone.is_applied()
+
+
+def test_a_single_statement_whose_row_was_written_again_is_of_unknown_outcome(
+    api: Api, who: Person, line: Proxy
+) -> None:
+    alone = Alone(api, who, WRITES["update"])
+    line.cut_write("after", lambda: api.sql("UPDATE event SET title = 'Encore' WHERE id = 'old'"))
+
+    answer = alone.send()
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
+    assert api.sql("SELECT title FROM event")[0][0] == "Encore"
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_single_statement_whose_server_is_gone_is_of_unknown_outcome(
+    line: Proxy, postgres: EmbeddedPostgres, own_database: str, side: Side
+) -> None:
+    settings = settings_for(line.url(own_database), database_timeout=0.5)
+    url = postgres.url(own_database)
+    with served(settings, url) as api:
+        who = api.person("BUREAU")
+        api.sql("INSERT INTO event (id, title, date) VALUES ('old', 'Sortie', now())")
+        alone = Alone(api, who, WRITES["update"])
+        line.cut_write(side, postgres.kill)
+
+        answer = alone.send()
+
+        assert (answer.status_code, answer.json()["outcome"]) == (503, "unknown")
+        postgres.start()
+        assert until(lambda: _unless_503(alone.send()), what="the return of the service").status_code == 200
+        assert alone.is_applied()
+
+
+def test_a_server_process_that_still_runs_a_single_statement_is_ended_before_its_outcome_is_told(
+    api: Api, who: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "COMMIT_TIMEOUT", 0.3)
+    with held(api.database_url, "UPDATE event SET title = 'tenu' WHERE id = 'old'") as lock:
+        answer = api.delete("/api/events/old", headers=who.headers)
+        running = api.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'WITH opened%' AND state = 'active'")
+        lock.release()
+
+    assert answer.status_code == 503
+    assert answer.json()["outcome"] == "not_applied"
+    assert running == [(0,)]
+    assert api.sql("SELECT count(*) FROM event WHERE id = 'old'") == [(1,)]

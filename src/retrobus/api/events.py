@@ -39,7 +39,7 @@ async def get_event(call: Call) -> Document:
 @router.declare(Route("PATCH", "/{id}", MANAGERS_ONLY, row("Event"), body=CHANGE, name="patchEvent"))
 async def update_event(call: Call) -> Document:
     """Changes the fields that are sent; a missing field stays as it is."""
-    return await call.store.write(Update(EVENT, call.key, lambda _: call.values, call.terms()))
+    return await call.store.write(Update(EVENT, call.key, call.values, call.terms()))
 
 
 @router.declare(Route("DELETE", "/{id}", MANAGERS_ONLY, DONE))

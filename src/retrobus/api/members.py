@@ -60,7 +60,7 @@ async def get_own_member(call: Call) -> Document:
 @router.declare(Route("PUT", "/me", MEMBERS, row("Member"), body=Body(OwnChange, MEMBER)))
 async def update_own_member(call: Call) -> Document:
     """Changes what members may change of their own record."""
-    return await call.store.write(Update(MEMBER, call.who.id, lambda _: call.values, call.terms()))
+    return await call.store.write(Update(MEMBER, call.who.id, call.values, call.terms()))
 
 
 @router.declare(Route("GET", "/{id}", MANAGERS_ONLY, row("Member")))

@@ -38,7 +38,7 @@ async def get_vehicle(call: Call) -> Document:
 @router.declare(Route("PATCH", "/{parc}", MANAGERS_ONLY, row("Vehicle"), body=CHANGE, name="patchVehicle"))
 async def update_vehicle(call: Call) -> Document:
     """Changes the fields that are sent; `id` and `parc` stay what they are."""
-    return await call.store.write(Update(VEHICLE, call.key, lambda _: call.values, call.terms()))
+    return await call.store.write(Update(VEHICLE, call.key, call.values, call.terms()))
 
 
 @router.declare(Route("DELETE", "/{parc}", MANAGERS_ONLY, DONE))

@@ -85,21 +85,23 @@ LANGUAGE plpgsql AS $$
 -- Leaves the tombstone of one row, above the row's version: who, why, and in which transaction.
 BEGIN
   PERFORM public.retrobus_lock_key(resource, key);
-  INSERT INTO public.deletion (version, resource, key, actor, cause, batch)
+  INSERT INTO public.deletion (version, resource, key, actor, cause, batch, nonce)
   VALUES (public.retrobus_next_version(version), resource, key, nullif(current_setting('retrobus.actor', true), ''),
           coalesce(nullif(current_setting('retrobus.cause', true), ''), 'sql'),
-          pg_current_xact_id()::text::bigint);
+          pg_current_xact_id()::text::bigint, nullif(current_setting('retrobus.nonce', true), '')::bigint);
 END $$""",
-    """CREATE OR REPLACE FUNCTION public.retrobus_open(caller text, epoch integer) RETURNS void
+    """CREATE OR REPLACE FUNCTION public.retrobus_open(caller text, epoch integer, nonce bigint) RETURNS void
 LANGUAGE plpgsql AS $$
--- Begins a write of the service: proves that the caller still has access, notes who writes for the tombstones.
+-- Begins a write of the service: proves that the caller still has access, notes who writes for the tombstones, and a
+-- number by which the service finds its write again should the connection be cut.
 BEGIN
   IF caller IS NOT NULL AND NOT EXISTS (
     SELECT FROM public.member WHERE id = caller AND token_epoch = epoch AND status = 'active'
   ) THEN
     RAISE EXCEPTION 'no access' USING ERRCODE = 'RB401';
   END IF;
-  PERFORM set_config('retrobus.actor', coalesce(caller, ''), true), set_config('retrobus.cause', 'api', true);
+  PERFORM set_config('retrobus.actor', coalesce(caller, ''), true), set_config('retrobus.cause', 'api', true),
+    set_config('retrobus.nonce', nonce::text, true);
 END $$""",
 )
 """The functions that the triggers of all tables share, and the one that begins a write of the service."""
@@ -131,6 +133,7 @@ BEGIN
     PERFORM public.retrobus_lock_key('{resource}', NEW.{key});
   END IF;
   NEW.version := public.retrobus_next_version(CASE TG_OP WHEN 'UPDATE' THEN OLD.version ELSE 0 END);
+  NEW.nonce := nullif(current_setting('retrobus.nonce', true), '')::bigint;
   {pieces_sql(BY_NAME[resource])}
   RETURN NEW;
 END $$"""

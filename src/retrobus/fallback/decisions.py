@@ -31,7 +31,7 @@ from retrobus.store.contract import (
     Update,
     Write,
 )
-from retrobus.store.postgres import LAST_ONE, has_values, loses_one
+from retrobus.store.steps import LAST_ONE, has_values, loses_one
 
 TAKEN = "Cette valeur est déjà prise."
 
@@ -158,7 +158,7 @@ class MemoryStore:
 
     def _update(self, write: Update, stamp: Stamp) -> Decision:
         resource, before = write.resource, self._matched(write.resource, write.key, write.terms)
-        changes = {name: value for name, value in write.change(dict(before.row)).items() if before.row[name] != value}
+        changes = write.changes(before.row)
         if not changes:
             return Decision("update", resource, write.key, before)
         after = before.row | changes

@@ -59,11 +59,12 @@ def json_as_text(name: str) -> Column[Any]:
 
 
 def stamps() -> list[Column[Any]]:
-    """When the row was made and changed, and its version: triggers keep the last two."""
+    """When the row was made and changed, its version, and the nonce of the write that left it so."""
     return [
         Column("created_at", Moment(), nullable=False, server_default=func.now()),
         Column("updated_at", Moment(), nullable=False, server_default=func.now()),
         Column("version", BigInteger, nullable=False),
+        Column("nonce", BigInteger),
     ]
 
 
@@ -79,8 +80,8 @@ def sort_key(source: str, function: str) -> Column[Any]:
 
 
 def is_derived(column: Column[Any]) -> bool:
-    """Whether PostgreSQL computes this column from the others: a piece of the row's JSON or a sort key."""
-    return column.name == "wire" or column.name.startswith(("wire_", "sort_"))
+    """Whether PostgreSQL fills this column in for itself: a piece of the row's JSON, a sort key, the nonce."""
+    return column.name in {"wire", "nonce"} or column.name.startswith(("wire_", "sort_"))
 
 
 def check(table: str, column: str, rule: str) -> CheckConstraint:

@@ -31,7 +31,7 @@ __all__ = ["event", "member", "metadata", "vehicle"]
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 """Who deleted a row, as its tombstone says it."""
 
-REVISION = "0009"
+REVISION = "0010"
 """The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
 
 deletion = Table(
@@ -44,6 +44,7 @@ deletion = Table(
     prose("actor"),
     Column("cause", String(20, collation="C"), nullable=False),
     Column("batch", BigInteger, nullable=False),
+    Column("nonce", BigInteger),
     Index("deletion_resource_key", "resource", "key"),
     one_of("deletion", "cause", CAUSES),
 )

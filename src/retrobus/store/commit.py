@@ -1,8 +1,21 @@
-"""Commits, and finds out what became of a transaction whose COMMIT was cut off."""
+"""Ends the transactions of writes, and finds out what became of one whose connection was cut.
+
+A cut connection leaves a question: did the server commit? The transaction id does not answer it: after a crash the
+server gives the same id to another transaction. So every write leaves a *nonce*, a random number, in its row or
+tombstone:
+
+1. The server process that may still run the write is ended.
+2. The nonce is there: the write is applied.
+3. It is not there, and the latest version of the key was drawn before the write: the write is not applied.
+4. Otherwise the row was written again since: the outcome is unknown.
+
+For example: the service deletes event e1 (version 12) and the line is cut. A tombstone of e1 holds the nonce: the
+client is told 200. No tombstone, and e1 still has version 12: the client is told 503 `not_applied`.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,16 +27,16 @@ from retrobus import logbook
 from retrobus.model.resources import Resource
 from retrobus.store import statements
 from retrobus.store.availability import Availability, is_unavailable
-from retrobus.store.contract import Busy, Document, Outcome, Row, Unavailable
+from retrobus.store.contract import Busy, Outcome, Unavailable
 from retrobus.store.pool import Connection, Opener
 
 T = TypeVar("T")
 
 COMMIT_TIMEOUT = 5.0
-"""Seconds that a COMMIT may take on a server that lives; then its outcome is asked for."""
+"""Seconds that a COMMIT, or a write that commits by itself, may take on a server that lives; then it is looked for."""
 
 OUTCOME_PAUSE = 0.05
-"""Seconds between two looks whether the server is back to say what became of a COMMIT."""
+"""Seconds between two looks whether the server is back to say what became of a write."""
 
 REPLICATION_CANCELLED = "01000"
 
@@ -31,51 +44,69 @@ LONG = 1.0
 """Seconds after which a COMMIT without an answer counts as waiting for a standby."""
 
 
-@dataclass(slots=True)
-class Written:
-    """What a write leaves behind, and by what it can be recognised if its COMMIT is cut off."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A write on its way, and by what it is found again."""
 
-    document: Document
-    version: int
-    at: datetime
-    pid: int = 0
-    xid: str = "0"
-    row: Row | None = None
-    """The whole row, when somebody wants to hear of it; None after a delete."""
+    resource: Resource
+    key: str
+    nonce: int
+    floor: int
+    """Every version drawn by this write is higher."""
 
-    @property
-    def is_new(self) -> bool:
-        """Whether the transaction changed a row, rather than found all as it should be."""
-        return self.xid != "0"
+    pid: int
+    xid: str | None = None
+    """The transaction id, of a transaction that was begun before."""
+
+    started: datetime | None = None
+    """Since when the server process serves this connection, if the write is a transaction of its own."""
 
 
 class Commits:
-    """Promise: returns if the transaction is applied; if it raises, the error says whether that is known."""
+    """Promise: returns if the write is applied; if it raises, the error says whether that is known."""
 
     def __init__(self, availability: Availability, opener: Opener) -> None:
-        self._availability = availability
-        self._open = opener
-        self._running: dict[asyncio.Task[str], float] = {}
-        self._told = False
         self.unconfirmed = 0
         """COMMITs that a synchronous standby did not confirm, since the start."""
 
+        self._availability = availability
+        self._open = opener
+        self._running: dict[asyncio.Task[Any], float] = {}
+        self._told = False
+
     @property
     def waiting(self) -> int:
-        """COMMITs of this process that wait for their answer for longer than a second."""
+        """Writes of this process that wait for the answer to their COMMIT for longer than a second."""
         now = time.monotonic()
         return sum(now - since > LONG for since in self._running.values())
 
-    async def commit(self, connection: Connection, resource: Resource, written: Written) -> None:
-        """Ends the transaction of a write; the driver's error if Postgres refuses."""
+    async def commit(self, connection: Connection, sent: Sent) -> None:
+        """Ends the transaction of a write; the driver's error if the server refuses."""
         until = time.monotonic() + self._availability.timeout
-        error = await self._end(connection)
-        if error is None:
-            return
-        if isinstance(error, asyncpg.PostgresError) and not is_unavailable(error):
-            raise error  # the server said no: deferred constraint, serialization
-        connection.terminate()
-        await self._find_out(resource, written, until)
+        try:
+            await self._commit(connection)
+        except Exception as error:
+            if _said_no(error, connection):
+                raise
+            if not await self._is_applied(connection, sent, until):
+                raise self._refusal("not_applied") from error
+
+    async def run(
+        self, connection: Connection, sent: Sent, sending: Coroutine[Any, Any, list[Any]]
+    ) -> list[Any] | None:
+        """Runs a statement that is a transaction of its own: its answer; None if it was cut and is applied.
+
+        A write that is not applied ends in its own error, which `Attempts` may try again.
+        """
+        until = time.monotonic() + self._availability.timeout
+        try:
+            return await self._ended(connection, sending)
+        except Exception as error:
+            if _said_no(error, connection):
+                raise
+            if not await self._is_applied(connection, sent, until):
+                raise
+            return None
 
     async def confirm(self, connection: Connection) -> None:
         """Ends a transaction that found everything done; returns when all that it has seen is confirmed.
@@ -85,36 +116,38 @@ class Commits:
         Without a synchronous standby there is nothing to wait for. An error of the driver means: try it all again.
         """
         own = await connection.fetchrow(statements.BARRIER)
-        error = await self._end(connection)
-        if error is None:
-            return
-        connection.terminate()
-        if own is None:
-            raise error
-        with suppress(Exception):  # the server may be gone: then the transaction is too
-            async with asyncio.timeout(self._availability.timeout):
-                await self._beside(_settled, own["pid"], own["xid"])
-        raise self._unconfirmed() if self._availability.up else Unavailable("unknown", sent=True)
+        try:
+            await self._commit(connection)
+        except Exception as error:
+            if isinstance(error, Busy):
+                raise
+            connection.terminate()
+            if own is None:
+                raise
+            with suppress(Exception):  # the server may be gone: then the transaction is too
+                async with asyncio.timeout(self._availability.timeout):
+                    await self.beside(lambda beside: _settled(beside, own["pid"], own["xid"], None))
+            raise self._refusal("unknown") if not self._availability.up else self._unconfirmed() from error
 
-    async def _end(self, connection: Connection) -> BaseException | None:
-        """Sends COMMIT; None if the server did it, the driver's error if it did not or did not answer in time."""
-        connection.warnings.clear()
-        ending = asyncio.create_task(connection.execute("COMMIT"))
-        self._running[ending] = time.monotonic()
-        ending.add_done_callback(self._running.pop)
-        await asyncio.wait({ending}, timeout=COMMIT_TIMEOUT)
-        if not ending.done():
-            connection.terminate()  # which ends the task
-            await asyncio.wait({ending})
-        error = ending.exception()
-        if error is not None:
-            return error
-        if ending.result() != "COMMIT":
+    async def _commit(self, connection: Connection) -> None:
+        if await self._ended(connection, connection.execute("COMMIT")) != "COMMIT":
             raise Busy
+
+    async def _ended(self, connection: Connection, sending: Coroutine[Any, Any, T]) -> T:
+        """What the server answers; it is cut off if it does not answer in time, for example for want of a standby."""
+        connection.warnings.clear()
+        task = asyncio.create_task(sending)
+        self._running[task] = time.monotonic()
+        task.add_done_callback(self._running.pop)
+        await asyncio.wait({task}, timeout=COMMIT_TIMEOUT)
+        if not task.done():
+            connection.terminate()  # which ends the task
+            await asyncio.wait({task})
+        found = task.result()
         if REPLICATION_CANCELLED in connection.warnings:
             raise self._unconfirmed()
         self._told = False
-        return None
+        return found
 
     def _unconfirmed(self) -> Busy:
         """What the client is told; the log says it once, until a COMMIT is answered again."""
@@ -124,54 +157,61 @@ class Commits:
             logbook.commit_unconfirmed()
         return Busy("unknown")
 
-    async def _find_out(self, resource: Resource, written: Written, until: float) -> None:
-        applied = await self._outcome(resource, written, until)
-        if not applied:
-            outcome: Outcome = "unknown" if applied is None else "not_applied"
-            raise Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True)
+    def _refusal(self, outcome: Outcome) -> Busy | Unavailable:
+        return Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True)
 
-    async def _outcome(self, resource: Resource, written: Written, until: float) -> bool | None:
-        """Whether the transaction is applied; None if nobody can say in time."""
+    async def _is_applied(self, connection: Connection, sent: Sent, until: float) -> bool:
+        """Whether the write whose connection was cut is applied; Busy or Unavailable if that stays unknown."""
+        connection.terminate()
         while True:
             if self._availability.up:
                 try:
                     async with asyncio.timeout(self._availability.timeout):
-                        return await self._beside(self._recognised, resource, written)
+                        found = await self.beside(lambda beside: self._recognised(beside, sent))
                 except Busy:
-                    raise  # it was asked, and the standby does not tell
-                except Exception:  # noqa: BLE001 - whatever it was, nobody could be asked
+                    raise  # it is applied here, and perhaps on this server only
+                except Exception:  # noqa: BLE001 - whatever it was, the server could not be asked
                     await self._availability.verdict()
+                else:
+                    if found is None:
+                        raise self._refusal("unknown")
+                    return found
             if time.monotonic() > until:
-                return None
+                raise self._refusal("unknown")
             await asyncio.sleep(OUTCOME_PAUSE)
 
-    async def _beside(self, ask: Callable[..., Awaitable[T]], *about: Any) -> T:
-        """Asks on a connection beside the pool: its slots may all be held by writes that ask the same."""
+    async def beside(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """Asks on a connection beside the pool, whose slots may all be held by writes that ask the same."""
         connection = await self._open()
         try:
-            return await ask(connection, *about)
+            return await ask(connection)
         finally:
             connection.terminate()
 
-    async def _recognised(self, connection: Connection, resource: Resource, written: Written) -> bool | None:
-        """Makes sure that the writing transaction has ended, then recognises its row by a version that is drawn once.
-
-        Its transaction id would not do: after a crash, even of one backend only, the server gives the id to another.
-        """
-        state = await _settled(connection, written.pid, written.xid)
+    async def _recognised(self, connection: Connection, sent: Sent) -> bool | None:
+        """Makes sure that the transaction has ended, then looks for its nonce; None if the outcome cannot be known."""
+        state = await _settled(connection, sent.pid, sent.xid, sent.started)
         if not state["settled"]:
             return None
-        trace = statements.trace(resource)
-        last = await connection.fetchrow(trace.sql, *trace.values({"row_key": written.document.key}))
-        if last is None or last["version"] < written.version:
-            return False
-        if (last["version"], last["at"]) != (written.version, written.at):
-            return None  # overwritten since
+        trace = statements.trace(sent.resource)
+        found = await connection.fetchrow(trace.sql, *trace.values({"row_key": sent.key, "nonce": sent.nonce}))
+        if found is None or not found["applied"]:
+            latest = 0 if found is None else found["latest"] or 0
+            return False if latest <= sent.floor else None
         if state["replicated"]:
-            raise self._unconfirmed()  # perhaps on this server only
+            raise self._unconfirmed()
         return True
 
 
-async def _settled(connection: Connection, pid: int, xid: str) -> Any:
+def _said_no(error: Exception, connection: Connection) -> bool:
+    """Whether the server refused the write (a taken value, a deadlock), or the driver never sent it."""
+    if isinstance(error, Busy):
+        return True
+    if isinstance(error, asyncpg.PostgresError):
+        return not is_unavailable(error)
+    return not connection.is_closed() and not is_unavailable(error)
+
+
+async def _settled(connection: Connection, pid: int, xid: str | None, started: datetime | None) -> Any:
     """Ends this transaction of another connection if it still runs, and gives what is known of it then."""
-    return await connection.fetchrow(statements.SETTLE, pid, xid)
+    return await connection.fetchrow(statements.SETTLE, pid, xid, started)

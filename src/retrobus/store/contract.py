@@ -105,8 +105,8 @@ class Terms:
     once: Once | None = None
 
 
-Change = Callable[[Row], Row]
-"""From the locked row to its changed columns; refuses by raising."""
+Change = Row | Callable[[Row], Row]
+"""The columns to change; or a function from the locked row to them, which refuses by raising."""
 
 Check = Callable[[Row], None]
 """Looks at the locked row; refuses by raising."""
@@ -130,13 +130,18 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Changes the row as `change` says, under its lock; the document is the row afterwards."""
+    """Changes the row as `change` says; the document is the row afterwards."""
 
     operation: ClassVar = "update"
     resource: Resource
     key: str
     change: Change
     terms: Terms
+
+    def changes(self, row: Row) -> Row:
+        """What differs from this row."""
+        wanted = self.change(dict(row)) if callable(self.change) else self.change
+        return {name: value for name, value in wanted.items() if row[name] != value}
 
 
 @dataclass(frozen=True, slots=True)

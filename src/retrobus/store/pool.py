@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +21,9 @@ LONGEST_USE = 10.0
 
 READS = 4
 """Of so many slots one is kept for reads; of a pool of one, none can be."""
+
+STARTED = "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+DRAWN = "SELECT last_value FROM public.row_version"
 
 DROPPED = "the pool was dropped while a request waited for its connection"
 
@@ -51,8 +56,14 @@ OF_A_WRITE = "".join(
 class Connection(pooler.OwnNames):
     """A connection that remembers the server's warnings, what a write has to limit by itself, and its server."""
 
-    __slots__ = ("limits", "server", "warnings")
+    __slots__ = ("limits", "server", "started", "version", "warnings")
     limits: str
+    started: datetime | None
+    """Since when its server process serves it; None behind a pooler, where the process changes."""
+
+    version: int
+    """The last version that was drawn when the connection was opened."""
+
     server: Server
     warnings: list[str]
 
@@ -90,18 +101,22 @@ async def open_connection(
     except asyncpg.PostgresError as error:
         raise pooler.explained(error) from error
     connection.warnings = []
+    connection.started, connection.version = None, 0
     connection.limits = "" if kept else OF_A_WRITE
     connection.add_log_listener(_remember_warning)
     if kept:
-        await _check_way(connection, timeout)
+        await _know(connection, timeout)
     return connection
 
 
-async def _check_way(connection: Connection, seconds: float) -> None:
-    """Closes a connection whose prepared statements a pooler would give to others."""
+async def _know(connection: Connection, seconds: float) -> None:
+    """Notes what is known of a direct connection; closes one that a pooler would share with others."""
     try:
         async with asyncio.timeout(seconds):
             pooled = await pooler.is_pooled(connection)
+            connection.started = await connection.fetchval(STARTED)
+            with suppress(asyncpg.PostgresError):  # no schema yet, or no right: each request says so
+                connection.version = await connection.fetchval(DRAWN)
     except BaseException:
         connection.terminate()
         raise

@@ -1,9 +1,12 @@
 """The store that is the truth: every call is one transaction in PostgreSQL."""
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
+from random import Random, SystemRandom
 from typing import Any
+
+import asyncpg
 
 from retrobus.model.names import camel
 from retrobus.model.resources import Resource
@@ -12,34 +15,37 @@ from retrobus.model.wire import View
 from retrobus.store import idempotency, statements
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
-from retrobus.store.commit import Commits, Written
+from retrobus.store.commit import Commits, Sent
 from retrobus.store.contract import (
     POSTGRES,
     Caller,
-    Conflict,
     Delete,
     Document,
     Filter,
-    Insert,
     NotFound,
     Page,
-    Precondition,
     Query,
     Row,
-    Stale,
     Unauthenticated,
-    Update,
     Write,
 )
 from retrobus.store.failover import Acknowledged
+from retrobus.store.plain import is_plain, opened_by, single
 from retrobus.store.pool import Connection, Opener
 from retrobus.store.refusals import tells_state
 from retrobus.store.statements import Statement, shape_of
+from retrobus.store.steps import act
 
 Observer = Callable[[Resource, str, Row | None, int], None]
 """Is told each committed state of a key with its version (no row after a delete), before its answer leaves."""
 
-LAST_ONE = "Le dernier administrateur actif ne peut être ni supprimé ni rétrogradé."
+
+_random = Random(SystemRandom().getrandbits(128))  # noqa: S311 - a mark, not a secret; no system call for each write
+
+
+def random_nonce() -> int:
+    """A number that no other write has, of any process."""
+    return _random.getrandbits(63)
 
 
 class PostgresStore:
@@ -53,6 +59,9 @@ class PostgresStore:
         self._acknowledged = acknowledged
         self._attempts = Attempts(availability)
         self._observer = observer
+        self._whole = observer is not None
+        self._highest = 0
+        """The highest version that this process has seen: any version drawn from now on is higher."""
 
     async def find(self, resource: Resource, query: Query, *, caller: Caller | None) -> Page:
         """One page; one row more is asked for, to know whether another page follows."""
@@ -75,20 +84,18 @@ class PostgresStore:
         rows = await self._read(statement, _named(filters, caller) | {"row_key": key}, caller)
         if not rows:
             raise NotFound
-        return Document(rows[0]["json"], rows[0]["etag"], rows[0]["row_key"])
+        document = _document(rows[0])
+        self._highest = max(self._highest, version_in(document.etag))
+        return document
 
     async def write(self, write: Write) -> Document:
-        """One transaction; the answer exists only after its COMMIT."""
+        """One transaction; the answer exists only after its COMMIT. A plain write is one round trip."""
 
         async def work(connection: Connection) -> Document:
-            await connection.execute(_opening(write.terms.caller, connection.limits))
-            written = await self._done(connection, write)
-            if written.is_new:
-                await self.commits.commit(connection, write.resource, written)
-                self._tell(write.resource, written)
-            else:
-                await self.commits.confirm(connection)
-            return written.document
+            found = None
+            if connection.started is not None and is_plain(write):
+                found = await self._alone(connection, write, connection.started)
+            return found or await self._in_steps(connection, write)
 
         return await self._attempts.run(work, writes=True)
 
@@ -122,132 +129,95 @@ class PostgresStore:
 
         return await self._attempts.run(work)
 
-    async def _done(self, connection: Connection, write: Write) -> Written:
-        """What the write did or found. A refusal that tells what is there is told only after a confirmed COMMIT.
+    async def _alone(self, connection: Connection, write: Write, started: datetime) -> Document | None:
+        """The write as one statement that is a transaction of its own; None if it changed nothing."""
+        nonce, pid = random_nonce(), connection.get_server_pid()
+        floor = max(self._highest, connection.version)
+        statement, named = single(write, whole=self._whole)
+        values = statement.values(named | opened_by(write.terms, nonce))
+        sent = Sent(write.resource, write.key, nonce, floor, pid, started=started)
+        try:
+            rows = await self.commits.run(connection, sent, connection.fetch(statement.sql, *values))
+        except asyncpg.PostgresError as error:
+            await self._confirm_refusal(connection, error)
+            raise
+        if rows is None:
+            return await self._found_again(write, nonce)
+        if not rows:
+            return None
+        self._tell(write, rows[0])
+        return _document(rows[0])
+
+    async def _found_again(self, write: Write, nonce: int) -> Document:
+        """The answer of a write whose own answer was cut off; a delete has none but the key."""
+        statement = statements.reread(write.resource, whole=self._whole)
+        values = statement.values({"row_key": write.key, "nonce": nonce})
+        rows = await self.commits.beside(lambda connection: connection.fetch(statement.sql, *values))
+        if not rows:
+            return Document("", "", write.key)
+        self._tell(write, rows[0])
+        return _document(rows[0])
+
+    async def _in_steps(self, connection: Connection, write: Write) -> Document:
+        """The write in a transaction that looks, decides and writes."""
+        nonce = random_nonce()
+        await connection.execute(_opening(write.terms.caller, nonce, connection.limits))
+        try:
+            kept = await idempotency.kept_answer(connection, write.terms)
+            row = None if kept is not None else await act(connection, write, whole=self._whole)
+        except Exception as error:
+            await self._confirm_refusal(connection, error)
+            raise
+        document = kept or _document(row)
+        if kept is None:
+            await idempotency.keep(connection, write.terms, document)
+        if row is None or row.get("witness") is None:
+            await self.commits.confirm(connection)
+            return document
+        floor = row["witness"] - 1
+        await self.commits.commit(connection, Sent(write.resource, write.key, nonce, floor, row["pid"], row["xid"]))
+        self._tell(write, row)
+        return document
+
+    async def _confirm_refusal(self, connection: Connection, error: Exception) -> None:
+        """A refusal that tells what is there is told only after a confirmed COMMIT.
 
         Otherwise a client could be told "already gone" by a delete that a failover then takes back.
         """
-        try:
-            kept = await idempotency.kept_answer(connection, write.terms)
-            if kept is not None:
-                return _found(kept)
-            written = await self._act(connection, write)
-        except Exception as error:
-            if tells_state(error):
-                # after an error of PostgreSQL nothing else is possible in the same transaction
-                await connection.execute(f"ROLLBACK; BEGIN; {connection.limits}")
-                await self.commits.confirm(connection)
-            raise
-        await idempotency.keep(connection, write.terms, written.document)
-        return written
+        if tells_state(error):
+            await self._begin_again(connection)  # after an error nothing else is possible in the same transaction
+            await self.commits.confirm(connection)
 
-    async def _act(self, connection: Connection, write: Write) -> Written:
-        match write:
-            case Insert():
-                return await self._insert(connection, write)
-            case Update():
-                return await self._update(connection, write)
-            case Delete():
-                return await _delete(connection, write)
+    async def _begin_again(self, connection: Connection) -> None:
+        end = "ROLLBACK; " if connection.is_in_transaction() else ""
+        await connection.execute(f"{end}BEGIN; {connection.limits}")
 
-    async def _insert(self, connection: Connection, write: Insert) -> Written:
-        statement = statements.add(write.resource, frozenset(write.values), whole=self._observer is not None)
-        return self._written(write.resource, await _fetch(connection, statement, write.values))
-
-    async def _update(self, connection: Connection, write: Update) -> Written:
-        """Locks the row, lets `change` decide, writes what differs."""
-        resource, key = write.resource, write.key
-        row, etag = await _locked(connection, resource, key, write.terms.match)
-        changes = {name: value for name, value in write.change(dict(row)).items() if row[name] != value}
-        if not changes:
-            statement = statements.get(resource, "one", (), access=False)
-            same = (await _fetch(connection, statement, {"row_key": key}))[0]
-            return _found(Document(same["json"], etag, key))
-        await _keep_one(connection, resource, row, row | changes)
-        statement = statements.change(resource, frozenset(changes), whole=self._observer is not None)
-        return self._written(resource, await _fetch(connection, statement, changes | {"row_key": key}))
-
-    def _written(self, resource: Resource, rows: list[Any]) -> Written:
-        """What an INSERT or UPDATE gave back; the whole row too if an observer wants it."""
-        if self._observer is None:
-            return _left(rows[0], None)
-        return _left(rows[0], {column.name: rows[0][column.name] for column in resource.columns})
-
-    def _tell(self, resource: Resource, written: Written) -> None:
-        self._acknowledged.note(resource, written.document.key, written.version)
+    def _tell(self, write: Write, row: Any) -> None:
+        """Notes a write that is committed, for failovers and for the mirror."""
+        version = row["witness"]
+        self._highest = max(self._highest, version)
+        self._acknowledged.note(write.resource, write.key, version)
         if self._observer is not None:
-            self._observer(resource, written.document.key, written.row, written.version)
+            columns = () if isinstance(write, Delete) else write.resource.columns
+            state = {column.name: row[column.name] for column in columns} or None
+            self._observer(write.resource, write.key, state, version)
 
 
-async def _delete(connection: Connection, write: Delete) -> Written:
-    """Deletes by key; locks and looks first only if something has to be looked at."""
-    resource, match = write.resource, write.terms.match
-    if write.check is not None or match is not None or resource.keep_one:
-        row, _ = await _locked(connection, resource, write.key, match)
-        if write.check is not None:
-            write.check(dict(row))
-        await _keep_one(connection, resource, row, None)
-    rows = await _fetch(connection, statements.remove(resource), {"row_key": write.key})
-    if not rows:
-        raise NotFound
-    return _left(rows[0], None)
-
-
-def _opening(caller: Caller | None, limits: str) -> str:
-    """The text that begins a write; the id goes as hexadecimal, which no value of it can escape from."""
+def _opening(caller: Caller | None, nonce: int, limits: str) -> str:
+    """The text that begins a transaction; the id goes as hexadecimal, which no value of it can escape from."""
     if caller is None:
-        return statements.OPEN.format(limits=limits, caller="NULL", epoch=0)
+        return statements.OPEN.format(limits=limits, caller="NULL", epoch=0, nonce=nonce)
     name = f"convert_from('\\x{caller.id.encode().hex()}', 'UTF8')"
-    return statements.OPEN.format(limits=limits, caller=name, epoch=int(caller.epoch))
+    return statements.OPEN.format(limits=limits, caller=name, epoch=int(caller.epoch), nonce=nonce)
 
 
-async def _fetch(connection: Connection, statement: Statement, named: dict[str, Any]) -> list[Any]:
-    rows: list[Any] = await connection.fetch(statement.sql, *statement.values(named))
-    return rows
+def version_in(etag: str) -> int:
+    """The version that an ETag of ours names: 12 in `"1a2b3c4d-12"`."""
+    return int(etag[etag.rindex("-") + 1 : -1])
 
 
-def _found(document: Document) -> Written:
-    """What was there already: nothing is written."""
-    return Written(document, 0, datetime.min.replace(tzinfo=UTC))
-
-
-def _left(row: Any, whole: Row | None) -> Written:
-    """What a statement that changed a row gave back."""
-    document = Document(row["json"], row["etag"], row["row_key"])
-    return Written(document, row["witness"], row["at"], row["pid"], row["xid"], whole)
-
-
-async def _locked(connection: Connection, resource: Resource, key: str, match: Precondition | None) -> tuple[Row, str]:
-    """The row and its ETag, held until the transaction ends; NotFound, or Stale if the client read another state."""
-    rows = await _fetch(connection, statements.lock(resource), {"row_key": key})
-    if not rows:
-        raise NotFound
-    row = dict(rows[0])
-    etag: str = row.pop("etag")
-    if match is not None and not match.holds(etag):
-        raise Stale
-    return row, etag
-
-
-async def _keep_one(connection: Connection, resource: Resource, before: Row, after: Row | None) -> None:
-    """Refuses the change that would leave no row with the resource's `keep_one` values."""
-    if not loses_one(resource, before, after):
-        return
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:keep_one'))")
-    rows = await _fetch(connection, statements.another(resource), {"row_key": before[resource.key]})
-    if not rows[0][0]:
-        raise Conflict(LAST_ONE, "role")
-
-
-def loses_one(resource: Resource, before: Row, after: Row | None) -> bool:
-    """Whether a change takes the `keep_one` values from a row that has them."""
-    rule = resource.keep_one
-    return bool(rule) and has_values(before, rule) and (after is None or not has_values(after, rule))
-
-
-def has_values(row: Row, values: Mapping[str, Any]) -> bool:
-    """Whether a row holds all of these values."""
-    return all(row[name] == value for name, value in values.items())
+def _document(row: Any) -> Document:
+    return Document(row["json"], row["etag"], row["row_key"])
 
 
 def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]:

@@ -4,12 +4,18 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
     BindParameter,
     Boolean,
     ColumnElement,
     Dialect,
+    Integer,
     Select,
+    Text,
     and_,
+    any_,
     bindparam,
     collate,
     delete,
@@ -34,16 +40,17 @@ DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlch
 
 ACCESS = """SELECT EXISTS (SELECT FROM member WHERE id = $1 AND token_epoch = $2 AND status = 'active')"""
 
-OPEN = "BEGIN; {limits}SELECT retrobus_open({caller}, {epoch})"
-"""Begins a write in one round trip: it fails with `RB401` if the caller has no access."""
+OPEN = "BEGIN; {limits}SELECT retrobus_open({caller}, {epoch}, {nonce})"
+"""Begins a transaction in one round trip: it fails with `RB401` if the caller has no access."""
 
 SETTLE = """SELECT NOT pg_is_in_recovery() AND NOT EXISTS (
     SELECT FROM pg_stat_activity
-    WHERE CASE WHEN pid = $1 AND backend_xid = $2::text::xid THEN NOT pg_terminate_backend(pid, 1000) ELSE false END
+    WHERE CASE WHEN pid = $1 AND (backend_xid = $2::text::xid OR backend_start = $3::timestamptz)
+      THEN NOT pg_terminate_backend(pid, 1000) ELSE false END
   ) AS settled, current_setting('synchronous_standby_names') <> '' AS replicated"""
 """Ends a transaction that still runs: whether it has ended, and whether its end here is its end everywhere.
 
-CASE, because the conditions of AND are tried in any order, and nobody else may be ended.
+CASE, because the server tries the conditions of AND in any order, and no other transaction may be ended.
 """
 
 
@@ -93,10 +100,21 @@ def _answer(resource: Resource, view: View = "one") -> list[ColumnElement[Any]]:
     return [_view(resource, view), literal_column(ETAG).label("etag"), resource.key_column.label("row_key")]
 
 
-def _witness(version: str = "version", at: str = "updated_at") -> list[ColumnElement[Any]]:
-    """By what a write can be recognised if its COMMIT is cut off."""
-    known = {"witness": version, "at": at, "pid": "pg_backend_pid()", "xid": "pg_current_xact_id()::xid::text"}
+def _witness(version: str = "version") -> list[ColumnElement[Any]]:
+    """What finds a transaction again if its COMMIT is cut off."""
+    known = {"witness": version, "pid": "pg_backend_pid()", "xid": "pg_current_xact_id()::xid::text"}
     return [literal_column(sql).label(name) for name, sql in known.items()]
+
+
+def _opened() -> CTE:
+    """Proves the caller's access and notes the nonce, before the rest of the statement that holds it is done."""
+    caller, epoch = bindparam("caller_id", type_=Text()), bindparam("caller_epoch", type_=Integer())
+    nonce = bindparam("nonce", type_=BigInteger())
+    return select(func.retrobus_open(caller, epoch, nonce).label("ok")).cte("opened")
+
+
+def _is_opened() -> ColumnElement[bool]:
+    return select(literal_column("1")).select_from(_opened()).exists()
 
 
 def _condition(resource: Resource, index: int, shape: tuple[str, str, bool]) -> ColumnElement[bool]:
@@ -193,7 +211,7 @@ def remove(resource: Resource) -> Statement:
     return _compiled(
         delete(resource.table)
         .where(_addressed(resource))
-        .returning(*_answer(resource), *_witness("currval('row_version')", "now()::timestamptz(3)"))
+        .returning(*_answer(resource), *_witness("currval('row_version')"))
     )
 
 
@@ -205,15 +223,61 @@ def another(resource: Resource) -> Statement:
     return _compiled(select(other.exists()))
 
 
+@lru_cache(maxsize=256)
+def add_alone(resource: Resource, names: frozenset[str], *, whole: bool) -> Statement:
+    """Inserts one row in a transaction of its own, once the caller's access is proved."""
+    ordered = sorted(names)
+    values = select(*(bindparam(name, type_=resource.table.c[name].type) for name in ordered)).where(_is_opened())
+    added = insert(resource.table).from_select(ordered, values, include_defaults=False)
+    return _compiled(added.returning(*_left(resource, whole=whole)))
+
+
+@lru_cache(maxsize=256)
+def change_alone(resource: Resource, names: frozenset[str], *, whole: bool, match: bool) -> Statement:
+    """Updates one row in a transaction of its own, once access is proved, if anything differs.
+
+    With `match`, only if the row's ETag is one of `etags`.
+    """
+    values = {name: bindparam(name, type_=resource.table.c[name].type) for name in sorted(names)}
+    differs = or_(*(resource.table.c[name].is_distinct_from(value) for name, value in values.items()))
+    conditions = [_addressed(resource), _is_opened(), differs]
+    if match:
+        etags = bindparam("etags", type_=ARRAY(Text()))
+        conditions.append(literal_column(f"({ETAG})", Text()) == any_(etags))
+    changed = update(resource.table).where(*conditions).values(values)
+    return _compiled(changed.returning(*_left(resource, whole=whole)))
+
+
+@lru_cache(maxsize=16)
+def remove_alone(resource: Resource) -> Statement:
+    """Deletes one row in a transaction of its own, once the caller's access is proved."""
+    gone = delete(resource.table).where(_addressed(resource), _is_opened())
+    return _compiled(gone.returning(*_answer(resource), literal_column("currval('row_version')").label("witness")))
+
+
+def _left(resource: Resource, *, whole: bool) -> list[Any]:
+    """What a statement gives back of the row that it leaves."""
+    version = resource.table.c.version.label("witness")
+    return [*_answer(resource), version, *_facts(resource, whole=whole)]
+
+
+@lru_cache(maxsize=16)
+def reread(resource: Resource, *, whole: bool) -> Statement:
+    """The row that a write with this nonce left, as the write itself would have given it back."""
+    ours = resource.table.c.nonce == bindparam("nonce", type_=BigInteger())
+    return _compiled(select(*_left(resource, whole=whole)).where(_addressed(resource), ours))
+
+
 @lru_cache(maxsize=16)
 def trace(resource: Resource) -> Statement:
-    """The latest version of a key, living or dead, and its time: what became of a write."""
-    living = select(resource.table.c.version, resource.table.c.updated_at.label("at")).where(_addressed(resource))
-    dead = select(deletion.c.version, deletion.c.deleted_at.label("at")).where(
+    """Whether a state of a key, living or deleted, holds a nonce; and the latest version of the key."""
+    living = select(resource.table.c.version, resource.table.c.nonce).where(_addressed(resource))
+    dead = select(deletion.c.version, deletion.c.nonce).where(
         deletion.c.resource == literal_column(f"'{resource.name}'"), deletion.c.key == _row_key(resource)
     )
     both = living.union_all(dead).subquery()
-    return _compiled(select(both.c.version, both.c.at).order_by(both.c.version.desc()).limit(literal_column("1")))
+    ours = func.bool_or(both.c.nonce == bindparam("nonce", type_=BigInteger())).label("applied")
+    return _compiled(select(func.max(both.c.version).label("latest"), ours))
 
 
 @lru_cache(maxsize=2)
