@@ -16,7 +16,7 @@ from retrobus.fallback.boot import Rows
 from retrobus.fallback.journal import NAME as JOURNAL
 from retrobus.fallback.journal import Journal, read_journal
 from retrobus.fallback.mirrored import MirroredStore
-from retrobus.fallback.opening import FolderInUse, Options, open_mirrored, sole_use
+from retrobus.fallback.opening import DAY, FolderInUse, open_mirrored, sole_use
 from retrobus.fallback.snapshot import SnapshotWriter
 from retrobus.fallback.timelines import read_timelines
 from retrobus.files.folder import Refused
@@ -35,8 +35,6 @@ PRUNE_INTERVAL = 3600.0
 
 CONNECT_SHARE = 0.5
 """Part of DATABASE_TIMEOUT that opening one connection may take."""
-
-DAY = 86_400.0
 
 
 class CannotStart(Exception):
@@ -147,7 +145,7 @@ async def _chosen(
         yield OpenStore(alone, availability, diagnose, alone, "strict", servers, logins)
         return
     try:
-        async with open_mirrored(_options(settings), availability, servers, background) as found:
+        async with open_mirrored(settings, availability, servers, background, _sample) as found:
             store, mode = found.store, _mode(settings)
             parts = (store, availability, diagnose, store.postgres, mode, servers, logins)
             yield OpenStore(*parts, mirrored=store, snapshot=found.snapshot)
@@ -159,20 +157,6 @@ def _mode(settings: Settings) -> str:
     if settings.database_url is None:
         return "memory"
     return "fallback" if settings.enable_memory_fallback else "strict"
-
-
-def _options(settings: Settings) -> Options:
-    return Options(
-        folder=settings.backups_dir,
-        fallback=settings.enable_memory_fallback,
-        save=settings.enable_runtime_state_save,
-        load=settings.load_backup_at_boot,
-        journal_max_age=settings.journal_max_age * DAY,
-        snapshot_delay=min(settings.runtime_state_debounce, settings.runtime_state_max_delay),
-        when_empty=settings.app_env == "development",
-        without_postgres=settings.database_url is None,
-        sample=_sample if settings.database_url is None else None,
-    )
 
 
 def _sample() -> dict[str, Rows]:

@@ -91,7 +91,7 @@ class Journal:
         self.id, self.last, self.size, self.refusal = str(uuid.uuid4()), 0, 0, None
 
     def rewrite(self, entries: list[Entry]) -> None:
-        """Makes the file hold these entries and no other; for when nobody serves from it."""
+        """Makes the file hold these entries and no other; while no service uses it."""
         if self.path is None:
             raise ValueError("this journal has no file")
         lines = [_line(self._header()), *(_line(_told(entry)) for entry in entries)]
@@ -99,7 +99,7 @@ class Journal:
         self.entries, self.size = entries, sum(map(len, lines))
 
     def _retire(self, path: Path) -> None:
-        """Removes the file; one with lines that nobody could read is kept for a person to look at."""
+        """Removes the file; a file with unreadable lines is kept for the operator to look at."""
         if self.refusal == DAMAGED:
             logbook.file_set_aside(NAME, set_aside(path.parent, NAME))
             return

@@ -15,10 +15,14 @@ from retrobus.fallback.mirrored import MirroredStore, Serving
 from retrobus.fallback.snapshot import NAME as SNAPSHOT
 from retrobus.fallback.snapshot import SnapshotWriter
 from retrobus.files.folder import Locked, locked, sweep
+from retrobus.settings import Settings
 from retrobus.store.availability import Availability
 from retrobus.store.servers import Servers
 
 LOCK = "service.lock"
+DAY = 86_400.0
+
+Sample = Callable[[], dict[str, Rows]]
 
 CATCH_UP = 10.0
 """Seconds that the start waits for the mirror to be filled from Postgres; the filling goes on afterwards."""
@@ -26,30 +30,6 @@ CATCH_UP = 10.0
 
 class FolderInUse(Exception):
     """Another service holds the folder of journal and snapshot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the toggles ask for, where, and how often."""
-
-    folder: Path
-    fallback: bool
-    save: bool
-    load: bool
-    journal_max_age: float
-    """Seconds after which a journal on disk is not replayed by itself."""
-
-    snapshot_delay: float
-    """Seconds from the first change to the snapshot."""
-
-    when_empty: bool = False
-    """Whether a mirror that was never filled answers (development only)."""
-
-    without_postgres: bool = False
-    """Whether no database is configured."""
-
-    sample: Callable[[], dict[str, Rows]] | None = None
-    """Gives the rows that memory holds when there is nothing else (development only)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,65 +53,70 @@ def sole_use(folder: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_mirrored(
-    options: Options, availability: Availability, servers: Servers, background: Background
+    settings: Settings, availability: Availability, servers: Servers, background: Background, sample: Sample
 ) -> AsyncIterator[Mirrored]:
-    """The store with its mirror, filled from Postgres if that answers, else from the files that the toggles allow."""
-    mirror = Mirror()
+    """The store with its mirror, filled from Postgres if that answers, else from the files that the toggles allow.
+
+    `sample` gives the rows that memory holds if no database is configured and no file has any.
+    """
+    mirror, folder = Mirror(), settings.backups_dir
     async with AsyncExitStack() as stack:
-        stack.enter_context(sole_use(options.folder))
-        journal = _journal(options)
-        serving = Serving(options.fallback, options.when_empty)
+        stack.enter_context(sole_use(folder))
+        journal = _journal(settings)
+        serving = Serving(settings.enable_memory_fallback, when_empty=settings.app_env == "development")
         store = MirroredStore(availability, servers.open, servers.acknowledged, mirror, journal, serving)
-        _tell(options, availability, journal)
+        _tell(settings, availability, journal)
         if not availability.up or journal.entries:
-            _fill(options, availability, mirror, journal)
-        snapshot = await stack.enter_async_context(_snapshot(options, mirror, background))
-        if not options.without_postgres:
+            _fill(settings, availability, mirror, journal)
+        snapshot = await stack.enter_async_context(_snapshot(settings, mirror, background))
+        if settings.database_url is not None:
             follower = Follower(availability, servers.open_newest, store.settling, store.feed)
             await stack.enter_async_context(background.running("follower", follower.run))
             if availability.up:
                 await follower.tried(CATCH_UP)
         stack.push_async_callback(store.drained)
         if not availability.up and not mirror.filled:
-            _fill(options, availability, mirror, journal)  # Postgres went while the mirror was being filled
+            _fill(settings, availability, mirror, journal)  # Postgres went while the mirror was being filled
+        if settings.database_url is None and not mirror.filled:
+            fill_from_sample(mirror, sample())
         yield Mirrored(store, snapshot)
 
 
-def _journal(options: Options) -> Journal:
-    if not options.save:
+def _journal(settings: Settings) -> Journal:
+    if not settings.enable_runtime_state_save:
         return Journal(None)
-    journal = read_journal(options.folder, max_age=options.journal_max_age)
+    journal = read_journal(settings.backups_dir, max_age=settings.journal_max_age * DAY)
     if journal.refusal and not journal.entries:
         journal.settle(journal.last)  # nothing in it can be read: it is set aside
     return journal
 
 
-def _tell(options: Options, availability: Availability, journal: Journal) -> None:
-    """Says in the log which files are read, and which are not."""
-    if options.load and not options.fallback:
+def _tell(settings: Settings, availability: Availability, journal: Journal) -> None:
+    """Says in the log which files are not read as an operator may expect."""
+    if settings.load_backup_at_boot and not settings.enable_memory_fallback:
         logbook.backup_cannot_serve()
-    if options.load and availability.up:
+    if settings.load_backup_at_boot and availability.up:
         logbook.backup_left_alone()
     if journal.refusal is not None:
         logbook.journal_refused(journal.refusal, len(journal))
 
 
-def _fill(options: Options, availability: Availability, mirror: Mirror, journal: Journal) -> None:
+def _fill(settings: Settings, availability: Availability, mirror: Mirror, journal: Journal) -> None:
     """What the mirror holds while Postgres does not answer, or until Postgres has the journal."""
-    save, load = options.save and options.fallback, options.load and not availability.up
-    fill_from_files(mirror, options.folder, journal, save=save, load=load)
-    if options.sample is not None and not mirror.filled:
-        fill_from_sample(mirror, options.sample())
+    fallback = settings.enable_memory_fallback
+    save, load = settings.enable_runtime_state_save and fallback, settings.load_backup_at_boot and not availability.up
+    fill_from_files(mirror, settings.backups_dir, journal, save=save, load=load)
 
 
 @asynccontextmanager
-async def _snapshot(options: Options, mirror: Mirror, background: Background) -> AsyncIterator[SnapshotWriter | None]:
+async def _snapshot(settings: Settings, mirror: Mirror, background: Background) -> AsyncIterator[SnapshotWriter | None]:
     """Writes the snapshot for as long as the block, and once more at its end; None if the toggle is off."""
-    if not options.save:
+    if not settings.enable_runtime_state_save:
         yield None
         return
-    sweep(options.folder, SNAPSHOT)
-    snapshot = SnapshotWriter(options.folder, mirror, options.snapshot_delay)
+    sweep(settings.backups_dir, SNAPSHOT)
+    delay = min(settings.runtime_state_debounce, settings.runtime_state_max_delay)
+    snapshot = SnapshotWriter(settings.backups_dir, mirror, delay)
     try:
         async with background.running("snapshot", snapshot.run):
             yield snapshot

@@ -1,4 +1,4 @@
-"""What an operator decides about journaled writes that Postgres could not take by itself."""
+"""The operator's decisions about journaled writes that are in conflict: apply, discard, restore what was replaced."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs work on a connection of the pool, and again where the first try cannot have done anything."""
+"""Runs work on a connection of the pool, and runs it again after an error that proves that nothing was done."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -22,7 +22,8 @@ RETRIES = 3
 class Attempts:
     """Promise: the work is done once, or it is not done and one of the contract's errors says why.
 
-    For that, work commits as the last thing that it does, and no error of the driver leaves it after that.
+    This holds because the COMMIT is the last step of every work, and `Commits` turns each error after it into one that
+    tells the outcome.
     """
 
     def __init__(self, availability: Availability) -> None:
@@ -30,7 +31,7 @@ class Attempts:
         self._pool = availability.pool
 
     async def run(self, work: Work[T], *, writes: bool = False) -> T:
-        """What the work gives back; work that `writes` leaves some connections to reads."""
+        """The result of the work. With `writes` it never takes the last connections, which are for reads."""
         fresh = demoted = False
         for left in range(RETRIES, -1, -1):
             try:
@@ -56,11 +57,11 @@ class Attempts:
             except StoreError:
                 raise
             except Exception as error:
-                if connection.is_closed():  # cut under the work: the driver says anything, even AttributeError
+                if connection.is_closed():  # the line was cut: the driver raises anything, even AttributeError
                     raise ConnectionResetError from error
                 if state_of(error) in LOST_STATEMENT:
                     logbook.statement_lost(state_of(error))
-                    connection.terminate()  # the driver believes in its other statements too
+                    connection.terminate()  # the other statements of this connection are lost too
                 raise
             finally:
                 try:
@@ -71,7 +72,7 @@ class Attempts:
             self._availability.leave(mark)
 
     def _may_pass(self, error: Exception, *, fresh: bool) -> bool:
-        """Whether another try may succeed: the same again, or once on a new connection."""
+        """Whether another try may succeed: again on any connection, or once on a new one."""
         if state_of(error) in RETRIED:
             return True
         if fresh or not self._availability.up or isinstance(error, TimeoutError | PoolExhausted):
@@ -80,7 +81,7 @@ class Attempts:
         return stale or state_of(error) in {READ_ONLY, *LOST_STATEMENT} or is_unavailable(error)
 
     async def _refusal(self, error: Exception) -> Exception:
-        """What the caller is told."""
+        """The error of the contract for a driver's error."""
         exhausted = isinstance(error, PoolExhausted)
         if not exhausted and not is_unavailable(error):
             return await self._explained(translate(error))
@@ -88,7 +89,7 @@ class Attempts:
         return Busy() if self._availability.up and await self._availability.verdict(recent) else Unavailable()
 
     async def _explained(self, error: Exception) -> Exception:
-        """The same error, or the missing right behind it; a right is logged with the object that it is about."""
+        """The same error, or the missing right that caused it; the log names the right and its object."""
         if isinstance(error, SchemaOutdated) and await self._is_locked_out():
             error = MissingRight(f"USAGE ON SCHEMA {rights.SCHEMA}")
         if isinstance(error, MissingRight):

@@ -1,4 +1,4 @@
-"""Transactions of the replay and of commands: their end is known, also when it waits for a synchronous standby."""
+"""Transactions of the replay and of commands that end known, also if their COMMIT waits for a synchronous standby."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,13 +9,13 @@ from retrobus.store.availability import is_unavailable
 from retrobus.store.commit import REPLICATION_CANCELLED
 
 PATIENCE = 5.0
-"""Seconds after which a COMMIT without an answer is asked about."""
+"""Seconds that a COMMIT waits before `Asked` decides whether to go on waiting."""
 
 ATTEMPTS = 6
-"""Times that a command waits for so long."""
+"""Waits of a command, each of PATIENCE seconds, before it gives up."""
 
 Asked = Callable[[], Awaitable[bool]]
-"""Hears that a COMMIT still waits, and says whether to go on waiting."""
+"""Is called while a COMMIT waits; says whether to go on waiting."""
 
 
 class Unconfirmed(Exception):
@@ -30,7 +30,7 @@ CUT = "La connexion s'est rompue pendant le COMMIT : vérifiez le résultat, pui
 
 
 def at_most(attempts: int) -> Asked:
-    """Goes on waiting so many times."""
+    """An `Asked` that goes on waiting this many times."""
     left = iter(range(1, attempts))
 
     async def asked() -> bool:
@@ -41,7 +41,7 @@ def at_most(attempts: int) -> Asked:
 
 @asynccontextmanager
 async def confirmed(connection: Any, asked: Asked | None = None) -> AsyncIterator[None]:
-    """A transaction as a block; if it ends without an error, every standby that must have it has it.
+    """A transaction for as long as the block. Promise: if it ends without an error, every needed standby has it.
 
     Unconfirmed if that cannot be said: what depends on the transaction (a journal that is settled) must wait.
     `asked` hears of a COMMIT that waits, every five seconds; a command gives up after half a minute.
@@ -65,7 +65,7 @@ async def confirmed(connection: Any, asked: Asked | None = None) -> AsyncIterato
 
 
 async def _ended(connection: Any, ending: asyncio.Task[None], asked: Asked) -> BaseException | None:
-    """How the COMMIT ended; who stops waiting leaves no task behind."""
+    """The error with which the COMMIT ended, if any. A caller that stops waiting leaves no task behind."""
     ending.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         while not (await asyncio.wait({ending}, timeout=PATIENCE))[0]:

@@ -1,4 +1,4 @@
-"""Connections to Postgres: at most so many, the most recently used first, all of them droppable at once."""
+"""The pool of connections to Postgres: limited in number, and dropped all at once when Postgres is lost."""
 
 import asyncio
 import time
@@ -17,10 +17,10 @@ ACQUIRE_TIMEOUT = 1.0
 """Seconds that a request waits for a connection when all are in use."""
 
 LONGEST_USE = 10.0
-"""Seconds after which a connection in use is taken for dead: more than any transaction within the limits below."""
+"""Seconds after which a connection in use counts as dead: longer than the server lets any transaction of ours run."""
 
 READS = 4
-"""Of so many slots one is kept for reads; of a pool of one, none can be."""
+"""One connection of this many is kept for reads, so that writes that wait for a standby stop no read."""
 
 STARTED = "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 DRAWN = "SELECT last_value FROM public.row_version"
@@ -41,20 +41,20 @@ SESSION = {
     "tcp_user_timeout": "10000",
     "timezone": "UTC",
 }
-"""Limits that the server itself keeps, should this process die or hang in the middle of something."""
+"""Limits that the server enforces if this process dies or hangs in the middle of a transaction."""
 
 TRACKED = ("application_name", "timezone")
-"""The parameters of SESSION that a pooler passes on; most refuse the others, or ignore them."""
+"""The parameters of SESSION that a pooler passes on; most poolers refuse or ignore the others."""
 
 OF_A_WRITE = "".join(
     f"SET LOCAL {name} = '{SESSION[name]}'; "
     for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 )
-"""Begins a write where the session has no limits."""
+"""Gives a write its limits behind a pooler, where the session has none."""
 
 
 class Connection(pooler.OwnNames):
-    """A connection that remembers the server's warnings, what a write has to limit by itself, and its server."""
+    """A connection, its server, the server's warnings, and the limits that a write must set by itself."""
 
     __slots__ = ("limits", "server", "started", "version", "warnings")
     limits: str
@@ -131,10 +131,10 @@ def _remember_warning(connection: Any, message: Any) -> None:
 
 
 class Pool:
-    """Hands out connections; one that was broken, left in a transaction or dropped is never handed out again."""
+    """Hands out connections, and never again one that was broken, left in a transaction or dropped."""
 
     def __init__(self, opener: Opener, size: int, is_current: Callable[[Connection], bool] = lambda _: True) -> None:
-        """`is_current` says whether a connection still leads to the server that the service speaks to."""
+        """`is_current` says whether a connection leads to the server that the service uses now."""
         self.size = size
         self._is_current = is_current
         self._open = opener
@@ -159,7 +159,7 @@ class Pool:
     async def acquire(self, *, fresh: bool = False, writes: bool = False) -> Connection:
         """A connection, newly opened if `fresh`; PoolExhausted after a second without one.
 
-        Connections that are for writes never hold the last slots: those whose COMMIT waits for a standby stop no read.
+        Writes never take the last connections: those whose COMMIT waits for a standby must stop no read.
         """
         if not writes:
             return await self._acquire(fresh=fresh)
@@ -177,7 +177,7 @@ class Pool:
         await _take(self._slots)
         try:
             if fresh and self._idle:
-                self._idle.pop(0).terminate()  # idle and used ones together never exceed the size
+                self._idle.pop(0).terminate()  # so that idle and used connections together never exceed the size
             connection = None if fresh else self._pop()
             if connection is None:
                 connection = await self._open_one(generation)
@@ -214,7 +214,7 @@ class Pool:
         return connection
 
     def release(self, connection: Connection) -> None:
-        """Takes a connection back; what cannot be used again is closed at once, without waiting for the server."""
+        """Takes a connection back; one that cannot be used again is closed without waiting for the server."""
         del self._used[connection]
         self._slots.release()
         if connection in self._writing:
@@ -226,7 +226,7 @@ class Pool:
             self._idle.append(connection)
 
     def drop(self) -> None:
-        """Cuts every connection, idle, in use or opening: what waits on one fails now instead of hanging."""
+        """Cuts every connection, idle, in use or opening: requests that wait on one fail now instead of hanging."""
         self._generation += 1
         self.drop_idle()
         for connection in self._used:
@@ -235,13 +235,13 @@ class Pool:
             opening.cancel()
 
     def drop_idle(self) -> None:
-        """Cuts the connections that nobody uses: the next ones are new."""
+        """Cuts the connections that no request uses, so that the next ones are new."""
         for connection in self._idle:
             connection.terminate()
         self._idle.clear()
 
     def cut_silent(self) -> None:
-        """Cuts what is in use for longer than the server's own limits allow: its line is dead, whoever else answers."""
+        """Cuts connections that are in use for longer than the server's limits allow: their line is dead."""
         now = time.monotonic()
         for connection, since in self._used.items():
             if now - since > LONGEST_USE:
@@ -249,7 +249,7 @@ class Pool:
 
 
 async def _take(slots: asyncio.Semaphore) -> None:
-    """Waits a second at most; what is free is taken without a timer."""
+    """Takes a free slot at once; otherwise waits a second at most."""
     if not slots.locked():
         await slots.acquire()
         return

@@ -135,7 +135,7 @@ def shape_of(filters: tuple[Filter, ...]) -> Shape:
 
 
 def _after(resource: Resource) -> ColumnElement[bool]:
-    """Rows later than the cursor's in the resource's order, whichever way each column runs."""
+    """Rows later than the cursor's in the resource's order, where a column may be ascending or descending."""
     order = [(resource.table.c[step.column], step.descending) for step in resource.order]
     bound = [bindparam(f"after_{column.name}", type_=column.type) for column, _ in order]
     if not any(descending for _, descending in order):
