@@ -161,6 +161,12 @@ def test_the_runbook_names_only_figures_that_are_measured(api: Api) -> None:
     assert [name for name in named if name not in measured] == []
 
 
+def test_the_runbook_begins_with_a_list_of_its_sections() -> None:
+    sections = re.findall(r"^## (.+)$", text(OPERATIONS), re.MULTILINE)
+
+    assert re.findall(r"^- \[(.+)\]\(#.*\)$", text(OPERATIONS), re.MULTILINE) == sections
+
+
 def test_the_runbook_has_french_apostrophes_and_spaces() -> None:
     """Outside code: ’ and not ', a space that does not break before : ; ! ? » and after «."""
     prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "`", text(OPERATIONS), flags=re.DOTALL)
