@@ -4,13 +4,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from harness import Api, Person, at, copy_database, run_sql, served, settings_for
+from harness import Api, Console, Person, at, copy_database, run_sql, served, settings_for
 from retrobus.cli import main
 from retrobus.database import migrate
 from retrobus.development.embedded import embedded_postgres
@@ -69,7 +70,7 @@ def shared_api(server: str, template: str) -> Iterator[Api]:
     """The service that most tests share; use `api`, which empties its tables first."""
     name = f"retrobus_shared_{os.getpid()}"
     url = copy_database(server, name, template)
-    with served(settings_for(url), url) as api:
+    with served(settings_for(url), url) as api, closing(Console(url)) as api.console:
         yield api
     run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -6,6 +6,7 @@ and it ends by signals and exit codes as `retrobus` does.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -16,23 +17,30 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from pkgutil import walk_packages
 from tempfile import TemporaryDirectory
 
-PRELOADED = (
-    "asyncpg", "httptools", "uvicorn.protocols.http.httptools_impl", "uvicorn.supervisors", "uvloop",
-    "retrobus.app", "retrobus.cli.program", "retrobus.serving.connection", "retrobus.serving.server",
-)  # fmt: skip
+PRELOADED = ("alembic.command", "rich.console", "rich.table", "uvicorn.protocols.http.httptools_impl",
+             "uvicorn.supervisors", "uvloop")  # fmt: skip
+"""What the program imports from others only when it needs it."""
+
+ADDRESS = "RETROBUS_NURSERY"
+"""The variable that leads a `stand_in` to the nursery of the program that runs its shell."""
+
+END = b"\n"
 NURSERY = "import sys; sys.path.insert(0, {!r}); import forked; forked.nursery(); from retrobus.cli import main; main()"
 
 
 class Forked:
-    """A process of `retrobus`, with the part of `subprocess.Popen` that tests use."""
+    """A process of `retrobus`, with the part of `subprocess.Popen` that tests use; `files` are its 0, 1 and 2."""
 
-    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str], output: Path) -> None:
+    def __init__(
+        self, arguments: list[str], folder: Path, environment: dict[str, str], files: tuple[int, int, int]
+    ) -> None:
         self._link = socket.socket(socket.AF_UNIX)
-        self._link.connect(_address())
-        order = [arguments, str(folder.absolute()), environment, str(output.absolute())]
-        self._link.sendall(json.dumps(order).encode() + b"\n")
+        self._link.connect(os.environ.get(ADDRESS) or address())
+        order = json.dumps([arguments, str(folder.absolute()), environment]).encode() + END
+        self._link.sendall(order[socket.send_fds(self._link, [order], files) :])
         self._said = self._link.makefile("r")
         self.pid = int(self._said.readline())
         self.returncode: int | None = None
@@ -66,25 +74,30 @@ class Forked:
         return self.returncode
 
 
+def stand_in() -> None:
+    """Is `retrobus` for a shell: in its folder, with its environment, its input and its output."""
+    sys.exit(Forked(sys.argv[1:], Path.cwd(), dict(os.environ), (0, 1, 2)).wait())
+
+
 @cache
-def _address() -> str:
+def address() -> str:
     """The socket of the nursery, which is started with the first process and ends with this program."""
     folder = TemporaryDirectory(prefix="retrobus-nursery-")
     atexit.register(folder.cleanup)
-    address = f"{folder.name}/socket"
+    found = f"{folder.name}/socket"
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(found)
         listener.listen(64)
         program = NURSERY.format(str(Path(__file__).parent))
         nursery = subprocess.Popen(
             [sys.executable, "-c", program, str(listener.fileno())],
             stdin=subprocess.PIPE,  # its end tells the nursery that this program is gone
             pass_fds=[listener.fileno()],
-            process_group=0,
+            start_new_session=True,  # Ctrl-C is not for it, and no process asks its questions on our terminal
         )
     atexit.register(nursery.wait)
     atexit.register(nursery.kill)
-    return address
+    return found
 
 
 def nursery() -> None:
@@ -92,8 +105,13 @@ def nursery() -> None:
 
     Returns in every forked process, ready to be `retrobus`; in the nursery itself it never returns.
     """
-    for name in PRELOADED:
+    import retrobus  # noqa: PLC0415 - a stand-in needs none of it
+
+    ours = [module.name for module in walk_packages(retrobus.__path__, "retrobus.")]
+    for name in [*ours, *PRELOADED]:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # no process looks through what it inherited, neither for garbage nor at its end
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the midwives are not waited for
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         while select.select([listener.fileno(), 0], [], [])[0] == [listener.fileno()]:
@@ -108,29 +126,31 @@ def nursery() -> None:
 def _deliver(link: socket.socket) -> None:
     """Forks one process as it was ordered, tells its pid and then its exit code; returns in that process only."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with link.makefile("r") as ordered:
-        order = json.loads(ordered.readline())
+    order, files = socket.recv_fds(link, 1 << 16, 3)[:2]
+    while not order.endswith(END):
+        order += link.recv(1 << 16)
+    arguments, folder, environment = json.loads(order)
     pid = os.fork()
     if pid == 0:
-        os.setpgid(0, 0)
         link.close()
-        return _become(*order)
+        return _become(arguments, folder, environment, files)
+    for file in files:
+        os.close(file)  # a reader of the process's output must see the end of it
     link.sendall(f"{pid}\n".encode())
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     link.sendall(f"{code}\n".encode())
     os._exit(0)
 
 
-def _become(arguments: list[str], folder: str, environment: dict[str, str], output: str) -> None:
+def _become(arguments: list[str], folder: str, environment: dict[str, str], files: list[int]) -> None:
     """Gives this process what a shell would have given it."""
+    os.setpgid(0, 0)  # Ctrl-C can be sent to it and its children alone
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for number, file, flags in ((0, os.devnull, os.O_RDONLY), (1, output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)):
-        opened = os.open(file, flags, 0o644)
-        os.dup2(opened, number)
-        os.close(opened)
-    os.dup2(1, 2)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
     sys.path.remove(str(Path(__file__).parent))
     sys.argv = ["retrobus", *arguments]
     if "PYTHONPATH" in environment:  # a new interpreter would load the sitecustomize that it finds there

@@ -56,6 +56,37 @@ def run_sql(url: str, *statements: str) -> list[Any]:
     return asyncio.run(run())
 
 
+class Console:
+    """A connection that lasts, for the SQL of the many tests that share one service: each call finds it as new."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._runner = asyncio.Runner()
+        self._turn = threading.Lock()
+        self._connection: Any = None
+
+    def run(self, *statements: str) -> list[Any]:
+        """Runs statements as `run_sql` does."""
+        with self._turn:
+            return self._runner.run(self._run(statements))
+
+    async def _run(self, statements: tuple[str, ...]) -> list[Any]:
+        if self._connection is None or self._connection.is_closed():  # a test may have ended it
+            self._connection = await asyncpg.connect(self._url, timeout=10, statement_cache_size=0)
+        rows: list[Any] = []
+        try:
+            for statement in statements:
+                rows = await self._connection.fetch(statement)
+            return rows
+        finally:
+            await self._connection.reset()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._runner.run(self._connection.close())
+        self._runner.close()
+
+
 def copy_database(server: str, name: str, template: str) -> str:
     """URL of a new copy of a database, which has an identity of its own as if it had never been a copy."""
     run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
@@ -98,6 +129,8 @@ class Api(httpx.Client):
     def __init__(self, base_url: str, database_url: str) -> None:
         super().__init__(base_url=base_url, timeout=20)
         self.database_url = database_url
+        self.console: Console | None = None
+        """A connection for `sql` that lasts; without it each call opens one."""
 
     def person(self, role: str = "MEMBER", **columns: Any) -> Person:
         """A new active member with this role and a valid token, made by SQL behind the service's back."""
@@ -106,12 +139,12 @@ class Api(httpx.Client):
         row |= columns
         names = ", ".join(row)
         values = ", ".join(f"'{value}'" for value in row.values())
-        run_sql(self.database_url, f"INSERT INTO member ({names}) VALUES ({values})")
+        self.sql(f"INSERT INTO member ({names}) VALUES ({values})")
         return Person(row["id"], TOKENS.issue({"id": row["id"], "role": row["role"], "token_epoch": 0})[0])
 
     def sql(self, *statements: str) -> list[Any]:
         """Runs SQL on the service's database, as an operator with psql does."""
-        return run_sql(self.database_url, *statements)
+        return self.console.run(*statements) if self.console else run_sql(self.database_url, *statements)
 
 
 @contextmanager
@@ -175,16 +208,17 @@ class Process:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
         kept |= {name: value for name, value in os.environ.items() if name.startswith("RETROBUS_")}
         self.output = folder / "output.log"
-        self.output.touch()
         self.popen: Forked | subprocess.Popen[bytes]
-        if not fresh:
-            self.popen = Forked(arguments, folder, kept | environment, self.output)
-            return
-        with self.output.open("a") as output:
+        with self.output.open("a") as output, Path(os.devnull).open() as nothing:
+            if not fresh:
+                files = (nothing.fileno(), output.fileno(), output.fileno())
+                self.popen = Forked(arguments, folder, kept | environment, files)
+                return
             self.popen = subprocess.Popen(
                 [sys.executable, "-c", "from retrobus.cli import main; main()", *arguments],
                 cwd=folder,
                 env=kept | environment,
+                stdin=nothing,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,  # Ctrl-C can be sent to it and its children alone
