@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from retrobus.backups import BadBackup
-from retrobus.cli.postgres import sentence, with_connection
+from retrobus.cli.failures import sentence
+from retrobus.cli.postgres import with_connection
 from retrobus.store.confirmed import confirmed
 
 Work = Callable[[Any], Awaitable[None]]

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.postgres import say, stop, warn, with_connection
+from retrobus.cli.folder import backups_folder
+from retrobus.cli.postgres import with_connection
+from retrobus.cli.terminal import AsJson, answer, progress_bar, report, say, stop, warn
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from retrobus.backups.create import Progress
     from retrobus.backups.manifest import Manifest
     from retrobus.backups.survey import Survey
 
 app = typer.Typer(help="Les backups de la base.", no_args_is_help=True)
 
 NAME = typer.Argument(..., help="Nom d'un backup de la liste, ou chemin d'un fichier ou dossier.")
-AsJson = Annotated[bool, typer.Option("--json", help="Réponse en JSON sur la sortie standard.")]
-SHAPE: dict[str, Any] = {"ensure_ascii": False, "indent": 2, "default": str}
 SHOWN = 20
 """Rejects that are printed; --json gives up to 1000."""
-
-
-def backups_folder() -> Path:
-    """Where backups are kept (BACKUPS_DIR)."""
-    return Settings().backups_dir
 
 
 def located(name: str) -> Path:
@@ -41,35 +30,6 @@ def located(name: str) -> Path:
     from retrobus.backups.catalog import NAME as PATTERN
 
     return backups_folder() / name if PATTERN.fullmatch(name) else Path(name)
-
-
-def answer(document: Any) -> None:
-    """Prints what a script reads."""
-    typer.echo(json.dumps(document, **SHAPE))
-
-
-def report(document: Any) -> None:
-    """The same for work that is done: a closed output does not undo it."""
-    say(json.dumps(document, **SHAPE))
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar for each table on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
-
-    with Bars(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            if done % 100 == 0 or done == total:
-                bars.update(tasks[name], completed=done)
-
-        yield tell
 
 
 @app.command()

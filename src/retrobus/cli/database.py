@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.postgres import say, stop, url_or_exit, warn, with_connection
+from retrobus.cli.postgres import url_or_exit, with_connection
+from retrobus.cli.terminal import say, stop, warn
 
 if TYPE_CHECKING:
     from retrobus.cli.drafting import Step

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from retrobus.cli.members import add_admin, find_account, signed
-from retrobus.cli.postgres import stop, url_or_exit, with_connection
+from retrobus.cli.postgres import url_or_exit, with_connection
+from retrobus.cli.terminal import stop
 from retrobus.database import migrate
 from retrobus.development import sample
 from retrobus.development.embedded import embedded_postgres

@@ -7,7 +7,8 @@ from unicodedata import normalize
 
 import typer
 
-from retrobus.cli.postgres import CONFIGURATION, say, stop, with_connection
+from retrobus.cli.postgres import with_connection
+from retrobus.cli.terminal import CONFIGURATION, say, stop
 from retrobus.settings import Settings
 
 app = typer.Typer(help="Les comptes des membres.", no_args_is_help=True)

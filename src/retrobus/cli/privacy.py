@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import AsJson, answer, backups_folder
-from retrobus.cli.postgres import say, stop, with_connection
-from retrobus.cli.purge import DryRun, Yes, nobody_serving
+from retrobus.cli.folder import backups_folder, without_a_service
+from retrobus.cli.postgres import with_connection
+from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, say, stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,14 +74,13 @@ def _check_known(document: Document, key: str) -> None:
 def erase(key: Key, *, dry_run: DryRun = False, yes: Yes = False) -> None:
     """Efface un membre et ses traces, pour toujours : aucune restauration ne le ramène."""
     folder = backups_folder()
-    with nobody_serving(folder):
+    with without_a_service(folder):
         person, document = with_connection(lambda connection: _told(connection, key))
         _check_known(document, key)
         _say(person, document, folder)
         if dry_run:
             return
-        if not yes and typer.prompt(f"Pour confirmer, tapez l'id ({person.id})") != person.id:
-            raise stop("rien n'a été changé")
+        confirm_typed("l'id", person.id, yes=yes)
         with_connection(lambda connection: _erased(connection, person, folder))
         say(f"✅ {person.id} effacé de la base, du journal et de l'instantané")
         _say_remains(person, folder)

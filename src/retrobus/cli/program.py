@@ -11,7 +11,6 @@ from retrobus.cli import (
     backup,
     cleaning,
     database,
-    doctor,
     members,
     privacy,
     purge,
@@ -22,7 +21,9 @@ from retrobus.cli import (
     show,
     verify,
 )
-from retrobus.cli.postgres import CONFIGURATION, sentence
+from retrobus.cli.doctor.command import doctor
+from retrobus.cli.failures import sentence
+from retrobus.cli.terminal import CONFIGURATION
 from retrobus.development.embedded import EmbeddedPostgresError
 from retrobus.settings import UnreadableFile, complaints
 
@@ -37,7 +38,7 @@ app.command("serve")(serving.serve)
 app.command("token")(members.token)
 app.command("restore")(restore.restore)
 app.command("verify")(verify.verify)
-app.command("doctor")(doctor.doctor)
+app.command("doctor")(doctor)
 app.command("purge")(purge.purge)
 app.command("resync")(resync.resync)
 members.app.command("list")(privacy.list_)

@@ -1,9 +1,8 @@
-"""`retrobus purge`: removes what an earlier service left on disk, and sets aside what it acknowledged."""
+"""`retrobus purge`: removes the files that a service left on disk, and sets aside the writes that it acknowledged."""
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,20 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrobus.cli.backup import AsJson, answer, backups_folder
-from retrobus.cli.postgres import say, stop
+from retrobus.cli.folder import backups_folder, without_a_service
+from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Dit ce qui serait fait, et ne fait rien.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Sans demander de confirmation.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, as the operator reads it first."""
+    """One file and what becomes of it; the operator reads `text` before it is done."""
 
     name: str
     text: str
@@ -40,15 +36,14 @@ def purge(
 ) -> None:
     """Retire l'instantané et la sélection, met de côté un journal non rejoué ; ne touche pas la base."""
     folder = backups_folder()
-    with nobody_serving(folder):
+    with without_a_service(folder):
         steps = _leftovers(folder) + (_backups(folder) if archive else [])
         for step in () if as_json else steps:
             typer.echo(f"{step.name} : {step.text}")
         if not steps and not as_json:
             typer.echo(f"Rien à purger dans {folder}.")
         elif not dry_run and steps:
-            if not yes and not typer.confirm("Continuer ?", err=as_json):
-                raise stop("rien n'a été changé")
+            confirm("Continuer ?", yes=yes, as_json=as_json)
             for step in steps:
                 step.do()
     done = bool(steps) and not dry_run
@@ -56,23 +51,6 @@ def purge(
         answer({"done": done, "steps": [{"name": step.name, "text": step.text} for step in steps]})
     elif done:
         say("✅ Purge faite")
-
-
-@contextmanager
-def nobody_serving(folder: Path) -> Iterator[None]:
-    """No service with a toggle uses the folder meanwhile; one that does ends the command."""
-    from retrobus.fallback.opening import LOCK
-    from retrobus.files.folder import Locked, locked
-
-    if not folder.is_dir():
-        yield
-        return
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(folder, LOCK))
-        except Locked:
-            raise stop(f"un service utilise {folder} : arrêtez-le d'abord") from None
-        yield
 
 
 def _leftovers(folder: Path) -> list[Step]:
@@ -92,7 +70,7 @@ def _leftovers(folder: Path) -> list[Step]:
 
 
 def _journal(folder: Path) -> list[Step]:
-    """A journal without entries goes; one with entries, or with lines that nobody can read, is kept aside."""
+    """Removes a journal without entries; sets aside one with entries, or with lines that cannot be read."""
     from retrobus.backups.catalog import ARCHIVE
     from retrobus.fallback.journal import NAME, read_journal
     from retrobus.files import folder as files

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from retrobus.cli.backup import AsJson, answer, backups_folder, progress_bar
-from retrobus.cli.cleaning import WORDS
-from retrobus.cli.postgres import stop, with_connection
-from retrobus.cli.purge import DryRun, Yes
+from retrobus.cli.folder import backups_folder
+from retrobus.cli.postgres import with_connection
+from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, progress_bar, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +48,7 @@ def repair(
     if dry_run or (found.sound and not restored):
         _end(base, found, done=False, as_json=as_json)
         return
-    if not yes and typer.prompt(f"Pour confirmer, tapez le nom de la base ({base})", err=as_json) != base:
-        raise stop("rien n'a été changé")
+    confirm_typed("le nom de la base", base, yes=yes, as_json=as_json)
     found, left, safety = with_connection(lambda connection: _mended(connection, returned, restored=restored))
     if as_json:
         answer({"done": True, "database": base, "found": asdict(found), "left": asdict(left), "safety": safety.name})
@@ -120,4 +118,6 @@ def named(names: list[str]) -> str:
 
 def counted(rows: Keys) -> str:
     """How many rows of each kind, and which."""
-    return " ; ".join(f"{len(keys)} {WORDS[resource]} ({named(keys)})" for resource, keys in rows.items())
+    from retrobus.model.resources import BY_NAME
+
+    return " ; ".join(f"{len(keys)} {BY_NAME[name].label} ({named(keys)})" for name, keys in rows.items())

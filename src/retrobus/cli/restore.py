@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import NAME, SHOWN, AsJson, answer, backups_folder, located, progress_bar
-from retrobus.cli.postgres import say, stop, with_connection
+from retrobus.cli.backup import NAME, SHOWN, located
+from retrobus.cli.folder import backups_folder
+from retrobus.cli.postgres import with_connection
+from retrobus.cli.terminal import AsJson, answer, progress_bar, say, stop
 
 if TYPE_CHECKING:
     from retrobus.backups.burials import Buried

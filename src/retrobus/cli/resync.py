@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import AsJson, answer
-from retrobus.cli.backup import report as report_done
-from retrobus.cli.postgres import say, sentence, stop, with_connection
-from retrobus.cli.purge import Yes
+from retrobus.cli.failures import sentence
+from retrobus.cli.postgres import with_connection
+from retrobus.cli.terminal import AsJson, Yes, answer, confirm, say, stop
+from retrobus.cli.terminal import report as report_done
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ def resync(  # noqa: PLR0913 - one parameter for each option
             _show_settled()
         return
     applies = bool(apply or apply_all)
-    if wanted and not yes:
+    if wanted:
         words = "Appliquer" if applies else "Écarter"
-        if not typer.confirm(f"{words} {len(wanted)} écriture(s) ? PostgreSQL garde la trace.", err=as_json):
-            raise stop("rien n'a été changé")
+        confirm(f"{words} {len(wanted)} écriture(s) ? PostgreSQL garde la trace.", yes=yes, as_json=as_json)
     results = {one.number: _decided(one, applies=applies, named=bool(apply)) for one in wanted}
     _tell(wanted, results, "appliqué" if applies else "écarté", as_json=as_json)
 
@@ -143,8 +142,7 @@ def _restore(number: int, *, yes: bool, as_json: bool) -> None:
     from retrobus.fallback.resync import restore as put_back
 
     words = f"Remettre la ligne gardée par le conflit {number} ? Celle d'aujourd'hui, s'il y en a une, prend sa place."
-    if not yes and not typer.confirm(words, err=as_json):
-        raise stop("rien n'a été changé")
+    confirm(words, yes=yes, as_json=as_json)
     try:
         resource, key = with_connection(partial(put_back, number=number))
     except NothingKept:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from retrobus import logbook
-from retrobus.cli.postgres import CONFIGURATION, stop
+from retrobus.cli.terminal import CONFIGURATION, stop
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:

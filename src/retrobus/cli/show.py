@@ -7,9 +7,9 @@ from unicodedata import normalize
 
 import typer
 
-from retrobus.cli.backup import AsJson, answer
 from retrobus.cli.cleaning import scope_of
-from retrobus.cli.postgres import stop, with_connection
+from retrobus.cli.postgres import with_connection
+from retrobus.cli.terminal import AsJson, answer, stop
 
 if TYPE_CHECKING:
     from sqlalchemy import Table

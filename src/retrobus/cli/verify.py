@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from retrobus.cli.backup import AsJson, answer
-from retrobus.cli.postgres import stop
+from retrobus.cli.terminal import AsJson, answer, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

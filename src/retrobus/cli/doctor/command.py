@@ -1,4 +1,4 @@
-"""`retrobus doctor`: the deployment checklist, one line for each item, with the cure of what is not as it should be."""
+"""The command `retrobus doctor`: prints the checklist, and ends with 1 if the service should not be used yet."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 from pydantic import ValidationError
 
-from retrobus.cli.backup import AsJson, answer
+from retrobus.cli.terminal import AsJson, answer
 
 if TYPE_CHECKING:
-    from retrobus.cli.checklist import Item
+    from retrobus.cli.doctor.checks import Item
 
 SIGNS = {"ok": "✅", "warning": "⚠️ ", "error": "❌"}
 
@@ -30,13 +30,15 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 
 def _items() -> list[Item]:
-    from retrobus.cli.checklist import bad, settings_items
-    from retrobus.cli.checklist_database import database_items
-    from retrobus.cli.checklist_files import file_items
+    from retrobus.cli.doctor.checks import Item
+    from retrobus.cli.doctor.files import file_items
+    from retrobus.cli.doctor.server import server_items
+    from retrobus.cli.doctor.settings import settings_items
     from retrobus.settings import Settings, UnreadableFile, complaints
 
     try:
         settings = Settings()
     except (ValidationError, UnreadableFile) as error:
-        return [bad("Réglages", text, "corriger .env, .env.local ou l'environnement") for text in complaints(error)]
-    return [*settings_items(settings), *file_items(settings), *database_items(settings)]
+        cure = "corriger .env, .env.local ou l'environnement"
+        return [Item("error", "Réglages", text, cure) for text in complaints(error)]
+    return [*settings_items(settings), *file_items(settings), *server_items(settings)]

@@ -1,4 +1,4 @@
-"""What `retrobus doctor` says of the folder of backups: what is left over, how old and how sound the backups are."""
+"""The folder of backups: which files are left over, how old and how sound the backups are."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from retrobus.backups import BadBackup, catalog
 from retrobus.backups.catalog import Entry
 from retrobus.backups.survey import survey
-from retrobus.cli.checklist import Item, bad, doubtful, good
+from retrobus.cli.doctor.checks import Item
 from retrobus.fallback.journal import NAME as JOURNAL
 from retrobus.fallback.journal import read_journal
 from retrobus.fallback.snapshot import NAME as SNAPSHOT
@@ -24,11 +24,11 @@ PURGE, RESYNC = "retrobus purge", "retrobus resync --list, ou retrobus purge"
 
 
 def file_items(settings: Settings) -> Iterator[Item]:
-    """The folder of backups and everything in it; what cannot be looked at is told and ends no list."""
+    """A line for each thing in the folder; a file that cannot be read has its line and does not end the checklist."""
     try:
         yield from _file_items(settings)
     except (OSError, Refused, BadBackup) as error:
-        yield bad("Dossier des backups", *_trouble(error, settings.backups_dir))
+        yield Item("error", "Dossier des backups", *_trouble(error, settings.backups_dir))
 
 
 def _trouble(error: Exception, path: Path) -> tuple[str, str]:
@@ -41,7 +41,7 @@ def _trouble(error: Exception, path: Path) -> tuple[str, str]:
 def _file_items(settings: Settings) -> Iterator[Item]:
     folder = settings.backups_dir
     if not folder.is_dir():
-        yield doubtful("Dossier des backups", f"{folder} n'existe pas encore", "retrobus backup create")
+        yield Item("warning", "Dossier des backups", f"{folder} n'existe pas encore", "retrobus backup create")
         return
     yield _permissions(folder)
     yield _selection(folder, used=settings.load_backup_at_boot)
@@ -49,7 +49,7 @@ def _file_items(settings: Settings) -> Iterator[Item]:
     yield _journal(folder, used=settings.enable_runtime_state_save)
     damaged = sorted(path.name for path in folder.glob("*.corrupt-*"))
     if damaged:
-        yield doubtful("Fichiers endommagés mis de côté", ", ".join(damaged), "les examiner, puis les supprimer")
+        yield Item("warning", "Fichiers endommagés mis de côté", ", ".join(damaged), "les examiner, puis les supprimer")
     yield from _backups(folder)
 
 
@@ -57,10 +57,10 @@ def _permissions(folder: Path) -> Item:
     found = folder.stat()
     text, mode = f"{folder}, mode {found.st_mode & 0o777:o}", f"chmod 700 {folder}"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return bad("Dossier des backups", f"{text}, non inscriptible", "le donner à l'utilisateur du service")
+        return Item("error", "Dossier des backups", f"{text}, non inscriptible", "le donner à l'utilisateur du service")
     if found.st_mode & 0o077:
-        return bad("Dossier des backups", f"{text} : d'autres y lisent les données des membres", mode)
-    return good("Dossier des backups", text)
+        return Item("error", "Dossier des backups", f"{text} : d'autres y lisent les données des membres", mode)
+    return Item("ok", "Dossier des backups", text)
 
 
 def _selection(folder: Path, *, used: bool) -> Item:
@@ -68,19 +68,19 @@ def _selection(folder: Path, *, used: bool) -> Item:
     try:
         selected = catalog.selection(folder)
     except BadBackup as error:
-        return bad(name, str(error), "retrobus backup deselect")
+        return Item("error", name, str(error), "retrobus backup deselect")
     if selected is None:
-        return good(name, "aucune")
+        return Item("ok", name, "aucune")
     if not (folder / selected.name).exists():
-        return bad(name, f"{selected.name} n'existe pas", "retrobus backup deselect")
-    return good(name, selected.name) if used else doubtful(name, f"{selected.name}, sans effet", PURGE)
+        return Item("error", name, f"{selected.name} n'existe pas", "retrobus backup deselect")
+    return Item("ok", name, selected.name) if used else Item("warning", name, f"{selected.name}, sans effet", PURGE)
 
 
 def _snapshot(folder: Path, *, used: bool) -> Item:
     name = f"Instantané ({SNAPSHOT})"
     if not (folder / SNAPSHOT).exists():
-        return good(name, "aucun")
-    return good(name, "présent") if used else doubtful(name, "reste d'un autre réglage, jamais lu", PURGE)
+        return Item("ok", name, "aucun")
+    return Item("ok", name, "présent") if used else Item("warning", name, "reste d'un autre réglage, jamais lu", PURGE)
 
 
 def _journal(folder: Path, *, used: bool) -> Item:
@@ -88,25 +88,25 @@ def _journal(folder: Path, *, used: bool) -> Item:
     try:
         journal = read_journal(folder, max_age=float("inf"))
     except (OSError, Refused) as error:
-        return bad(name, *_trouble(error, folder / JOURNAL))
+        return Item("error", name, *_trouble(error, folder / JOURNAL))
     if journal.refusal:
-        return bad(name, journal.refusal, PURGE)
+        return Item("error", name, journal.refusal, PURGE)
     if not journal.entries:
-        return good(name, "aucune écriture en attente")
+        return Item("ok", name, "aucune écriture en attente")
     waiting = f"{len(journal)} écritures acquittées, pas encore dans PostgreSQL"
     if used:
-        return doubtful(name, waiting, "elles seront rejouées dès que PostgreSQL répond")
-    return bad(name, f"{waiting} : le service refuse de démarrer", RESYNC)
+        return Item("warning", name, waiting, "elles seront rejouées dès que PostgreSQL répond")
+    return Item("error", name, f"{waiting} : le service refuse de démarrer", RESYNC)
 
 
 def _backups(folder: Path) -> Iterator[Item]:
     try:
         usable = [entry for entry in catalog.entries(folder) if entry.present and entry.kind == "normal"]
     except BadBackup as error:
-        yield bad("Backups", str(error), "retrobus backup create refait l'index")
+        yield Item("error", "Backups", str(error), "retrobus backup create refait l'index")
         return
     if not usable:
-        yield doubtful("Backups", "aucun", "retrobus backup create")
+        yield Item("warning", "Backups", "aucun", "retrobus backup create")
         return
     yield _age(usable[0])
     yield _soundness(folder, usable[0])
@@ -116,14 +116,18 @@ def _age(newest: Entry) -> Item:
     try:
         days = (datetime.now(UTC) - moment_of(newest.timestamp)).total_seconds() / 86_400
     except ValueError:
-        return doubtful("Dernier backup", f"{newest.name}, de date inconnue", "retrobus backup create")
+        return Item("warning", "Dernier backup", f"{newest.name}, de date inconnue", "retrobus backup create")
     text = f"{newest.name}, il y a {days:.1f} jours"
-    return good("Dernier backup", text) if days < OLD else doubtful("Dernier backup", text, "retrobus backup create")
+    return (
+        Item("ok", "Dernier backup", text)
+        if days < OLD
+        else Item("warning", "Dernier backup", text, "retrobus backup create")
+    )
 
 
 def _soundness(folder: Path, newest: Entry) -> Item:
     try:
         found = survey(folder / newest.name)
     except BadBackup as error:
-        return bad("Vérification du dernier backup", str(error), "retrobus backup create")
-    return good("Vérification du dernier backup", "sommes vérifiées" if found.checked else "lisible")
+        return Item("error", "Vérification du dernier backup", str(error), "retrobus backup create")
+    return Item("ok", "Vérification du dernier backup", "sommes vérifiées" if found.checked else "lisible")

@@ -1,0 +1,98 @@
+"""How every command speaks with the operator: the options they share, output, questions, and the end of a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from retrobus.backups.create import Progress
+
+CONFIGURATION = 78
+"""Exit code for settings with which nothing can start (EX_CONFIG of sysexits)."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Réponse en JSON sur la sortie standard.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Dit ce qui serait fait, et ne fait rien.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Sans demander de confirmation.")]
+
+
+def stop(text: str, code: int = 1) -> typer.Exit:
+    """Prints what is wrong and how to cure it; the caller raises what this returns, and the command ends."""
+    typer.echo(f"❌ {text}", err=True)
+    return typer.Exit(code)
+
+
+def say(text: str) -> None:
+    """Prints that work is done. A closed output does not undo it: the exit code stays that of the work."""
+    try:
+        typer.echo(text)
+        if sys.stdout is not None:  # None: the output was closed before Python started
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the program ends
+
+
+def warn(text: str) -> None:
+    """Prints on the error output what did not go well after the work was done."""
+    with suppress(OSError, ValueError):
+        typer.echo(f"⚠️  {text}", err=True)
+
+
+def answer(document: Any) -> None:
+    """Prints the JSON document that a script reads."""
+    typer.echo(_json(document))
+
+
+def report(document: Any) -> None:
+    """Prints the JSON document of work that is done: a closed output does not undo it."""
+    say(_json(document))
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2, default=str)
+
+
+def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
+    """Ends the command unless the operator answers yes, or gave `--yes`; with --json the question is no output."""
+    if not yes and not typer.confirm(question, err=as_json):
+        raise stop("rien n'a été changé")
+
+
+def confirm_typed(what: str, word: str, *, yes: bool, as_json: bool = False) -> None:
+    """Ends the command unless the operator types the word in full, or gave `--yes`: for what empties or forgets."""
+    if not yes and typer.prompt(f"Pour confirmer, tapez {what} ({word})", err=as_json) != word:
+        raise stop("rien n'a été changé")
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """How many rows of each resource, as `3 véhicules, 2 membres`."""
+    from retrobus.model.resources import BY_NAME
+
+    return ", ".join(f"{count} {BY_NAME[name].label}" for name, count in counts.items())
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar for each table on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    with Bars(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            if done % 100 == 0 or done == total:
+                bars.update(tasks[name], completed=done)
+
+        yield tell
