@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHECKS = """SELECT conrelid::regclass::text, conname FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND contype = 'c'"""
+COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
 FUNCTIONS = """SELECT proname, prosrc, pg_get_functiondef(oid) FROM pg_proc
 WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'"""
 TRIGGERS = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
@@ -115,11 +116,14 @@ def _remark(operation: ops.MigrateOperation) -> str:
 
 
 def _checks(connection: Connection) -> Iterator[Step]:
+    """Rules of columns that the database has; ADD COLUMN brings the rule of a new one."""
     there = {(table, name) for table, name in connection.exec_driver_sql(CHECKS)}
+    columns = {(table, name) for table, name in connection.exec_driver_sql(COLUMNS)}
     for table in metadata.sorted_tables:
-        rules = {str(rule.name): rule for rule in table.constraints if isinstance(rule, CheckConstraint)}
+        known = [column for column in table.columns if (table.name, column.name) in columns]
+        rules = {str(rule.name): rule for column in known for rule in column.constraints}
         for name, rule in sorted(rules.items()):
-            if (table.name, name) not in there:
+            if (table.name, name) not in there and isinstance(rule, CheckConstraint):
                 add = f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK ({rule.sqltext})"
                 yield Step((add,), (f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",))
         for name in sorted(name for where, name in there if where == table.name and name not in rules):

@@ -1,25 +1,34 @@
-"""The kinds of columns and CHECK constraints that the tables are made of."""
+"""The kinds of columns that the tables are made of, each with the CHECK constraint that repeats its input rule."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
     MetaData,
+    Numeric,
     String,
     Text,
     func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.sql import quoted_name
+from sqlalchemy.types import TypeEngine
 
-from retrobus.model.limits import FIRST_YEAR, JSON_BYTES, LAST_YEAR, LONG
+from retrobus.model.limits import FIRST_YEAR, JSON_BYTES, KEY, LAST_YEAR, LONG, MONEY_MAX, SHORT
 
-metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s"})
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_name)s",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+"""All tables. The error of a broken CHECK constraint names the field by the name of the constraint."""
 
 NAME_SORT, PARC_SORT = "retrobus_name_key", "retrobus_parc_key"
 """The SQL functions that compute sort keys; `retrobus.model.sorting` holds their text."""
@@ -32,30 +41,79 @@ class Moment(TIMESTAMP):
         super().__init__(timezone=True, precision=3)
 
 
-def words(name: str, length: int, *, nullable: bool = True, default: str | None = None) -> Column[Any]:
+def _column(
+    name: str, kind: TypeEngine[Any], rule: str | None = None, *, nullable: bool = True, default: str | None = None
+) -> Column[Any]:
+    rules = [] if rule is None else [CheckConstraint(rule, name=name)]
+    return Column(name, kind, *rules, nullable=nullable, server_default=None if default is None else text(default))
+
+
+def key(name: str, rule: str) -> Column[Any]:
+    """The primary key: a text that can stand in the path of an address."""
+    return Column(name, String(KEY, collation="C"), CheckConstraint(rule, name=name), primary_key=True)
+
+
+def words(
+    name: str, length: int = SHORT, rule: str | None = None, *, nullable: bool = True, default: str | None = None
+) -> Column[Any]:
     """A text of limited length, ordered by its bytes, so that memory and PostgreSQL sort alike."""
-    server_default = None if default is None else text(f"'{default}'")
-    return Column(name, String(length, collation="C"), nullable=nullable, server_default=server_default)
+    quoted = None if default is None else f"'{default}'"
+    return _column(name, String(length, collation="C"), rule, nullable=nullable, default=quoted)
 
 
-def prose(name: str, *, nullable: bool = True) -> Column[Any]:
-    """A text whose length a CHECK constraint limits, if anything does."""
-    return Column(name, Text(collation="C"), nullable=nullable)
+def choice(
+    name: str, values: Iterable[str], length: int = 20, *, nullable: bool = False, default: str | None = None
+) -> Column[Any]:
+    """One of a few words."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return words(name, length, f"{name} IN ({listed})", nullable=nullable, default=default)
+
+
+def prose(name: str) -> Column[Any]:
+    """A text of several lines, of at most LONG characters, or null."""
+    return long_text(name, f"char_length({name}) <= {LONG}")
+
+
+def long_text(name: str, rule: str | None = None, *, nullable: bool = True) -> Column[Any]:
+    """A text without a limit of its own."""
+    return _column(name, Text(collation="C"), rule, nullable=nullable)
 
 
 def moment(name: str, *, nullable: bool = True) -> Column[Any]:
-    """An instant."""
-    return Column(name, Moment(), nullable=nullable)
+    """An instant from FIRST_YEAR to LAST_YEAR."""
+    first, end = f"'{FIRST_YEAR}-01-01 00:00:00+00'", f"'{LAST_YEAR + 1}-01-01 00:00:00+00'"
+    return _column(name, Moment(), f"{name} >= {first} AND {name} < {end}", nullable=nullable)
 
 
-def json_list(name: str) -> Column[Any]:
-    """A JSON list, empty unless a value is given."""
-    return Column(name, JSONB, nullable=False, server_default=text("'[]'"))
+def number(name: str, kind: TypeEngine[Any], highest: int, *, default: str | None = None) -> Column[Any]:
+    """A number from 0; null unless it has a default."""
+    return _column(name, kind, f"{name} BETWEEN 0 AND {highest}", nullable=default is None, default=default)
+
+
+def money(name: str) -> Column[Any]:
+    """An amount in euros, or null."""
+    return number(name, Numeric(9, 2), MONEY_MAX)
+
+
+def flag(name: str, *, default: bool = False) -> Column[Any]:
+    """True or false."""
+    return _column(name, Boolean(), nullable=False, default="true" if default else "false")
+
+
+def json_list(name: str, rule: str | None = None) -> Column[Any]:
+    """A JSON list, within JSON_BYTES unless another rule is given; empty by default."""
+    return _column(name, JSONB(), rule or _small(name, "array"), nullable=False, default="'[]'")
 
 
 def json_as_text(name: str) -> Column[Any]:
-    """A JSON value that answers hold as a JSON string, because clients parse it themselves."""
-    return Column(name, JSONB, nullable=True, info={"as_text": True})
+    """A JSON object or null, which answers hold as a JSON string, because clients parse it themselves."""
+    found = _column(name, JSONB(), _small(name, "object"))
+    found.info["as_text"] = True
+    return found
+
+
+def _small(name: str, kind: str) -> str:
+    return f"jsonb_typeof({name}) = '{kind}' AND octet_length({name}::text) <= {JSON_BYTES}"
 
 
 def stamps() -> list[Column[Any]]:
@@ -70,7 +128,7 @@ def stamps() -> list[Column[Any]]:
 
 def wire(*names: str) -> list[Column[Any]]:
     """Pieces of the row's JSON, written by the table's trigger and by nothing else."""
-    return [prose(name, nullable=False) for name in names]
+    return [long_text(name, nullable=False) for name in names]
 
 
 def sort_key(source: str, function: str) -> Column[Any]:
@@ -82,35 +140,3 @@ def sort_key(source: str, function: str) -> Column[Any]:
 def is_derived(column: Column[Any]) -> bool:
     """Whether PostgreSQL fills this column in for itself: a piece of the row's JSON, a sort key, the nonce."""
     return column.name in {"wire", "nonce"} or column.name.startswith(("wire_", "sort_"))
-
-
-def check(table: str, column: str, rule: str) -> CheckConstraint:
-    """A rule of one column; the error of a broken one names the field by the constraint's name."""
-    return CheckConstraint(rule, name=quoted_name(f"{table}_{column}_check", quote=None))
-
-
-def one_of(table: str, column: str, values: Iterable[str]) -> CheckConstraint:
-    """The column holds one of these values."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return check(table, column, f"{column} IN ({listed})")
-
-
-def between(table: str, column: str, low: int, high: int) -> CheckConstraint:
-    """The column holds a number of this range, both ends included."""
-    return check(table, column, f"{column} BETWEEN {low} AND {high}")
-
-
-def in_years(table: str, column: str) -> CheckConstraint:
-    """The column holds an instant from FIRST_YEAR to LAST_YEAR."""
-    first, end = f"'{FIRST_YEAR}-01-01 00:00:00+00'", f"'{LAST_YEAR + 1}-01-01 00:00:00+00'"
-    return check(table, column, f"{column} >= {first} AND {column} < {end}")
-
-
-def at_most(table: str, column: str, limit: int = LONG) -> CheckConstraint:
-    """The column holds a text of at most so many characters."""
-    return check(table, column, f"char_length({column}) <= {limit}")
-
-
-def small_json(table: str, column: str, kind: str) -> CheckConstraint:
-    """The column holds JSON of this kind, within JSON_BYTES."""
-    return check(table, column, f"jsonb_typeof({column}) = '{kind}' AND octet_length({column}::text) <= {JSON_BYTES}")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,8 @@ from pydantic import (
 from retrobus.model import jsonvalues, limits, patterns, quantities, texts
 from retrobus.model.names import camel
 
+T = TypeVar("T")
+
 
 def _schema(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema, mode="validation")
@@ -27,7 +29,9 @@ def _like(pattern: str) -> Any:
     return Field(json_schema_extra={"pattern": pattern})
 
 
-NULLABLE = BeforeValidator(texts.empty_is_null)
+OrNull = Annotated[T | None, BeforeValidator(texts.empty_is_null)]
+"""A field that may be null; an empty text is null too."""
+
 _LINE = BeforeValidator(texts.one_line)
 _SEEN = BeforeValidator(texts.visible)
 _TRIMMED = BeforeValidator(texts.trimmed)

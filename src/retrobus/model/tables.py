@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from retrobus.model.columns import Moment, is_derived, metadata, one_of, prose
+from retrobus.model.columns import Moment, choice, is_derived, long_text, metadata
 from retrobus.model.events import event
 from retrobus.model.limits import SHORT
 from retrobus.model.members import member
@@ -39,27 +39,26 @@ deletion = Table(
     metadata,
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("resource", String(20, collation="C"), nullable=False),
-    prose("key", nullable=False),
+    long_text("key", nullable=False),
     Column("deleted_at", Moment(), nullable=False, server_default=func.now()),
-    prose("actor"),
-    Column("cause", String(20, collation="C"), nullable=False),
+    long_text("actor"),
+    choice("cause", CAUSES),
     Column("batch", BigInteger, nullable=False),
     Column("nonce", BigInteger),
     Index("deletion_resource_key", "resource", "key"),
-    one_of("deletion", "cause", CAUSES),
 )
 
 idempotency = Table(
     "idempotency",
     metadata,
-    prose("member_id", nullable=False),
+    long_text("member_id", nullable=False),
     Column("method", String(10, collation="C"), nullable=False),
-    prose("path", nullable=False),
+    long_text("path", nullable=False),
     Column("key", String(SHORT, collation="C"), nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
-    prose("answer", nullable=False),
-    prose("etag", nullable=False),
-    prose("row_key", nullable=False),
+    long_text("answer", nullable=False),
+    long_text("etag", nullable=False),
+    long_text("row_key", nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("member_id", "method", "path", "key"),
     Index("idempotency_created_at", "created_at"),
@@ -72,16 +71,14 @@ conflict = Table(
     Column("journal", UUID(as_uuid=False), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("resource", String(20, collation="C"), nullable=False),
-    prose("key", nullable=False),
-    Column("operation", String(10, collation="C"), nullable=False),
+    long_text("key", nullable=False),
+    choice("operation", ("insert", "update", "delete"), 10),
     Column("entry", JSONB, nullable=False),
-    prose("reason", nullable=False),
+    long_text("reason", nullable=False),
     Column("created_at", Moment(), nullable=False, server_default=func.now()),
-    Column("resolution", String(10, collation="C")),
+    choice("resolution", ("applied", "discarded"), 10, nullable=True),
     Column("resolved_at", Moment()),
     Index("conflict_journal_sequence", "journal", "sequence", unique=True),
-    one_of("conflict", "operation", ("insert", "update", "delete")),
-    one_of("conflict", "resolution", ("applied", "discarded")),
 )
 
 database_identity = Table(

@@ -1,27 +1,9 @@
 """Vehicles: their table, and what clients may send of one."""
 
-from typing import Annotated
+from sqlalchemy import Column, Float, Identity, Index, Integer, Table
 
-from sqlalchemy import Boolean, Column, Float, Identity, Index, Integer, Table, text
-
-from retrobus.model.columns import (
-    PARC_SORT,
-    at_most,
-    between,
-    check,
-    in_years,
-    json_list,
-    metadata,
-    moment,
-    prose,
-    small_json,
-    sort_key,
-    stamps,
-    wire,
-    words,
-)
+from retrobus.model import columns as column
 from retrobus.model.fields import (
-    NULLABLE,
     UNCHANGED,
     Caracteristiques,
     Fuel,
@@ -30,58 +12,46 @@ from retrobus.model.fields import (
     Instant,
     Long,
     Mileage,
+    OrNull,
     Parc,
     Short,
     Wire,
 )
-from retrobus.model.limits import FUEL_MAX, GALLERY_ENTRIES, MILEAGE_MAX, PARC, SHORT, URL
+from retrobus.model.limits import FUEL_MAX, GALLERY_ENTRIES, MILEAGE_MAX, PARC, URL
 
 vehicle = Table(
     "vehicle",
-    metadata,
+    column.metadata,
     Column("id", Integer, Identity(), primary_key=True),
-    words("parc", PARC, nullable=False),
-    words("type", SHORT, nullable=False, default="Bus"),
-    words("modele", SHORT, nullable=False, default=""),
-    words("marque", SHORT),
-    words("subtitle", SHORT),
-    words("immat", SHORT),
-    words("etat", SHORT, nullable=False, default="disponible"),
-    moment("mise_en_circulation"),
-    words("energie", SHORT),
-    prose("description"),
-    prose("history"),
-    json_list("caracteristiques"),
-    json_list("gallery"),
-    prose("background_image"),
-    words("background_position", SHORT),
-    Column("is_public", Boolean, nullable=False, server_default=text("false")),
-    Column("fuel", Float(53)),
-    Column("mileage", Float(53)),
-    *stamps(),
-    *wire("wire_public", "wire_images", "wire_private"),
-    sort_key("parc", PARC_SORT),
+    column.words("parc", PARC, "parc <> '' AND parc = btrim(parc) AND parc !~ '[/[:cntrl:]]'", nullable=False),
+    column.words("type", nullable=False, default="Bus"),
+    column.words("modele", nullable=False, default=""),
+    column.words("marque"),
+    column.words("subtitle"),
+    column.words("immat"),
+    column.words("etat", nullable=False, default="disponible"),
+    column.moment("mise_en_circulation"),
+    column.words("energie"),
+    column.prose("description"),
+    column.prose("history"),
+    column.json_list("caracteristiques"),
+    column.json_list(
+        "gallery", f"jsonb_typeof(gallery) = 'array' AND jsonb_array_length(gallery) <= {GALLERY_ENTRIES}"
+    ),
+    column.long_text(
+        "background_image", f"char_length(background_image) <= {URL} OR starts_with(background_image, 'data:')"
+    ),
+    column.words("background_position"),
+    column.flag("is_public"),
+    column.number("fuel", Float(53), FUEL_MAX),
+    column.number("mileage", Float(53), MILEAGE_MAX),
+    *column.stamps(),
+    *column.wire("wire_public", "wire_images", "wire_private"),
+    column.sort_key("parc", column.PARC_SORT),
     Index("vehicle_parc", "parc", unique=True),
     Index("vehicle_sort_parc_parc", "sort_parc", "parc"),
     Index("vehicle_version", "version"),
-    check("vehicle", "parc", "parc <> '' AND parc = btrim(parc) AND parc !~ '[/[:cntrl:]]'"),
-    at_most("vehicle", "description"),
-    at_most("vehicle", "history"),
-    in_years("vehicle", "mise_en_circulation"),
-    small_json("vehicle", "caracteristiques", "array"),
-    check(
-        "vehicle",
-        "gallery",
-        f"jsonb_typeof(gallery) = 'array' AND jsonb_array_length(gallery) <= {GALLERY_ENTRIES}",
-    ),
-    check(
-        "vehicle",
-        "background_image",
-        f"char_length(background_image) <= {URL} OR starts_with(background_image, 'data:')",
-    ),
-    between("vehicle", "fuel", 0, FUEL_MAX),
-    between("vehicle", "mileage", 0, MILEAGE_MAX),
-    info={"resource": "Vehicle", "key": "parc", "number": "id", "order": (("sort_parc", "asc"), ("parc", "asc"))},
+    info={"resource": "Vehicle", "key": "parc", "number": "id"},
 )
 
 
@@ -90,21 +60,21 @@ class VehicleChange(Wire):
 
     type: Short = UNCHANGED
     modele: Short = UNCHANGED
-    marque: Annotated[Short | None, NULLABLE] = UNCHANGED
-    subtitle: Annotated[Short | None, NULLABLE] = UNCHANGED
-    immat: Annotated[Short | None, NULLABLE] = UNCHANGED
+    marque: OrNull[Short] = UNCHANGED
+    subtitle: OrNull[Short] = UNCHANGED
+    immat: OrNull[Short] = UNCHANGED
     etat: Short = UNCHANGED
-    mise_en_circulation: Annotated[Instant | None, NULLABLE] = UNCHANGED
-    energie: Annotated[Short | None, NULLABLE] = UNCHANGED
-    description: Annotated[Long | None, NULLABLE] = UNCHANGED
-    history: Annotated[Long | None, NULLABLE] = UNCHANGED
+    mise_en_circulation: OrNull[Instant] = UNCHANGED
+    energie: OrNull[Short] = UNCHANGED
+    description: OrNull[Long] = UNCHANGED
+    history: OrNull[Long] = UNCHANGED
     caracteristiques: Caracteristiques = UNCHANGED
     gallery: Gallery = UNCHANGED
-    background_image: Annotated[Image | None, NULLABLE] = UNCHANGED
-    background_position: Annotated[Short | None, NULLABLE] = UNCHANGED
+    background_image: OrNull[Image] = UNCHANGED
+    background_position: OrNull[Short] = UNCHANGED
     is_public: bool = UNCHANGED
-    fuel: Annotated[Fuel | None, NULLABLE] = UNCHANGED
-    mileage: Annotated[Mileage | None, NULLABLE] = UNCHANGED
+    fuel: OrNull[Fuel] = UNCHANGED
+    mileage: OrNull[Mileage] = UNCHANGED
 
 
 class VehicleCreation(VehicleChange):
