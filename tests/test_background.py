@@ -9,7 +9,7 @@ import pytest
 from harness import until
 from retrobus import background, logbook
 from retrobus.background import Background
-from retrobus.database.connecting import CannotConnect
+from retrobus.database.errors import CannotConnect
 from retrobus.database.pooler import OwnNames
 from retrobus.fallback.feed import Feed
 from retrobus.fallback.follower import Follower

@@ -9,8 +9,7 @@ from typing import Any
 from retrobus.accounts.logins import SharedCounts
 from retrobus.accounts.throttle import Uncounted
 from retrobus.background import Background
-from retrobus.database.connecting import CannotConnect
-from retrobus.database.pooler import PoolerInTheWay
+from retrobus.database.errors import CannotConnect, PoolerInTheWay
 from retrobus.database.server import Timelines
 from retrobus.fallback.boot import Rows
 from retrobus.fallback.journal import NAME as JOURNAL

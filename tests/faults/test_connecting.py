@@ -14,7 +14,7 @@ import pytest
 
 from faults.outage import a_person, source
 from harness import Api, Person, run_sql, served, settings_for, until
-from retrobus.database.connecting import CannotConnect, reason_of
+from retrobus.database.errors import CannotConnect, reason_of
 from retrobus.database.hosts import Hosts
 from retrobus.database.url import Place, normalized, places
 from retrobus.development.embedded import EmbeddedPostgres
@@ -25,8 +25,8 @@ SECRET = "a-secret-of-ours"
 SOON = 10.0
 AS_ANOTHER_ACCOUNT = """
 import asyncio, os, sys
-from retrobus.database.connecting import CannotConnect
-from retrobus.database.hosts import connect_for_command
+from retrobus.database.errors import CannotConnect
+from retrobus.database.session import connect_for_command
 os.setuid(65534)
 try:
     asyncio.run(connect_for_command(sys.argv[1], 5, "test")).terminate()

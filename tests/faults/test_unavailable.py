@@ -13,10 +13,10 @@ import pytest
 
 from faults.proxy import Proxy
 from harness import free_port, run_sql, until
-from retrobus.database.connecting import CannotConnect
+from retrobus.database.errors import CannotConnect, is_unavailable
 from retrobus.database.hosts import Hosts
 from retrobus.development.embedded import EmbeddedPostgres
-from retrobus.store.availability import Availability, is_unavailable
+from retrobus.store.availability import Availability
 from retrobus.store.pool import Connection, Pool, open_connection
 
 pytestmark = pytest.mark.faults

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from retrobus.backups import BadBackup, catalog
 from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Manifest
 from retrobus.backups.manifest import Kind as BackupKind
-from retrobus.database.hosts import LONG_TRANSACTION
+from retrobus.database.session import LONG_TRANSACTION
 from retrobus.files import folder as files
 from retrobus.files.trouble import is_of_a_file, told
 from retrobus.model.names import camel

@@ -17,8 +17,8 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups import BadBackup, catalog, create
-from retrobus.database.hosts import LONG_TRANSACTION, connect_for_command
 from retrobus.database.pooler import OwnNames
+from retrobus.database.session import LONG_TRANSACTION, connect_for_command
 from retrobus.files.trouble import why
 from retrobus.model.quantities import moment_of
 

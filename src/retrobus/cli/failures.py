@@ -40,10 +40,9 @@ def _meaning(error: BaseException) -> str | None:
     import asyncpg
     from alembic.util import CommandError
 
-    from retrobus.database.pooler import PoolerInTheWay
+    from retrobus.database.errors import PoolerInTheWay, is_unavailable
     from retrobus.files.folder import Refused
     from retrobus.files.trouble import is_of_a_file, told
-    from retrobus.store.availability import is_unavailable
     from retrobus.store.confirmed import Unconfirmed
 
     state = getattr(error, "sqlstate", None)
@@ -75,7 +74,7 @@ def _said(error: BaseException) -> str:
 
 def _away(error: BaseException) -> str:
     """Why there is no connection, and what the operator can do about it."""
-    from retrobus.database.connecting import CannotConnect, reason_of
+    from retrobus.database.errors import CannotConnect, reason_of
 
     if not isinstance(error, CannotConnect):
         return f"La connexion à PostgreSQL s'est rompue pendant le travail : {reason_of(error)}. {AGAIN}"

@@ -34,7 +34,7 @@ def with_connection(work: Callable[[OwnNames], Awaitable[T]], timelines: Timelin
     """
     import asyncpg
 
-    from retrobus.database.hosts import connect_for_command
+    from retrobus.database.session import connect_for_command
 
     async def run() -> T:
         connection = await connect_for_command(url, TIMEOUT, "retrobus cli", timelines)

@@ -6,7 +6,7 @@ example: transaction 4711 wrote the row; pg_restore writes it again in transacti
 A copy by CREATE DATABASE … TEMPLATE has another database number, another server another system identifier.
 """
 
-from typing import Any
+from retrobus.database.connection import AnyConnection
 
 ELSEWHERE = "base restaurée ou copiée : son identité est celle d'une autre, lancez retrobus db repair"
 """What operators read, in /ready, log and doctor."""
@@ -54,7 +54,7 @@ SETTLE = (
 """Gives this database an identity of its own; not inside a savepoint, which has a transaction number of its own."""
 
 
-async def is_at_home(connection: Any) -> bool:
+async def is_at_home(connection: AnyConnection) -> bool:
     """Whether the identity was given to this database; without that function, nothing speaks against it."""
     if not await connection.fetchval("SELECT to_regprocedure('public.retrobus_is_at_home()') IS NOT NULL"):
         return True

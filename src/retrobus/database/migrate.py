@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from retrobus.database.hosts import connect_for_command
+from retrobus.database.session import connect_for_command
 
 LOCK_TIMEOUT = "5s"
 """A migration that cannot have its lock gives up, rather than queue every request behind it."""

@@ -7,14 +7,10 @@ stays behind in a process that then serves another client.
 import re
 import secrets
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import asyncpg
-
-from retrobus.database.connecting import CannotConnect
-
-LOST_STATEMENT = frozenset({"26000", "42P05"})
-"""A prepared statement is not in this server process, or is there already."""
+from retrobus.database.connection import AnyConnection
+from retrobus.database.errors import PoolerInTheWay, state_of
 
 _HERE = "un pooler (PgBouncer ou semblable) est entre le service et PostgreSQL"
 NEEDS_NO_CACHE = f"{_HERE} : mettez DATABASE_STATEMENT_CACHE=0, ou une adresse directe dans DATABASE_URL"
@@ -22,17 +18,8 @@ REFUSES_PARAMETER = (
     f"{_HERE} et refuse le paramètre {{name}} : mettez DATABASE_STATEMENT_CACHE=0, "
     "ou {name} dans ignore_startup_parameters de PgBouncer, ou une adresse directe dans DATABASE_URL"
 )
-
+PROTOCOL = "08P01"
 _UNSUPPORTED = re.compile(r"unsupported startup parameter: ([A-Za-z0-9_.]{1,64})")
-
-if TYPE_CHECKING:
-    AnyConnection = asyncpg.Connection[asyncpg.Record]
-else:
-    AnyConnection = asyncpg.Connection
-
-
-class PoolerInTheWay(CannotConnect):
-    """These settings cannot work behind the pooler that is there; the text is a sentence for the operator."""
 
 
 class OwnNames(AnyConnection):
@@ -62,9 +49,7 @@ async def is_pooled(connection: AnyConnection) -> bool:
     return await connection.execute(f"SELECT WHERE pg_backend_pid() = {connection.get_server_pid()}") != "SELECT 1"
 
 
-def explained(error: asyncpg.PostgresError) -> Exception:
+def explained(error: Exception) -> Exception:
     """PoolerInTheWay if a pooler refused the connection for a parameter; else the same error."""
-    found = _UNSUPPORTED.search(str(error))
-    if error.sqlstate == "08P01" and found is not None:
-        return PoolerInTheWay(REFUSES_PARAMETER.format(name=found[1]))
-    return error
+    found = _UNSUPPORTED.search(str(error)) if state_of(error) == PROTOCOL else None
+    return error if found is None else PoolerInTheWay(REFUSES_PARAMETER.format(name=found[1]))

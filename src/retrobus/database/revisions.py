@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-import asyncpg
+from retrobus.database.connection import AnyConnection
+from retrobus.database.errors import UNREADABLE
 
 REVISION = "SELECT version_num FROM alembic_version"
 OLDEST = "SELECT oldest FROM schema_support"
@@ -24,10 +24,10 @@ class Revision:
         return self.current == expected or (self.oldest is not None and self.oldest <= expected <= self.current)
 
 
-async def revision_of(connection: Any) -> Revision:
+async def revision_of(connection: AnyConnection) -> Revision:
     """What the database says; nothing before the first migration, or to a role that may not read it."""
     current = oldest = None
-    with suppress(asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+    with suppress(*UNREADABLE):
         current = await connection.fetchval(REVISION)
         oldest = await connection.fetchval(OLDEST)
     return Revision(current, oldest)

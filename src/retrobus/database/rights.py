@@ -3,7 +3,7 @@
 The role can read and write rows. It cannot change the schema, and it cannot remove the trace of a delete.
 """
 
-from typing import Any
+from retrobus.database.connection import AnyConnection
 
 SCHEMA = "public"
 TABLES: dict[str, tuple[str, ...]] = {
@@ -40,12 +40,12 @@ WHERE p.proname LIKE 'retrobus\\_%' ORDER BY 1"""
 SCHEMA_IS_OPEN = "SELECT coalesce(has_schema_privilege(to_regnamespace($1), 'USAGE'), true)"
 
 
-async def is_locked_out(connection: Any) -> bool:
+async def is_locked_out(connection: AnyConnection) -> bool:
     """Whether this role may not look into the schema: each table is then told as missing, which it is not."""
     return not await connection.fetchval(SCHEMA_IS_OPEN, SCHEMA)
 
 
-async def missing(connection: Any) -> list[str]:
+async def missing(connection: AnyConnection) -> list[str]:
     """The rights that this connection's role lacks, as GRANT names them: `UPDATE ON vehicle`."""
     if await is_locked_out(connection):
         return [f"USAGE ON SCHEMA {SCHEMA}"]
@@ -57,7 +57,7 @@ async def missing(connection: Any) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def grants(connection: Any, role: str) -> list[str]:
+async def grants(connection: AnyConnection, role: str) -> list[str]:
     """The statements that give a role all that the service needs in this connection's database."""
     quoted: str = await connection.fetchval("SELECT quote_ident($1)", role)
     found = [row[0] for row in await connection.fetch(FUNCTIONS, SCHEMA)]

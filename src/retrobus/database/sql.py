@@ -3,14 +3,10 @@
 Names of tables and columns come from `retrobus.model.resources`, never from a client; values are always bound.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import asyncpg
-
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import Resource
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 Row = dict[str, Any]
 
@@ -33,13 +29,13 @@ def select(resource: Resource, condition: str = "true") -> str:
     return f"SELECT {columns(resource)} FROM {resource.table.name} WHERE {condition}"
 
 
-async def row_of(connection: "Connection", resource: Resource, key: str, *, lock: bool = False) -> Row | None:
+async def row_of(connection: AnyConnection, resource: Resource, key: str, *, lock: bool = False) -> Row | None:
     """The row with this key, held until the transaction ends if `lock`; None if there is none."""
     found = await connection.fetchrow(select(resource, f"{resource.key} = $1{' FOR UPDATE' if lock else ''}"), key)
     return None if found is None else dict(found)
 
 
-async def put_row(connection: "Connection", resource: Resource, row: Row, *, replace: bool) -> None:
+async def put_row(connection: AnyConnection, resource: Resource, row: Row, *, replace: bool) -> None:
     """Inserts a whole row, or gives these values to the row of its key; PostgreSQL gives number and version."""
     names = [column.name for column in resource.columns if column.name not in {"version", resource.number}]
     places = [f"${place}" for place in range(1, len(names) + 1)]
@@ -53,12 +49,12 @@ async def put_row(connection: "Connection", resource: Resource, row: Row, *, rep
         await connection.execute(f"INSERT INTO {table} {listed}", *values)
 
 
-async def delete_row(connection: "Connection", resource: Resource, key: str) -> None:
+async def delete_row(connection: AnyConnection, resource: Resource, key: str) -> None:
     """Deletes the row with this key; the trigger leaves a tombstone."""
     await connection.execute(f"DELETE FROM {resource.table.name} WHERE {resource.key} = $1", key)
 
 
-async def latest_tombstone(connection: "Connection", resource: Resource, key: str) -> int:
+async def latest_tombstone(connection: AnyConnection, resource: Resource, key: str) -> int:
     """The version of the last deletion of this key; 0 if it was never deleted."""
     found: int = await connection.fetchval(TOMBSTONE, resource.name, key)
     return found

@@ -16,10 +16,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from retrobus.database import sql
+from retrobus.database.errors import state_of
 from retrobus.database.pooler import OwnNames
 from retrobus.model.resources import ALL, BY_NAME, Resource
 from retrobus.model.rows import Row
-from retrobus.store.refusals import state_of
 
 LOOK = """SELECT pg_current_snapshot()::text AS snapshot,
   pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,

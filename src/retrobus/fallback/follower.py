@@ -4,13 +4,13 @@ import asyncio
 from contextlib import suppress
 
 from retrobus import logbook
+from retrobus.database.errors import is_unavailable, state_of
 from retrobus.fallback.feed import Feed
 from retrobus.fallback.settling import Settling
-from retrobus.store.availability import Availability, is_unavailable
+from retrobus.store.availability import Availability
 from retrobus.store.confirmed import Unconfirmed
 from retrobus.store.contract import StoreError
 from retrobus.store.pool import Opener
-from retrobus.store.refusals import state_of
 
 POLL = 0.3
 """Seconds between two looks at what changed, and before a lost connection is opened again."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from retrobus import logbook
 from retrobus.database import home, sql
-from retrobus.database.hosts import LONG_TRANSACTION
+from retrobus.database.errors import state_of
 from retrobus.database.pooler import OwnNames
+from retrobus.database.session import LONG_TRANSACTION
 from retrobus.fallback import conflicts
 from retrobus.fallback.conflicts import Place
 from retrobus.fallback.entries import Entry
@@ -20,7 +21,6 @@ from retrobus.model.resources import BY_NAME, Resource
 from retrobus.model.rows import Row, content_hash, decode, encode
 from retrobus.store import statements
 from retrobus.store.confirmed import Asked, confirmed
-from retrobus.store.refusals import state_of
 
 ACTOR = "SELECT set_config('retrobus.actor', $1, true)"
 IDENTITY = "SELECT id::text FROM database_identity"

@@ -3,15 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import asyncpg
-
 from retrobus import logbook
 from retrobus.database import rights
-from retrobus.database.pooler import LOST_STATEMENT
-from retrobus.store.availability import Availability, is_unavailable
+from retrobus.database.errors import FAILURES, READ_ONLY, STALE, Kind, is_unavailable, kind_of, state_of
+from retrobus.store.availability import Availability
 from retrobus.store.contract import Busy, MissingRight, SchemaOutdated, StoreError, Unavailable
 from retrobus.store.pool import ACQUIRE_TIMEOUT, Connection, PoolExhausted
-from retrobus.store.refusals import READ_ONLY, RETRIED, state_of, translate
+from retrobus.store.refusals import translate
 
 T = TypeVar("T")
 Work = Callable[[Connection], Awaitable[T]]
@@ -41,7 +39,7 @@ class Attempts:
             except Exception as error:
                 if left == 0 or not self._may_pass(error, fresh=fresh):
                     raise await self._refusal(error) from error
-                fresh, demoted = state_of(error) not in RETRIED, state_of(error) == READ_ONLY
+                fresh, demoted = kind_of(error) is not Kind.AGAIN, state_of(error) == READ_ONLY
             else:
                 if demoted:
                     self._pool.drop_idle()  # they lead to the former primary
@@ -59,7 +57,7 @@ class Attempts:
             except Exception as error:
                 if connection.is_closed():  # the line was cut: the driver raises anything, even AttributeError
                     raise ConnectionResetError from error
-                if state_of(error) in LOST_STATEMENT:
+                if kind_of(error) is Kind.STATEMENT_LOST:
                     logbook.statement_lost(state_of(error))
                     connection.terminate()  # the other statements of this connection are lost too
                 raise
@@ -73,12 +71,12 @@ class Attempts:
 
     def _may_pass(self, error: Exception, *, fresh: bool) -> bool:
         """Whether another try may succeed: again on any connection, or once on a new one."""
-        if state_of(error) in RETRIED:
+        if kind_of(error) is Kind.AGAIN:
             return True
         if fresh or not self._availability.up or isinstance(error, TimeoutError | PoolExhausted):
             return False  # a second wait would cost a second deadline
-        stale = isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError)
-        return stale or state_of(error) in {READ_ONLY, *LOST_STATEMENT} or is_unavailable(error)
+        elsewhere = isinstance(error, STALE) or state_of(error) == READ_ONLY
+        return elsewhere or kind_of(error) is Kind.STATEMENT_LOST or is_unavailable(error)
 
     async def _refusal(self, error: Exception) -> Exception:
         """The error of the contract for a driver's error."""
@@ -109,5 +107,5 @@ async def _leave(connection: Connection) -> None:
         return
     try:
         await connection.execute("ROLLBACK")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except FAILURES:
         connection.terminate()

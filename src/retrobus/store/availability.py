@@ -5,11 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import asyncpg
-
-from retrobus.database.connecting import CannotConnect, reason_of
-from retrobus.database.pooler import PoolerInTheWay
-from retrobus.files.trouble import NETWORK
+from retrobus.database.errors import CannotConnect, PoolerInTheWay, reason_of
+from retrobus.database.hosts import SILENT
 from retrobus.store.contract import Unavailable
 from retrobus.store.pool import Opener, Pool
 
@@ -19,33 +16,8 @@ PATIENCE = 0.35
 ANSWER = 0.55
 """Part of DATABASE_TIMEOUT within which that connection must answer; half of it while Postgres is away."""
 
-SILENT = "aucune réponse à temps"
-
 PROBE_INTERVAL = 0.3
 """Seconds between two attempts to reach a Postgres that is away."""
-
-AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05"})
-"""Shutting down, crashed, starting up, idle session ended."""
-
-LOST_LINE = "08"
-"""The class of SQLSTATEs of a lost connection."""
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether an error means that Postgres could not be asked, rather than that it said no.
-
-    Every failure to open a connection does. Of a connection in use, the loss of it does.
-    """
-    if isinstance(error, CannotConnect):
-        return True
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        return state in AWAY_STATES or state[:2] == LOST_LINE
-    if isinstance(error, asyncpg.InterfaceError):
-        return "clos" in str(error)  # "connection is closed", "the underlying connection is closed"
-    if isinstance(error, OSError) and error.errno in NETWORK:
-        return True
-    return isinstance(error, ConnectionError | TimeoutError | asyncpg.InternalClientError | EOFError)
 
 
 class Watcher(Protocol):

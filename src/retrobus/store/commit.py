@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import asyncpg
-
 from retrobus import logbook
+from retrobus.database.errors import is_refusal, is_unavailable
 from retrobus.model.resources import Resource
 from retrobus.store import statements
-from retrobus.store.availability import Availability, is_unavailable
+from retrobus.store.availability import Availability
 from retrobus.store.contract import Busy, Outcome, Unavailable
 from retrobus.store.pool import Connection, Opener
 
@@ -205,10 +204,8 @@ class Commits:
 
 def _said_no(error: Exception, connection: Connection) -> bool:
     """Whether the server refused the write (a taken value, a deadlock), or the driver never sent it."""
-    if isinstance(error, Busy):
+    if isinstance(error, Busy) or is_refusal(error):
         return True
-    if isinstance(error, asyncpg.PostgresError):
-        return not is_unavailable(error)
     return not connection.is_closed() and not is_unavailable(error)
 
 

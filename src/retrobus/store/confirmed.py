@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
-from retrobus.store.availability import is_unavailable
+from retrobus.database.connection import AnyConnection
+from retrobus.database.errors import is_unavailable
 from retrobus.store.commit import REPLICATION_CANCELLED
 
 PATIENCE = 5.0
@@ -40,7 +40,7 @@ def at_most(attempts: int) -> Asked:
 
 
 @asynccontextmanager
-async def confirmed(connection: Any, asked: Asked | None = None) -> AsyncIterator[None]:
+async def confirmed(connection: AnyConnection, asked: Asked | None = None) -> AsyncIterator[None]:
     """A transaction for as long as the block. Promise: if it ends without an error, every needed standby has it.
 
     Unconfirmed if that cannot be said: what depends on the transaction (a journal that is settled) must wait.
@@ -64,7 +64,7 @@ async def confirmed(connection: Any, asked: Asked | None = None) -> AsyncIterato
         raise Unconfirmed(NO_STANDBY)
 
 
-async def _ended(connection: Any, ending: asyncio.Task[None], asked: Asked) -> BaseException | None:
+async def _ended(connection: AnyConnection, ending: asyncio.Task[None], asked: Asked) -> BaseException | None:
     """The error with which the COMMIT ended, if any. A caller that stops waiting leaves no task behind."""
     ending.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:

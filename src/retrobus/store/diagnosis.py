@@ -7,10 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import asyncpg
-
 from retrobus.database import home, rights
-from retrobus.database.connecting import CannotConnect
+from retrobus.database.errors import FAILURES, UNREADABLE
 from retrobus.database.revisions import Revision, revision_of
 from retrobus.store.availability import Availability
 from retrobus.store.pool import Connection, Opener
@@ -18,7 +16,6 @@ from retrobus.store.pool import Connection, Opener
 FRESH = 1.0
 """Seconds for which one diagnosis serves all who ask: /ready is open to anyone and must cost little."""
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 SETTINGS = """SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys,
   (SELECT count(*) FROM pg_stat_replication) AS attached,
@@ -87,7 +84,7 @@ class Diagnostician:
                     return await _inspect(connection)
                 finally:
                     connection.terminate()
-        except (CannotConnect, OSError, TimeoutError, *DRIVER_ERRORS):
+        except FAILURES:
             return await self._without_details()
 
     async def _without_details(self) -> Diagnosis:
@@ -113,7 +110,7 @@ async def _inspect(connection: Connection) -> Diagnosis:
         durability=durability,
         missing_rights=tuple(await rights.missing(connection)),
     )
-    with suppress(asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+    with suppress(*UNREADABLE):
         found = replace(found, conflicts=await connection.fetchval(CONFLICTS))
     if not found.missing_rights and not await home.is_at_home(connection):
         found = replace(found, at_home=False, reason=home.ELSEWHERE)

@@ -6,8 +6,8 @@ their 201, and no server has them any more.
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import ALL, MEMBER, Resource
 
 KEPT = 500
@@ -47,7 +47,7 @@ class Acknowledged:
         if len(self.versions) > KEPT:
             self.versions.popitem(last=False)
 
-    async def look_for(self, connection: Any, timeline: int) -> Failover:
+    async def look_for(self, connection: AnyConnection, timeline: int) -> Failover:
         """Looks whether each row has its version or a later one, or a tombstone; what was looked for is forgotten."""
         asked = dict(self.versions)
         found: dict[Place, int] = {}

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from retrobus.database import pooler
+from retrobus.database.errors import PoolerInTheWay
 from retrobus.database.server import Server
 
 ACQUIRE_TIMEOUT = 1.0
@@ -100,10 +101,10 @@ async def open_connection(
         )
     except asyncpg.PostgresError as error:
         raise pooler.explained(error) from error
-    connection.warnings = []
+    warnings = connection.warnings = []
     connection.started, connection.version = None, 0
     connection.limits = "" if kept else OF_A_WRITE
-    connection.add_log_listener(_remember_warning)
+    connection.add_log_listener(lambda _, message: _remember(message, warnings))
     if kept:
         await _know(connection, timeout)
     return connection
@@ -122,12 +123,12 @@ async def _know(connection: Connection, seconds: float) -> None:
         raise
     if pooled:
         connection.terminate()
-        raise pooler.PoolerInTheWay(pooler.NEEDS_NO_CACHE)
+        raise PoolerInTheWay(pooler.NEEDS_NO_CACHE)
 
 
-def _remember_warning(connection: Any, message: Any) -> None:
-    if message.severity_en == "WARNING":
-        connection.warnings.append(message.sqlstate)
+def _remember(message: asyncpg.PostgresLogMessage, warnings: list[str]) -> None:
+    if message.severity_en == "WARNING" and message.sqlstate is not None:
+        warnings.append(message.sqlstate)
 
 
 class Pool:

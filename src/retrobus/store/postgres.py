@@ -6,8 +6,7 @@ from datetime import datetime
 from random import Random, SystemRandom
 from typing import Any
 
-import asyncpg
-
+from retrobus.database.errors import ServerError
 from retrobus.model.names import camel
 from retrobus.model.resources import Resource
 from retrobus.model.sorting import sort_values
@@ -138,7 +137,7 @@ class PostgresStore:
         sent = Sent(write.resource, write.key, nonce, floor, pid, started=started)
         try:
             rows = await self.commits.run(connection, sent, connection.fetch(statement.sql, *values))
-        except asyncpg.PostgresError as error:
+        except ServerError as error:
             await self._confirm_refusal(connection, error)
             raise
         if rows is None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from retrobus import logbook
-from retrobus.database.connecting import CannotConnect, reason_of
+from retrobus.database.errors import CannotConnect, reason_of
 from retrobus.database.hosts import Hosts
 from retrobus.database.server import Server, Timelines
 from retrobus.store.failover import Acknowledged, Failover
