@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ import asyncpg
 import pytest
 
 from faults.outage import a_person, source
-from harness import Api, Person, run_sql, served, settings_for, until
+from harness import Api, Person, free_port, run_sql, served, settings_for, until
 from retrobus.database.errors import CannotConnect, reason_of
 from retrobus.database.hosts import Hosts
 from retrobus.database.url import Place, normalized, places
@@ -114,14 +115,19 @@ def test_a_revoked_right_to_connect_is_an_outage(postgres: EmbeddedPostgres, own
     assert told == "cet utilisateur n'a pas le droit de se connecter à cette base (42501)"
 
 
-def failure(url: str) -> CannotConnect:
-    """Why no connection to this address can be opened."""
+def hosts_of(url: str) -> Hosts[Any]:
+    """The servers of this address, each opened by the driver alone."""
 
     async def opening(place: Mapping[str, Any]) -> Any:
         return await asyncpg.connect(url, **place)
 
+    return Hosts[Any](url, opening, 5)
+
+
+def failure(url: str) -> CannotConnect:
+    """Why no connection to this address can be opened."""
     with pytest.raises(CannotConnect) as caught:
-        asyncio.run(Hosts[Any](url, opening, 5).open())
+        asyncio.run(hosts_of(url).open())
     return caught.value
 
 
@@ -135,6 +141,15 @@ def failure(url: str) -> CannotConnect:
 ])  # fmt: skip
 def test_each_server_of_an_address_has_its_own_port(url: str, found: list[Place]) -> None:
     assert places(normalized(url)) == found
+
+
+def test_every_server_of_an_address_has_a_reason(postgres: EmbeddedPostgres) -> None:
+    place = f"127.0.0.1:{postgres.port}"
+    hosts = hosts_of(f"postgresql://postgres@{place},127.0.0.1:{free_port()}/postgres")
+
+    asyncio.run(hosts.open(hear_all=True))
+
+    assert re.fullmatch(r"serveur 1 : \w.+ ; serveur 2 : aucun serveur n'écoute.+", hosts.reason)
 
 
 def test_a_database_that_is_gone_is_away(postgres: EmbeddedPostgres) -> None:
