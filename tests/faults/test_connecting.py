@@ -147,7 +147,11 @@ def test_every_server_of_an_address_has_a_reason(postgres: EmbeddedPostgres) -> 
     place = f"127.0.0.1:{postgres.port}"
     hosts = hosts_of(f"postgresql://postgres@{place},127.0.0.1:{free_port()}/postgres")
 
-    asyncio.run(hosts.open(hear_all=True))
+    async def connect() -> None:
+        connection, _ = await hosts.open(hear_all=True)
+        await connection.close()
+
+    asyncio.run(connect())
 
     assert re.fullmatch(r"serveur 1 : \w.+ ; serveur 2 : aucun serveur n'écoute.+", hosts.reason)
 

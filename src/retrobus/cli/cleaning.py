@@ -12,7 +12,7 @@ from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, co
 
 if TYPE_CHECKING:
     from retrobus.backups.cleaning import Cause, Cleaned
-    from retrobus.database.sql import Connection
+    from retrobus.database.connection import AnyConnection
 
 Tables = Annotated[list[str] | None, typer.Option("--table", help="vehicle, event ou member ; répétable.")]
 
@@ -60,14 +60,14 @@ def _empty(cause: Cause, scope: tuple[str, ...], *, dry_run: bool, yes: bool, as
         say("Plus aucun compte : retrobus member create-admin --email …")
 
 
-async def _counted(connection: Connection, scope: tuple[str, ...]) -> tuple[str, dict[str, int], int]:
+async def _counted(connection: AnyConnection, scope: tuple[str, ...]) -> tuple[str, dict[str, int], int]:
     from retrobus.backups.cleaning import count_released, count_rows
 
     base: str = await connection.fetchval("SELECT current_database()")
     return base, await count_rows(connection, scope), await count_released(connection, scope)
 
 
-async def _cleaned(connection: Connection, scope: tuple[str, ...], cause: Cause) -> Cleaned:
+async def _cleaned(connection: AnyConnection, scope: tuple[str, ...], cause: Cause) -> Cleaned:
     from retrobus.backups import cleaning
 
     with progress_bar() as progress:

@@ -23,7 +23,7 @@ from retrobus.store.pool import SESSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from retrobus.database.sql import Connection
+    from retrobus.database.connection import AnyConnection
 
 BESIDE_THE_POOL = 3
 """Connections of a service's process beside its pool: the probe, the diagnosis and the follower."""
@@ -77,7 +77,7 @@ def _rules(facts: Facts) -> Iterator[Rule]:
         yield from SESSIONS
 
 
-async def _ask(connection: Connection, settings: Settings) -> Facts:
+async def _ask(connection: AnyConnection, settings: Settings) -> Facts:
     """All facts that the checks look at; the tables are read only if the role may read them and the schema suits."""
     before = time.time()
     facts: dict[str, Any] = dict(await connection.fetchrow(FACTS) or {})
