@@ -24,7 +24,7 @@ from retrobus.backups.schedule import Schedule
 from retrobus.http.cors import Cors
 from retrobus.http.dispatch import Dispatch
 from retrobus.http.edge import Edge, Gate
-from retrobus.http.problems import Problem, answer, from_store, problem_headers
+from retrobus.http.problems import Problem, answer, from_store
 from retrobus.metrics import Metrics
 from retrobus.model.tables import REVISION
 from retrobus.readiness import measure, measure_backups, status
@@ -79,7 +79,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     problem = _problem(error)
     if problem.kind.status == 503:
         request.app.state.service.metrics.refused(problem.code)
-    return answer(problem, **problem_headers(request.scope))
+    return answer(problem, request.scope)
 
 
 def _problem(error: Exception) -> Problem:

@@ -1,1 +1,1 @@
-"""What surrounds the routes: request ids, limits, errors and CORS."""
+"""What surrounds the routes: request ids, limits of headers, dispatch, CORS, and the one form of every error."""

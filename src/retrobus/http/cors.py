@@ -1,11 +1,11 @@
-"""Which browsers may call the service, and what they may send and read."""
+"""Cross-origin requests: which websites may call the service from a browser, what they may send and read."""
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from retrobus.http.problems import Problem, answer, problem_headers
+from retrobus.http.problems import Problem, answer
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 ACCEPTED_HEADERS = [
@@ -23,11 +23,11 @@ REASONS = {
     "headers": "un de ses en-têtes n'est pas prévu",
     "private-network": "le réseau privé n'est pas ouvert",
 }
-"""What the framework finds wrong with a preflight, in words for the person who reads the browser's console."""
+"""Why a preflight is refused, by the framework's word, for the developer who reads the console of the browser."""
 
 
 class Cors(CORSMiddleware):
-    """The framework's layer, with a refused preflight in the form of every error."""
+    """The framework's layer for CORS; a refused preflight is answered in the form of every error."""
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class Cors(CORSMiddleware):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a preflight, or serves the request and adds what its browser wants to read."""
+        """Answers a preflight, or serves the request and adds the headers by which its browser may read the answer."""
         if scope["type"] == "http" and scope["method"] == "OPTIONS":
             headers = Headers(scope=scope)
             if "origin" in headers and "access-control-request-method" in headers:
@@ -56,4 +56,4 @@ class Cors(CORSMiddleware):
         wrong = bytes(found.body).decode().removeprefix("Disallowed CORS ").split(", ")
         reasons = " ; ".join(REASONS[word] for word in wrong)
         problem = Problem("bad_request", f"Ce navigateur ne peut pas envoyer cette requête : {reasons}.", headers=told)
-        return answer(problem, **problem_headers(scope))
+        return answer(problem, scope)

@@ -1,4 +1,4 @@
-"""The two layers around everything: request id, log and metrics; then aliases, limits on headers, the last catch."""
+"""The two layers around every request: id, log and metrics outside; aliases, limits of headers and crashes inside."""
 
 import re
 import secrets
@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrobus import logbook
-from retrobus.http.problems import Problem, answer, problem_headers
+from retrobus.http.problems import Problem, answer
 from retrobus.metrics import Metrics
 
 MAX_HEADER_BYTES = 16_384
@@ -20,61 +20,49 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}")
 
 
 class Edge:
-    """The outermost layer: every answer, whoever gives it, has a request id, a log line and a place in metrics."""
+    """The outermost layer: gives every answer a request id, a log line and a place in the metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request; anything but HTTP goes straight through."""
+        """Serves one request; the lifespan of the application passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Exchange(self._app, self._metrics, scope, send).run(receive)
+        started, method, request_id = time.perf_counter(), scope["method"], _request_id(scope)
+        if method == "HEAD":  # answered like GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
+        state = scope.setdefault("state", {})
+        state["request_id"], state["status"] = request_id, 0
 
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state["status"] = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
 
-class _Exchange:
-    """One request and its response."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, scope: Scope, send: Send) -> None:
-        self._app, self._metrics, self._send = app, metrics, send
-        self._started = time.perf_counter()
-        self._method = scope["method"]
-        self._id = _request_id(scope)
-        # HEAD is answered like GET; the server leaves the body out.
-        self._scope = {**scope, "method": "GET"} if self._method == "HEAD" else scope
-        self._state = self._scope.setdefault("state", {})
-        self._state["request_id"], self._state["status"] = self._id, 0
-
-    async def run(self, receive: Receive) -> None:
         try:
-            await self._app(self._scope, receive, self._out)
+            await self._app(scope, receive, noted)
         finally:
-            self._record()
+            self._record(scope, method, time.perf_counter() - started)
 
-    async def _out(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._state["status"] = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id.encode())]
-        await self._send(message)
-
-    def _record(self) -> None:
-        seconds = time.perf_counter() - self._started
-        route = getattr(self._scope.get("route"), "path", "(none)")
-        method = self._method if self._method in METHODS else "(other)"
-        self._metrics.answered(method, route, self._state["status"], seconds)
-        logbook.request(method, route, self._state["status"], seconds, self._id)
+    def _record(self, scope: Scope, method: str, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "(none)")
+        known = method if method in METHODS else "(other)"
+        self._metrics.answered(known, route, scope["state"]["status"], seconds)
+        logbook.request(known, route, scope["state"]["status"], seconds, scope["state"]["request_id"])
 
 
 class Gate:
-    """What stands before the routes: one path for all its aliases, and every refusal or crash in our error form."""
+    """The layer before the routes: one path for all its aliases, and an error body for every refusal or crash."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request that the edge let in."""
+        """Serves one request, unless it is refused at once."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -83,11 +71,11 @@ class Gate:
             if problem is None:
                 scope["path"] = canonical_path(scope["path"])
                 await self._app(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - the last catch: whatever went wrong, the client gets our error body
+        except Exception as error:  # noqa: BLE001 - the client must get our error body for a bug, too
             logbook.crashed(error, scope["state"]["request_id"])
             problem = None if scope["state"]["status"] else Problem("internal_error")
         if problem is not None:
-            await answer(problem, **problem_headers(scope))(scope, receive, send)
+            await answer(problem, scope)(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:
@@ -98,7 +86,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _refusal(scope: Scope) -> Problem | None:
-    """What no route could answer rightly: bytes that are no request, too many headers, an address that is not text."""
+    """Why a request must not reach a route: its bytes, its headers or its address are wrong."""
     code: str | None = scope["state"].get("refusal")
     if code is not None:
         return Problem(code, NO_REQUEST if code == "bad_request" else None)
@@ -120,9 +108,9 @@ def _decoded(raw: bytes) -> str:
 
 
 def canonical_path(path: str) -> str:
-    """The documented path of an alias: `/events` is `/api/events`, `/api/public/…` is `/public/…`.
+    """The path that the reference documents: `/api/events` for its alias `/events`, `/public/…` for `/api/public/…`.
 
-    In NFC, as keys are stored: `é` typed as `e` with an accent names the same row. Without slashes at its end.
+    In NFC, as keys are stored, since some systems send `é` as `e` and an accent; without slashes at its end.
     """
     path = normalize("NFC", path).rstrip("/") or "/"
     if path.startswith("/api/public/"):
