@@ -9,6 +9,7 @@ from fastapi import Request, Response
 
 from retrobus.api.conditions import already_has
 from retrobus.api.queries import cursor_of, next_page
+from retrobus.api.reference_shapes import reference_to
 from retrobus.http.problems import origin_headers
 from retrobus.store.contract import Document, Page
 
@@ -110,24 +111,20 @@ def answered(value: dict[str, Any], headers: dict[str, str] | None = None, statu
     return Response(text, status, {"Cache-Control": "no-store", **(headers or {})}, JSON)
 
 
-def reference_to(schema: str) -> dict[str, str]:
-    """A reference to a component of the OpenAPI document."""
-    return {"$ref": f"#/components/schemas/{schema}"}
-
-
-def _header(description: str, *, always: bool = False, **schema: Any) -> dict[str, Any]:
+def header(description: str, *, always: bool = False, **schema: Any) -> dict[str, Any]:
+    """What the reference says of a header of an answer."""
     return {"description": description, "required": always, "schema": {"type": "string", **schema}}
 
 
-REQUEST_ID = {"X-Request-Id": _header("The request's id, the client's own if it sent one.", always=True)}
+REQUEST_ID = {"X-Request-Id": header("The request's id, the client's own if it sent one.", always=True)}
 ORIGIN = {
-    "X-Data-Source": _header("Who answers.", always=True, enum=["postgres", "memory", "token"]),
-    "X-Data-As-Of": _header("From memory: until when PostgreSQL was heard.", format="date-time"),
-    "X-Data-Origin": _header("From memory: what it was filled from."),
+    "X-Data-Source": header("Who answers.", always=True, enum=["postgres", "memory", "token"]),
+    "X-Data-As-Of": header("From memory: until when PostgreSQL was heard.", format="date-time"),
+    "X-Data-Origin": header("From memory: what it was filled from."),
 }
-ETAG = {"ETag": _header("The version of the row, for If-Match and If-None-Match.", always=True)}
-LINK = {"Link": _header('The next page, if there is one: `<…>; rel="next"`.')}
-LOCATION = {"Location": _header("The address of the new row.", always=True)}
+ETAG = {"ETag": header("The version of the row, for If-Match and If-None-Match.", always=True)}
+LINK = {"Link": header('The next page, if there is one: `<…>; rel="next"`.')}
+LOCATION = {"Location": header("The address of the new row.", always=True)}
 DURABILITY = {
-    "X-Durability": _header("Where the write is kept until PostgreSQL has it.", always=True, enum=["journal", "memory"])
+    "X-Durability": header("Where the write is kept until PostgreSQL has it.", always=True, enum=["journal", "memory"])
 }

@@ -6,11 +6,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from retrobus.api.answers import REQUEST_ID, reference_to
+from retrobus.api.answers import REQUEST_ID, header
 from retrobus.api.conditions import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
 from retrobus.api.declaration import Route
 from retrobus.api.queries import PAGING
 from retrobus.api.reference_schemas import components
+from retrobus.api.reference_shapes import reference_to
 from retrobus.http.problems import KINDS
 
 Described = dict[str, Any]
@@ -19,13 +20,7 @@ OF_ANY = (400, 431, 500)
 OF_A_BODY = (408, 413, 415, 422)
 OF_A_WRITE = (409, 422)
 _LATER = {"Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}}
-_BEARER = {
-    "WWW-Authenticate": {
-        "description": "How to prove who one is.",
-        "required": True,
-        "schema": {"type": "string", "const": "Bearer"},
-    }
-}
+_BEARER = {"WWW-Authenticate": header("How to prove who one is.", always=True, const="Bearer")}
 HEADERS_OF_ERRORS: dict[int, Described] = {401: _BEARER, 429: _LATER, 503: _LATER}
 
 

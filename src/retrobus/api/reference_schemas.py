@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import Boolean, Float, Integer, Numeric
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-from retrobus.api.answers import reference_to
 from retrobus.api.bodies import Body
-from retrobus.http.problems import KINDS
+from retrobus.api.reference_shapes import SHAPES, TEXT, listed, record, reference_to
 from retrobus.model import patterns
 from retrobus.model.fields import Wire
 from retrobus.model.names import camel
@@ -29,7 +28,7 @@ def components(bodies: Iterable[Body]) -> dict[str, Any]:
         found[resource.name] = row_schema(resource)
         found[f"{resource.name}List"] = _list_of(resource)
     found["PublicVehicle"] = row_schema(VEHICLE, without=VEHICLE.private)
-    return found | _wrappers()
+    return found | SHAPES
 
 
 def _body_schema(body: Body) -> dict[str, Any]:
@@ -100,11 +99,10 @@ def row_schema(resource: Resource, without: tuple[str, ...] = ()) -> dict[str, A
     """A row as the wire shows it."""
     columns = [column for column in resource.shown if column.name not in without]
     properties = {camel(column.name): _column_schema(column) for column in columns}
-    required = [name for name in properties if name not in {"backgroundImage", "gallery"}]
-    if resource.images:
-        left_out = {"type": "boolean", "description": "True in lists where the data URL itself is left out."}
-        properties |= {"hasBackgroundImage": left_out, "hasGallery": left_out}
-    return {"type": "object", "properties": properties, "required": required}
+    required = [camel(column.name) for column in columns if column.name not in resource.images]
+    left_out = {"type": "boolean", "description": "True in lists where the data URL itself is left out."}
+    properties |= {camel(f"has_{name}"): left_out for name in resource.images}
+    return record(properties, required)
 
 
 def _column_schema(column: Any) -> dict[str, Any]:
@@ -119,14 +117,10 @@ def _column_schema(column: Any) -> dict[str, Any]:
 def _type_schema(column: Any) -> dict[str, Any]:
     kind = column.type
     if column.info.get("as_text"):
-        return {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "description": "A JSON object, as text.",
-        }
+        return TEXT | {"contentMediaType": "application/json", "description": "A JSON object, as text."}
     if isinstance(kind, JSONB):
-        pair = {"type": "object", "properties": {"label": {"type": "string"}, "value": {"type": "string"}}}
-        return {"type": "array", "items": pair if column.name == "caracteristiques" else {"type": "string"}}
+        pair = record({"label": TEXT, "value": TEXT}, required=())
+        return listed(pair if column.name == "caracteristiques" else TEXT)
     if isinstance(kind, TIMESTAMP):
         return {"type": "string", "format": "date-time", "examples": ["2025-09-20T14:00:00.000Z"]}
     plain = ((Boolean, "boolean"), (Integer, "integer"), (Float | Numeric, "number"))
@@ -134,69 +128,4 @@ def _type_schema(column: Any) -> dict[str, Any]:
 
 
 def _list_of(resource: Resource) -> dict[str, Any]:
-    rows = {"type": "array", "items": reference_to(resource.name)}
-    properties = {resource.plural: rows, "nextCursor": {"type": ["string", "null"]}}
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _wrappers() -> dict[str, Any]:
-    text, flag = {"type": "string"}, {"type": "boolean"}
-    user = dict.fromkeys(("id", "email", "firstName", "lastName", "role"), text)
-    texts = {"type": "array", "items": text}
-    person = {"type": "object", "properties": {**user, "roles": texts, "permissions": texts, "status": text}}
-    session = {
-        "token": text,
-        "tokenType": {"const": "Bearer"},
-        "expiresIn": {"type": "integer"},
-        "user": person,
-    }
-    return {
-        "PublicVehicles": {"type": "array", "items": reference_to("PublicVehicle")},
-        "PublicEvents": {"type": "array", "items": reference_to("Event")},
-        "Done": {"type": "object", "properties": {"ok": {"const": True}}, "required": ["ok"]},
-        "Session": {"type": "object", "properties": session, "required": list(session)},
-        "Me": {"type": "object", "properties": {"user": person}, "required": ["user"]},
-        "Health": {"type": "object", "properties": {"ok": flag, "time": text, "version": text}},
-        "Ready": _ready(),
-        "Problem": _problem(),
-    }
-
-
-_OBJECT: dict[str, Any] = {"type": "object"}
-
-
-def _ready() -> dict[str, Any]:
-    parts = dict.fromkeys(("toggles", "revision", "durability", "journal", "snapshot"), _OBJECT)
-    parts |= {
-        "ready": {"type": "boolean"},
-        "database": {"type": "string", "enum": ["up", "down"]},
-        "reason": {
-            "type": ["string", "null"],
-            "description": "Why PostgreSQL is down, or what the server that answers does not do; in French.",
-        },
-        "failover": {
-            "type": ["object", "null"],
-            "description": "The last failover since the start: `timeline`, acknowledged writes `checked` and `lost`.",
-        },
-        "mode": {"type": "string", "enum": ["strict", "fallback", "memory"]},
-        "conflicts": {"type": ["integer", "null"], "description": "null while the database is down."},
-        "missingRights": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "What the role of DATABASE_URL may not do and must: `retrobus db grant`.",
-        },
-    }
-    mirror = {"type": ["object", "null"], "description": "null in strict mode."}
-    return {"type": "object", "properties": {**parts, "mirror": mirror}, "required": list(parts)}
-
-
-def _problem() -> dict[str, Any]:
-    texts = {name: {"type": "string"} for name in ("error", "title", "type", "detail", "requestId")}
-    pair = {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}}
-    properties = texts | {
-        "code": {"type": "string", "enum": sorted(KINDS)},
-        "status": {"type": "integer"},
-        "errors": {"type": "array", "items": pair},
-        "outcome": {"type": "string", "enum": ["not_applied", "unknown"]},
-    }
-    return {"type": "object", "properties": properties, "required": ["error", "code", "status", "title"]}
+    return record({resource.plural: listed(reference_to(resource.name)), "nextCursor": {"type": ["string", "null"]}})

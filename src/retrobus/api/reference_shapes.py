@@ -1,0 +1,72 @@
+"""The schemas of answers that are no rows: a session, the readiness, an error."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from retrobus.http.problems import KINDS
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+WHOLE: Schema = {"type": "integer"}
+OBJECT: Schema = {"type": "object"}
+
+
+def reference_to(schema: str) -> Schema:
+    """A reference to a component of the OpenAPI document."""
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def record(properties: Schema, required: Iterable[str] | None = None) -> Schema:
+    """An object with these properties, all of them required unless names are given."""
+    found = list(properties if required is None else required)
+    return OBJECT | {"properties": properties} | ({"required": found} if found else {})
+
+
+def listed(items: Schema) -> Schema:
+    """A list of these."""
+    return {"type": "array", "items": items}
+
+
+def _or_null(kind: str, description: str) -> Schema:
+    return {"type": [kind, "null"], "description": description}
+
+
+_PERSON = record(
+    {
+        **dict.fromkeys(("id", "email", "firstName", "lastName", "role", "status"), TEXT),
+        **dict.fromkeys(("roles", "permissions"), listed(TEXT)),
+    },
+    required=(),
+)
+_READY = {
+    **dict.fromkeys(("toggles", "revision", "durability", "journal", "snapshot"), OBJECT),
+    "ready": FLAG,
+    "database": TEXT | {"enum": ["up", "down"]},
+    "reason": _or_null("string", "Why PostgreSQL is down, or what the server that answers does not do; in French."),
+    "failover": _or_null(
+        "object", "The last failover since the start: `timeline`, acknowledged writes `checked` and `lost`."
+    ),
+    "mode": TEXT | {"enum": ["strict", "fallback", "memory"]},
+    "conflicts": _or_null("integer", "null while the database is down."),
+    "missingRights": listed(TEXT)
+    | {"description": "What the role of DATABASE_URL may not do and must: `retrobus db grant`."},
+}
+_PROBLEM = {
+    **dict.fromkeys(("error", "title", "type", "detail", "requestId"), TEXT),
+    "code": TEXT | {"enum": sorted(KINDS)},
+    "status": WHOLE,
+    "errors": listed(record({"field": TEXT, "message": TEXT}, required=())),
+    "outcome": TEXT | {"enum": ["not_applied", "unknown"]},
+}
+SHAPES: Schema = {
+    "PublicVehicles": listed(reference_to("PublicVehicle")),
+    "PublicEvents": listed(reference_to("Event")),
+    "Done": record({"ok": {"const": True}}),
+    "Session": record({"token": TEXT, "tokenType": {"const": "Bearer"}, "expiresIn": WHOLE, "user": _PERSON}),
+    "Me": record({"user": _PERSON}),
+    "Health": record({"ok": FLAG, "time": TEXT, "version": TEXT}, required=()),
+    "Ready": record(_READY | {"mirror": _or_null("object", "null in strict mode.")}, required=_READY),
+    "Problem": record(_PROBLEM, required=("error", "code", "status", "title")),
+}
+"""By the name of the component."""
