@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 
 from harness import Api, Process, copy_database, run_sql
 from retrobus.backups import BadBackup, catalog, create
+from retrobus.backups.draft import Draft
 from retrobus.backups.plan import Plan
 from retrobus.backups.restore import MAINTENANCE, Request, Restored, lock_tables, planned, restore
-from retrobus.backups.rules import Rules
+from retrobus.backups.rules import Rules, read_included
 from retrobus.cli.restore import passwords
 from retrobus.files import folder as files
 
@@ -44,14 +46,18 @@ def back_up(url: str, folder: Path) -> Path:
     return folder / str(made.name)
 
 
+def a_request(path: Path, *, included: tuple[str, ...] = (), **rules: Any) -> Request:
+    return Request(path, Rules(included=tuple(map(read_included, included)), **rules), PASSWORDS)
+
+
 def plan_of(url: str, path: Path, **rules: Any) -> Plan:
-    plan: Plan = connected(url, lambda connection: planned(connection, Request(path, Rules(**rules)), PASSWORDS))
-    return plan
+    draft: Draft = connected(url, lambda connection: planned(connection, a_request(path, **rules)))
+    return draft.plan
 
 
 def apply(url: str, path: Path, folder: Path, *, empty: bool = False, public: bool = False, **rules: Any) -> Restored:
-    request = Request(path, Rules(**rules), public, empty)
-    done: Restored = connected(url, lambda connection: restore(connection, request, PASSWORDS, folder))
+    request = replace(a_request(path, **rules), public_when_missing=public, empty=empty)
+    done: Restored = connected(url, lambda connection: restore(connection, request, folder))
     return done
 
 
@@ -157,6 +163,45 @@ def test_a_replacing_restore_makes_the_tables_what_the_backup_says(filled: str, 
     assert plan_of(filled, path, replace=True).changes == 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE event SET title = 'entre-temps' WHERE id = 'e1'",
+        "DELETE FROM event WHERE id = 'e1'",
+        "SET session_replication_role = replica; UPDATE event SET title = 'entre-temps' WHERE id = 'e1'",
+    ],
+)
+def test_a_confirmed_plan_is_made_again_when_the_tables_changed_since(filled: str, tmp_path: Path, change: str) -> None:
+    path = back_up(filled, tmp_path)
+    run_sql(filled, "UPDATE vehicle SET etat = 'vendu'")
+
+    async def work(connection: Any) -> tuple[Draft, Restored]:
+        request = a_request(path, replace=True)
+        draft = await planned(connection, request)
+        await asyncio.to_thread(run_sql, filled, *change.split("; "))
+        return draft, await restore(connection, request, tmp_path, draft=draft)
+
+    draft, done = connected(filled, work)
+
+    assert done.plan != draft.plan
+    assert plan_of(filled, path, replace=True).changes == 0
+
+
+def test_a_confirmed_plan_is_carried_out_as_it_was_shown(filled: str, tmp_path: Path) -> None:
+    path, before = back_up(filled, tmp_path), content(filled)
+    run_sql(filled, "UPDATE vehicle SET etat = 'vendu'", "VACUUM FREEZE vehicle")
+
+    async def work(connection: Any) -> tuple[Draft, Restored]:
+        request = a_request(path, replace=True)
+        draft = await planned(connection, request)
+        return draft, await restore(connection, request, tmp_path, draft=draft)
+
+    draft, done = connected(filled, work)
+
+    assert done.plan is draft.plan
+    assert content(filled) == before
+
+
 def test_rows_with_the_same_stamp_and_other_content_are_replaced_once(filled: str, tmp_path: Path) -> None:
     path, before = back_up(filled, tmp_path), content(filled)
     run_sql(filled, "SET session_replication_role = replica", "UPDATE vehicle SET etat = 'vendu'")
@@ -188,7 +233,7 @@ def test_deleted_rows_come_back_by_name_or_by_batch(filled: str, tmp_path: Path)
     run_sql(filled, "DELETE FROM event WHERE id = 'e1'", "DELETE FROM vehicle WHERE parc IN ('P2', 'P3')")
     [batch] = plan_of(filled, path).batches
 
-    apply(filled, path, tmp_path, replace=True, keys=("e1",), batches=(batch,))
+    apply(filled, path, tmp_path, replace=True, included=("e1", f"batch:{batch}"))
 
     assert content(filled) == before
 
@@ -197,7 +242,7 @@ def test_a_deletion_that_nobody_made_cannot_be_included(filled: str, tmp_path: P
     path = back_up(filled, tmp_path)
 
     with pytest.raises(BadBackup, match="nowhere, batch:7"):
-        plan_of(filled, path, keys=("nowhere",), batches=(7,))
+        plan_of(filled, path, included=("nowhere", "batch:7"))
 
 
 def test_an_erased_member_never_comes_back(filled: str, tmp_path: Path) -> None:
@@ -208,7 +253,7 @@ def test_an_erased_member_never_comes_back(filled: str, tmp_path: Path) -> None:
 
     assert [(b.key, b.option) for b in plan.buried] == [("m2", None)]
     with pytest.raises(BadBackup, match="m2"):
-        apply(filled, path, tmp_path, keys=("m2",))
+        apply(filled, path, tmp_path, included=("m2",))
 
 
 def test_a_row_created_anew_after_its_deletion_is_left_alone(filled: str, tmp_path: Path) -> None:
@@ -442,7 +487,7 @@ def test_restores_exclude_each_other_and_backups(filled: str, tmp_path: Path) ->
         await connection.execute(f"SELECT pg_advisory_lock(hashtextextended('{MAINTENANCE}', 0))")
         other = await asyncpg.connect(filled)
         try:
-            await restore(other, Request(path, Rules()), PASSWORDS, tmp_path)
+            await restore(other, a_request(path), tmp_path)
         finally:
             await other.close()
 

@@ -22,12 +22,11 @@ SELECT 'e' || n, 'x', '2025-09-20' FROM generate_series(1, 6000) AS n"""
 STAGES = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'retrobus cli'",
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
-    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY staged_event%'",
     "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND granted",
-    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE staged_%'",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT id, title, %FROM event WHERE%'",
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DELETE FROM %'",
-    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE event d SET title%'",
-    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO %' OR query LIKE '%pg_notify%'",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE event SET title%'",
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE database_identity%'",
 )
 """How far a restore got, asked of Postgres; a later stage may be missed, then the restore ended."""
 

@@ -19,7 +19,7 @@ from retrobus.database.session import LONG_TRANSACTION
 from retrobus.files import folder as files
 from retrobus.files.trouble import is_of_a_file, told
 from retrobus.model.names import camel
-from retrobus.model.resources import EVENT, MEMBER, VEHICLE
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.tables import deletion
 from retrobus.model.wire import JSON_AS_STRING, Form, form_of, moment
 
@@ -65,6 +65,11 @@ class About:
     revision: str | None
     identity: str | None
     position: dict[str, Any]
+
+
+def prefetch(resource: Resource | None) -> int:
+    """How many rows of a resource (None: tombstones) may be in memory at a time."""
+    return LARGE_ROWS if resource is VEHICLE else PREFETCH
 
 
 def silent(_table: str, _done: int, _total: int) -> None:
@@ -198,9 +203,8 @@ class _Tables:
         resource = TABLES.get(name)
         columns, key = (deletion.columns, "version") if resource is None else (resource.columns, resource.key)
         members = " || ',' || ".join(_member(column) for column in columns)
-        prefetch = LARGE_ROWS if resource is VEHICLE else PREFETCH
         sql = f"SELECT '{{' || {members} || '}}' FROM {table.name} ORDER BY {key}"
-        async for row in self._connection.cursor(sql, prefetch=prefetch):
+        async for row in self._connection.cursor(sql, prefetch=prefetch(resource)):
             yield row[0]
 
 

@@ -108,6 +108,10 @@ class Intake:
             return None
         return taken
 
+    def forget(self) -> None:
+        """Gives back the memory of all keys and unique values, when no row follows."""
+        self._seen.clear()
+
     def _claim(self, resource: Resource, taken: Taken) -> None:
         claims = {resource.key: taken.key}
         for column, folded in resource.unique:

@@ -48,8 +48,8 @@ def _rows(file: BinaryIO) -> Iterator[Any]:
     last = False
     while not last:
         line = _line(file)
-        ending = next((ending for ending in _LAST if line.endswith(ending)), b",\n")
-        last = ending != b",\n"
+        last = line.endswith(_LAST)
+        ending = line[line.rindex(b"]}") :] if last else b",\n"
         try:
             yield strict(line.removesuffix(ending).decode())
         except (BadJson, UnicodeDecodeError):

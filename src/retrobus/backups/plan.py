@@ -1,23 +1,21 @@
-"""What a restore does or would do, row by row and counted, for the operator to read first."""
+"""What a restore does or would do, counted and row by row, for the operator to read first."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import asyncpg
-
-from retrobus.backups.burials import LISTED, Buried, buryings, idle_deletions
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Reject
-from retrobus.backups.rules import Rules
-from retrobus.backups.verdicts import compared, leaving
-from retrobus.model.tables import RESOURCES, key_column
+from retrobus.backups.rules import Rules, option_of
+from retrobus.backups.verdicts import VERDICTS, Outcome
 from retrobus.model.wire import moment
 
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
+LISTED = 1000
+"""Rows of one resource and verdict that are named one by one; all are counted."""
 
-VERDICTS = ("insert", "update", "same", "differs", "buried", "reject", "delete")
+Outcomes = Mapping[str, Mapping[str, Outcome]]
+"""The outcome of each row, by resource and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,31 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Buried:
+    """A row of the backup that was deleted since.
+
+    `option` brings it back; it is None if the member was erased, or for the reason that `obstacle` gives.
+    `recreated`: a row of this key is here again.
+    """
+
+    resource: str
+    key: str
+    cause: str
+    batch: int
+    deleted_at: str | None
+    option: str | None
+    obstacle: str | None
+    erased: bool
+    recreated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Counts by resource and verdict, and the rows that an operator must see."""
+    """Counts by resource and verdict, and the rows that an operator must see.
+
+    `batches` says how many rows `--include-deleted batch:N` brings back, for every batch of several rows or of rows
+    beyond those named in `buried`.
+    """
 
     name: str
     shape: str
@@ -42,8 +63,6 @@ class Plan:
     deletes: list[tuple[str, str]]
     buried: list[Buried]
     batches: dict[int, int]
-    """Rows that `batch:N` brings back, for every batch of several rows or of rows beyond those named in `buried`."""
-
     rejects: list[Reject]
     ignored_tables: dict[str, int]
     warnings: list[str]
@@ -59,108 +78,73 @@ class Plan:
 
     @property
     def empties(self) -> bool:
-        """Whether the backup has no row to give, and rows here would go."""
+        """Whether the backup has no row to give, and rows here would be deleted."""
         return self.total("delete") > 0 and self.total("insert", "update", "same") == 0
 
 
-async def described(connection: "Connection", reading: Reading, rules: Rules, released: int) -> Plan:
-    """The plan, once every staged row has its verdict."""
-    buried = await buryings(connection, rules.scope)
+def planned(
+    reading: Reading, rules: Rules, outcomes: Outcomes, named: Mapping[str, AbstractSet[str]], warnings: list[str]
+) -> Plan:
+    """The plan that these outcomes make. `named`: the resources of which a row of this key was ever deleted."""
     return Plan(
         reading.name,
         reading.shape,
         moment(reading.timestamp) if reading.timestamp else None,
         rules.replace,
-        await _counts(connection, reading, rules),
-        await _differences(connection, rules),
-        await _deletes(connection, rules),
-        buried.rows,
-        buried.batches,
-        [*(r for r in reading.intake.rejects if r.resource in rules.scope), *await _rejects(connection, rules)],
+        {name: _counts(found, reading.intake.rejected[name]) for name, found in outcomes.items()},
+        [Difference(name, key, list(said.columns)) for name, key, said in _listed(outcomes, "update", "differs")],
+        [(name, key) for name, key, _ in _listed(outcomes, "delete")],
+        [_buried(*row, shared=bool(named.get(row[1], set()) - {row[0]})) for row in _listed(outcomes, "buried")],
+        _batches(outcomes),
+        [
+            *(reject for reject in reading.intake.rejects if reject.resource in rules.scope),
+            *(Reject(name, key, 0, said.reason or "") for name, key, said in _listed(outcomes, "reject")),
+        ],
         reading.foreign,
-        [*reading.warnings, *await _warnings(connection, reading, rules, released)],
+        [*reading.warnings, *warnings],
     )
 
 
-async def _counts(connection: "Connection", reading: Reading, rules: Rules) -> dict[str, dict[str, int]]:
-    counts = {}
-    for resource in rules.scope:
-        table = RESOURCES[resource]
-        rows = await connection.fetch(f"SELECT verdict, count(*) FROM staged_{table.name} GROUP BY verdict")
-        found = Counter({row["verdict"]: row["count"] for row in rows})
-        found["reject"] += reading.intake.rejected[resource]
-        found["delete"] = await connection.fetchval(
-            f"SELECT count(*) FROM {table.name} d WHERE {leaving(table, rules)}"
-        )
-        counts[resource] = {verdict: found[verdict] for verdict in VERDICTS}
-    return counts
+def _counts(found: Mapping[str, Outcome], rejected: int) -> dict[str, int]:
+    counted = Counter(outcome.verdict for outcome in found.values())
+    counted["reject"] += rejected
+    return {verdict: counted[verdict] for verdict in VERDICTS}
 
 
-async def _differences(connection: "Connection", rules: Rules) -> list[Difference]:
-    found = []
-    for resource in rules.scope:
-        table = RESOURCES[resource]
-        key = key_column(table).name
-        named = ", ".join(f"CASE WHEN d.{c} IS DISTINCT FROM s.{c} THEN '{c}' END" for c in compared(table))
-        rows = await connection.fetch(
-            f"SELECT s.{key} AS key, array_remove(ARRAY[{named}], NULL) AS columns FROM staged_{table.name} s"
-            f" JOIN {table.name} d ON d.{key} = s.{key} WHERE s.verdict IN ('update', 'differs')"
-            f" ORDER BY 1 LIMIT {LISTED}"
-        )
-        found += [Difference(resource, row["key"], row["columns"]) for row in rows]
-    return found
+def _listed(outcomes: Outcomes, *verdicts: str) -> Iterator[tuple[str, str, Outcome]]:
+    """The first rows of each resource with these verdicts, in the order of their keys."""
+    for name, found in outcomes.items():
+        for key in _keys(found, *verdicts)[:LISTED]:
+            yield name, key, found[key]
 
 
-async def _deletes(connection: "Connection", rules: Rules) -> list[tuple[str, str]]:
-    found = []
-    for resource in rules.scope:
-        table = RESOURCES[resource]
-        key = key_column(table).name
-        rows = await connection.fetch(
-            f"SELECT d.{key} AS key FROM {table.name} d WHERE {leaving(table, rules)} ORDER BY 1 LIMIT {LISTED}"
-        )
-        found += [(resource, row["key"]) for row in rows]
-    return found
+def _keys(found: Mapping[str, Outcome], *verdicts: str) -> list[str]:
+    return sorted(key for key, outcome in found.items() if outcome.verdict in verdicts)
 
 
-async def _rejects(connection: "Connection", rules: Rules) -> list[Reject]:
-    found = []
-    for resource in rules.scope:
-        table = RESOURCES[resource]
-        rows = await connection.fetch(
-            f"SELECT {key_column(table).name} AS key, reason FROM staged_{table.name}"
-            f" WHERE verdict = 'reject' ORDER BY 1 LIMIT {LISTED}"
-        )
-        found += [Reject(resource, row["key"], 0, row["reason"]) for row in rows]
-    return found
-
-
-async def _warnings(connection: "Connection", reading: Reading, rules: Rules, released: int) -> list[str]:
-    said = [
-        f"--include-deleted {named} n'annule la suppression d'aucune ligne de ce backup"
-        for named in await idle_deletions(connection, rules)
-    ]
-    if released:
-        said.append(f"Event : vehicleId inconnu, mis à null ({released})")
-    if "Event" not in rules.scope:
-        lost = await connection.fetchval(
-            "SELECT count(*) FROM event e JOIN vehicle d ON d.parc = e.vehicle_id WHERE "
-            + leaving(RESOURCES["Vehicle"], rules)
-        )
-        said += [f"{lost} événements perdent leur véhicule"] if lost else []
-    revision = await connection.fetchval("SELECT version_num FROM alembic_version")
-    if reading.manifest is not None and reading.manifest.ours and reading.manifest.revision != revision:
-        said.append(f"backup du schéma {reading.manifest.revision}, base au schéma {revision}")
-    if "Member" in rules.scope and rules.replace and not await _admins_after(connection, rules):
-        said.append("plus aucun ADMIN actif après la restauration : retrobus member create-admin")
-    return said
-
-
-async def _admins_after(connection: "Connection", rules: Rules) -> bool:
-    admin = "role = 'ADMIN' AND status = 'active'"
-    found: bool = await connection.fetchval(
-        f"SELECT EXISTS (SELECT FROM staged_member WHERE verdict IN ('insert', 'update') AND {admin}) OR EXISTS"
-        f" (SELECT FROM member d WHERE {admin} AND NOT {leaving(RESOURCES['Member'], rules)}"
-        " AND NOT EXISTS (SELECT FROM staged_member u WHERE u.id = d.id AND u.verdict = 'update'))"
+def _buried(resource: str, key: str, found: Outcome, *, shared: bool) -> Buried:
+    deletion, lasting = found.deletion, found.erased or found.reason is not None
+    return Buried(
+        resource,
+        key,
+        deletion.cause if deletion else "erase",
+        deletion.batch if deletion else 0,
+        moment(deletion.deleted_at) if deletion else None,
+        None if lasting else option_of(resource, key, shared=shared),
+        None if found.erased else found.reason,
+        found.erased,
+        found.recreated,
     )
-    return found
+
+
+def _batches(outcomes: Outcomes) -> dict[int, int]:
+    """How many rows each batch brings back, of the whole backup."""
+    counted: Counter[int] = Counter()
+    unnamed: set[int] = set()
+    for found in outcomes.values():
+        for place, key in enumerate(_keys(found, "buried")):
+            deletion = found[key].deletion
+            if deletion is not None and not found[key].erased and found[key].reason is None:
+                counted[deletion.batch] += 1
+                unnamed |= {deletion.batch} if place >= LISTED else set()
+    return {batch: count for batch, count in sorted(counted.items()) if count > 1 or batch in unnamed}

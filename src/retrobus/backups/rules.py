@@ -1,58 +1,65 @@
-"""What a restore is asked to do, and the words of `--include-deleted` that name a deletion to take back."""
+"""What a restore is asked to do, and the words of `--include-deleted` that take a deletion back."""
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from retrobus.model.tables import RESOURCES
+from retrobus.model.resources import ALL, BY_NAME, Resource
 
 BATCH = "batch"
-PREFIXES = {resource.lower(): resource for resource in RESOURCES}
+PREFIXES = {name.lower(): name for name in BY_NAME}
 
 
-@dataclass(frozen=True, slots=True)
-class Deletions:
-    """The deletions that an operator takes back: by the key of their row, by resource and key, by transaction."""
+class Included(NamedTuple):
+    """One `--include-deleted`: the deletions of a key, of a key of one resource, or of one transaction (a batch)."""
 
-    keys: tuple[str, ...] = ()
-    rows: tuple[tuple[str, str], ...] = ()
-    batches: tuple[int, ...] = ()
+    said: str
+    resource: str | None = None
+    key: str | None = None
+    batch: int | None = None
+
+    def names(self, resource: str, key: str, batch: int) -> bool:
+        """Whether the option takes this deletion back."""
+        if self.batch is not None:
+            return self.batch == batch
+        return self.key == key and self.resource in {None, resource}
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a restore is asked to do."""
+    """`replace`: rows that differ are replaced and rows that the backup does not have are deleted.
+
+    `scope` are the names of the resources that are restored, `included` the deletions that are taken back.
+    """
 
     replace: bool = False
-    scope: tuple[str, ...] = tuple(RESOURCES)
-    keys: tuple[str, ...] = ()
-    batches: tuple[int, ...] = ()
-    rows: tuple[tuple[str, str], ...] = ()
-    """Deletions that do not count, as in `Deletions`."""
+    scope: tuple[str, ...] = tuple(BY_NAME)
+    included: tuple[Included, ...] = ()
 
-    def keys_of(self, resource: str) -> list[str]:
-        """Every key whose deletion in this resource is taken back by name."""
-        return [*self.keys, *(key for named, key in self.rows if named == resource)]
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """The resources of the scope, in the order in which their rows are written."""
+        return tuple(resource for resource in ALL if resource.name in self.scope)
+
+    def take_back(self, resource: str, key: str, batch: int) -> bool:
+        """Whether an option names this deletion."""
+        return any(included.names(resource, key, batch) for included in self.included)
 
 
-def read_deletions(texts: Iterable[str]) -> Deletions:
-    """What was given as KEY, `vehicle:KEY` or `batch:N`; ValueError if N is no number."""
-    keys, rows, batches = [], [], []
-    for text in texts:
-        prefix, colon, rest = text.partition(":")
-        if colon and prefix == BATCH:
-            if not (rest.isdecimal() and len(rest) < 19):
-                raise ValueError("--include-deleted batch:N attend un nombre")
-            batches.append(int(rest))
-        elif colon and prefix in PREFIXES:
-            rows.append((PREFIXES[prefix], rest))
-        else:
-            keys.append(text)
-    return Deletions(tuple(keys), tuple(rows), tuple(batches))
+def read_included(text: str) -> Included:
+    """The option as it was typed: `KEY`, `vehicle:KEY` or `batch:N`; ValueError if N is no number."""
+    prefix, colon, rest = text.partition(":")
+    if colon and prefix == BATCH:
+        if not (rest.isdecimal() and len(rest) < 19):
+            raise ValueError("--include-deleted batch:N attend un nombre")
+        return Included(text, batch=int(rest))
+    if colon and prefix in PREFIXES:
+        return Included(text, PREFIXES[prefix], rest)
+    return Included(text, key=text)
 
 
 def option_of(resource: str, key: str, *, shared: bool) -> str:
-    """What to add to the command for this row and no other; `shared` if a row of another resource had the same key.
+    """The option that brings this row back and no other; `shared` if a row of another resource had the same key.
 
     For example `--include-deleted e1`, `--include-deleted 'Bus 920'`, `--include-deleted vehicle:batch:7`.
     """

@@ -1,137 +1,169 @@
-"""Decides about each staged row: insert, update, same, differs, buried (deleted since) or reject."""
+"""Decides what a restore does with each row, from the facts of both sides alone.
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+For example, with `--replace`: m1 has the e-mail a@ here and b@ in the backup, m2 the other way round. Both are
+`update`: each gives up the value that the other needs. If m2 does not fit, it stays as it is and keeps b@: then m1 is a
+`reject`, stays as well, and keeps a@ from a third row that asks for it.
+"""
 
-import asyncpg
-from sqlalchemy import Table
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal, get_args
 
-from retrobus.backups.burials import bury
+from retrobus.backups.facts import Facts, differing, says, uniques
 from retrobus.backups.rules import Rules
 from retrobus.model.names import camel
-from retrobus.model.tables import RESOURCES, key_column, number_column, stored_columns, unique_columns
+from retrobus.model.resources import Resource
 
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-
-
-def compared(table: Table) -> list[str]:
-    """The columns by which a row here and a row of the backup are the same."""
-    number = number_column(table)
-    apart = {"version", "token_epoch", key_column(table).name, *([number.name] if number is not None else [])}
-    return [column.name for column in stored_columns(table) if column.name not in apart]
+Verdict = Literal["insert", "update", "same", "differs", "buried", "reject", "delete"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+WRITTEN = frozenset({"insert", "update"})
+RETURNED = "de retour depuis, laissé tel quel"
 
 
-def different(table: Table) -> str:
-    """SQL: whether the row here (d) and the staged one (s) differ."""
-    columns = compared(table)
-    here, staged = (", ".join(f"{side}.{name}" for name in columns) for side in "ds")
-    return f"ROW({here}) IS DISTINCT FROM ROW({staged})"
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The deletion that counts for a row: the last one that the backup does not know of."""
+
+    cause: str
+    batch: int
+    deleted_at: datetime
 
 
-def leaving(table: Table, rules: Rules, row: str = "d") -> str:
-    """SQL: whether the row here goes because the backup does not have it."""
-    resource, key = table.info["resource"], key_column(table).name
-    if not rules.replace or resource not in rules.scope:
-        return "false"
-    return (
-        f"(NOT EXISTS (SELECT FROM staged_{table.name} o WHERE o.{key} = {row}.{key})"
-        f" AND NOT EXISTS (SELECT FROM staged_refused r WHERE r.resource = '{resource}' AND r.key = {row}.{key}))"
-    )
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict on one row.
+
+    `columns` are those with other values here. `reason` says why the row is rejected, or why no option brings a buried
+    one back. `erased`: the row is of a member who was erased; nothing brings it back. `recreated`: the row was deleted
+    since, and a row of its key is here again.
+    """
+
+    verdict: Verdict
+    columns: tuple[str, ...] = ()
+    reason: str | None = None
+    deletion: Deletion | None = None
+    erased: bool = False
+    recreated: bool = False
 
 
-def erased(table: Table) -> str:
-    """SQL: whether the staged row is of a member who was erased, under whatever id; nothing brings them back."""
-    if table.info["resource"] != "Member":
-        return "false"
-    known = "s.id, s.email, s.matricule, s.member_number"
-    return f"(EXISTS (SELECT FROM erasure) AND retrobus_is_erased({known}))"
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What the tables (here) and the backup (there) know of one resource, by key.
+
+    `refused` are keys of rows of the backup that do not fit. `deleted` are the rows of the backup that were deleted
+    since, `erased` those of members who were erased.
+    """
+
+    resource: Resource
+    here: Mapping[str, Facts]
+    there: Mapping[str, Facts]
+    refused: AbstractSet[str] = frozenset()
+    deleted: Mapping[str, Deletion] = field(default_factory=dict)
+    erased: AbstractSet[str] = frozenset()
 
 
-async def judge(connection: "Connection", rules: Rules) -> int:
-    """Gives every staged row its verdict; tells how many events lose a vehicle that will not be there."""
-    released = 0
-    for table in (RESOURCES[resource] for resource in RESOURCES if resource in rules.scope):
-        if table.name == "event":
-            released = await _release(connection, rules)
-        await _compare(connection, table, rules)
-        await bury(connection, table, rules, erased(table))
-        while await _reject_taken(connection, table, rules):
-            pass  # a reject leaves the row here as it is, and that may take a value from another
-        await _hinder(connection, table, rules)
-    await _free_numbers(connection, rules)
-    return released
-
-
-async def _compare(connection: "Connection", table: Table, rules: Rules) -> None:
-    key, name = key_column(table).name, table.name
-    changed = "update" if rules.replace else "differs"
-    await connection.execute(
-        f"UPDATE staged_{name} s SET verdict = CASE WHEN {different(table)} THEN '{changed}' ELSE 'same' END"
-        f" FROM {name} d WHERE d.{key} = s.{key};"
-        f"UPDATE staged_{name} SET verdict = 'insert' WHERE verdict IS NULL"
-    )
-
-
-async def _release(connection: "Connection", rules: Rules) -> int:
-    vehicle = RESOURCES["Vehicle"]
-    done = await connection.execute(
-        "UPDATE staged_event s SET vehicle_id = NULL WHERE vehicle_id IS NOT NULL"
-        " AND NOT EXISTS (SELECT FROM staged_vehicle v WHERE v.parc = s.vehicle_id AND v.verdict = 'insert')"
-        f" AND NOT EXISTS (SELECT FROM vehicle d WHERE d.parc = s.vehicle_id AND NOT {leaving(vehicle, rules)})"
-    )
-    return _count(done)
-
-
-async def _reject_taken(connection: "Connection", table: Table, rules: Rules) -> int:
-    """A value that must be unique and stays with another row here keeps the staged row out."""
-    found = 0
-    for reason, taken in _taken(table, rules):
-        done = await connection.execute(
-            f"UPDATE staged_{table.name} s SET verdict = 'reject', reason = {reason} {taken}"
-            " AND s.verdict IN ('insert', 'update')"
-        )
-        found += _count(done)
+def verdicts(sides: Sides, rules: Rules) -> dict[str, Outcome]:
+    """The outcome for every row of the backup, and for every row here that `--replace` deletes."""
+    found = {key: verdict(sides, key, rules) for key in sides.there}
+    if rules.replace:
+        found |= {key: Outcome("delete") for key in sides.here if key not in sides.there and key not in sides.refused}
+    holders = _holders(sides)
+    _reject_taken(sides, found, holders)
+    for key, outcome in found.items():
+        if outcome.verdict == "buried":
+            returned = RETURNED if outcome.recreated and not rules.replace else None
+            found[key] = replace(outcome, reason=returned or _taken(sides, found, holders, key))
     return found
 
 
-def _taken(table: Table, rules: Rules) -> Iterator[tuple[str, str]]:
-    """SQL for each unique column: the reason, and where a row here (d) keeps the value of the staged one (s)."""
-    key, name = key_column(table).name, table.name
-    for column, folded in unique_columns(table):
-        if column == key:
-            continue
-        equal = " = ".join(f'lower({r}.{column} COLLATE "C")' if folded else f"{r}.{column}" for r in "ds")
-        stays = f"o.verdict IS DISTINCT FROM 'update' AND NOT {leaving(table, rules)}"
-        kept = f"o.verdict = 'update' AND '{column}' = ANY (o.missing)"
-        holder = f"FROM {name} d LEFT JOIN staged_{name} o ON o.{key} = d.{key}"
-        where = f"WHERE {equal} AND d.{key} <> s.{key} AND ({stays} OR {kept})"
-        yield f"'{camel(column)} : déjà pris ici par ' || d.{key}", f"{holder} {where}"
+def verdict(sides: Sides, key: str, rules: Rules) -> Outcome:
+    """The outcome for one row of the backup, before its unique values are looked at."""
+    here = sides.here.get(key)
+    columns = () if here is None else differing(sides.resource, here, sides.there[key])
+    if here is not None and not columns:
+        return _plain("same")
+    deletion, erased = sides.deleted.get(key), key in sides.erased
+    if erased or (deletion is not None and not rules.take_back(sides.resource.name, key, deletion.batch)):
+        return Outcome("buried", deletion=deletion, erased=erased, recreated=here is not None)
+    if here is None:
+        return _plain("insert")
+    return _plain("update" if rules.replace else "differs", columns)
 
 
-async def _hinder(connection: "Connection", table: Table, rules: Rules) -> None:
-    """Notes of rows deleted since why they would not come back even if an operator named them."""
-    for reason, taken in _taken(table, rules):
-        await connection.execute(
-            f"UPDATE staged_{table.name} s SET obstacle = {reason} {taken} AND s.verdict = 'buried'"
-        )
-    if not rules.replace:
-        key = key_column(table).name
-        await connection.execute(
-            f"UPDATE staged_{table.name} s SET obstacle = 'de retour depuis, laissé tel quel' FROM {table.name} d"
-            f" WHERE d.{key} = s.{key} AND s.verdict = 'buried'"
-        )
+@lru_cache(maxsize=4096)
+def _plain(verdict: Verdict, columns: tuple[str, ...] = ()) -> Outcome:
+    """One object for all rows with the same outcome: a hundred thousand of them need no memory of their own."""
+    return Outcome(verdict, columns)
 
 
-async def _free_numbers(connection: "Connection", rules: Rules) -> None:
-    """A vehicle gets its number back if nobody else has it, else a new one."""
-    gone = leaving(RESOURCES["Vehicle"], rules)
-    await connection.execute(
-        "UPDATE staged_vehicle s SET id = NULL WHERE verdict = 'insert' AND ("
-        "EXISTS (SELECT FROM staged_vehicle o WHERE o.id = s.id AND o.verdict = 'insert' AND o.parc < s.parc)"
-        f" OR EXISTS (SELECT FROM vehicle d WHERE d.id = s.id AND NOT {gone}))"
-    )
+Holders = Mapping[tuple[str, str | None], str]
+"""The key of the row here that has a value in a unique column."""
 
 
-def _count(done: str) -> int:
-    return int(done.rsplit(" ", 1)[1])
+def _holders(sides: Sides) -> Holders:
+    columns = uniques(sides.resource)
+    return {
+        (unique.column, value): key
+        for key, facts in (sides.here.items() if columns else ())
+        for unique, value in zip(columns, facts.unique, strict=True)
+        if value is not None
+    }
+
+
+def _reject_taken(sides: Sides, found: dict[str, Outcome], holders: Holders) -> None:
+    """Rejects rows whose unique values are taken, until no reject makes another row keep its value."""
+    again = bool(holders)
+    while again:
+        again = False
+        for key, outcome in found.items():
+            reason = _taken(sides, found, holders, key) if outcome.verdict in WRITTEN else None
+            if reason is not None:
+                found[key], again = Outcome("reject", reason=reason), True
+
+
+def _taken(sides: Sides, found: Mapping[str, Outcome], holders: Holders, key: str) -> str | None:
+    """Why the row cannot have its unique values: another row here keeps one of them."""
+    for unique, value in zip(uniques(sides.resource), sides.there[key].unique, strict=True):
+        holder = holders.get((unique.column, value), key)
+        if holder != key and _keeps(sides, found, holder, unique.column):
+            return f"{camel(unique.column)} : déjà pris ici par {holder}"
+    return None
+
+
+def _keeps(sides: Sides, found: Mapping[str, Outcome], holder: str, column: str) -> bool:
+    """Whether a row here has the same value in this column after the restore."""
+    outcome = found.get(holder)
+    if outcome is None or outcome.verdict not in {"update", "delete"}:
+        return True
+    return outcome.verdict == "update" and column in sides.there[holder].missing
+
+
+def renumbered(sides: Sides, found: Mapping[str, Outcome]) -> list[str]:
+    """The inserted rows whose number is unknown or taken: by a row that stays here, or by an insert before them."""
+    inserted = sorted(key for key, outcome in found.items() if outcome.verdict == "insert")
+    taken = {facts.number for key, facts in sides.here.items() if key not in found or found[key].verdict != "delete"}
+    again = []
+    for key in inserted:
+        number = sides.there[key].number
+        again += [key] if number is None or number in taken else []
+        taken.add(number)
+    return again
+
+
+def keeps_one(sides: Sides, found: Mapping[str, Outcome]) -> bool:
+    """Whether a row with the values of `resource.keep_one` is there after the restore: an active ADMIN."""
+    return any(_is_one(sides, key, found.get(key, _plain("same"))) for key in sides.here.keys() | found.keys())
+
+
+def _is_one(sides: Sides, key: str, outcome: Outcome) -> bool:
+    here = None if outcome.verdict == "delete" else sides.here.get(key)
+    there = sides.there[key] if outcome.verdict in WRITTEN else None
+    for column, value in sides.resource.keep_one.items():
+        stays = there is None or (here is not None and column in there.missing)
+        facts = here if stays else there
+        if facts is None or not says(sides.resource, facts, column, value):
+            return False
+    return True

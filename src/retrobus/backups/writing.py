@@ -1,98 +1,159 @@
-"""Writes the staged rows that a restore decided on, deletes what goes, and looks whether all of it is there."""
+"""Carries out a draft: a second pass through the backup writes its rows, then the tables are compared with it again."""
 
-from typing import TYPE_CHECKING
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
-from sqlalchemy import Table
 
-from retrobus.backups.rules import Rules
-from retrobus.backups.verdicts import compared, different, leaving
-from retrobus.model.tables import RESOURCES, key_column, stored_columns, unique_columns
+from retrobus.backups import BadBackup, here
+from retrobus.backups.create import prefetch
+from retrobus.backups.draft import Draft
+from retrobus.backups.facts import compared, differing, uniques, without_lost
+from retrobus.backups.formats import Reading
+from retrobus.backups.intake import Taken
+from retrobus.backups.verdicts import WRITTEN, Verdict
+from retrobus.database.sql import batch
+from retrobus.model.resources import BY_NAME, VEHICLE, Resource
+from retrobus.model.rows import Row
+from retrobus.model.tables import deletion
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
-LEARN = """INSERT INTO deletion (version, resource, key, deleted_at, actor, cause, batch)
-SELECT retrobus_next_version(0), k.resource, k.key, k.deleted_at, k.actor, k.cause, k.batch FROM staged_tombstone k
-WHERE k.resource = $1 AND k.cause IN ('api', 'sql', 'erase')
-  AND NOT EXISTS (SELECT FROM deletion g WHERE g.resource = k.resource AND g.key = k.key
-    AND g.batch = k.batch AND g.deleted_at = k.deleted_at)
-  AND NOT EXISTS (SELECT FROM {table} d WHERE d.{key} = k.key)
-ORDER BY k.deleted_at"""
-"""Deletions of another database that the backup remembers hold here too, or an older backup would undo them."""
+TOMBSTONE = ("resource", "key", "deleted_at", "actor", "cause", "batch")
+LEARN = f"""INSERT INTO deletion (version, {", ".join(TOMBSTONE)}) SELECT retrobus_next_version(0), new.*
+FROM {batch([deletion.c[name] for name in TOMBSTONE])}"""
 
-NUMBERS = """SELECT setval(pg_get_serial_sequence('vehicle', 'id'), greatest(
-  (SELECT last_value FROM {sequence}), (SELECT max(id) FROM vehicle), (SELECT max(id) FROM staged_vehicle)))"""
+NUMBER_SEQUENCE = "pg_get_serial_sequence('vehicle', 'id')"
+RAISE_NUMBERS = f"""SELECT setval({NUMBER_SEQUENCE}, greatest(
+  pg_sequence_last_value({NUMBER_SEQUENCE}::regclass), (SELECT max(id) FROM vehicle), $1::bigint))"""
+NEW_NUMBERS = f"SELECT nextval({NUMBER_SEQUENCE}) AS number FROM generate_series(1, $1)"
 
 
-async def write_rows(connection: "Connection", rules: Rules, *, epoch: int) -> None:
-    """Carries out every verdict; the triggers note the deletions as those of a restore."""
+KEPT: tuple[Verdict, ...] = ("insert", "update", "same")
+"""Verdicts on rows that are here, as in the backup, when the restore is done."""
+
+
+class Kind(NamedTuple):
+    """Rows that one statement writes: inserts of a resource, or updates of all its columns but the missing ones."""
+
+    resource: Resource
+    verdict: str
+    missing: frozenset[str]
+
+
+async def prepare(connection: "Connection", draft: Draft) -> None:
+    """Learns deletions, deletes, and takes every value away that a row of the backup needs.
+
+    The triggers note the deletions as those of a restore.
+    """
     await connection.execute("SELECT set_config('retrobus.cause', 'restore', true)")
-    scope = [RESOURCES[resource] for resource in RESOURCES if resource in rules.scope]
-    for table in scope:
-        await connection.execute(LEARN.format(table=table.name, key=key_column(table).name), table.info["resource"])
-    if rules.replace:
-        for table in reversed(scope):
-            await connection.execute(f"DELETE FROM {table.name} d WHERE {leaving(table, rules)}")
-    for table in scope:
-        await _update(connection, table, epoch)
-        await _insert(connection, table, epoch)
-    if rules.replace:
-        await connection.execute("UPDATE database_identity SET id = gen_random_uuid(), created_at = now()")
+    values = ([getattr(found, name) for found in draft.learned] for name in TOMBSTONE)
+    await connection.execute(LEARN, *values)
+    for resource in reversed(draft.rules.resources):  # events before the vehicles that they refer to
+        sql = f"DELETE FROM {resource.table.name} WHERE {resource.key} = ANY ($1)"
+        await connection.execute(sql, draft.keys(resource, "delete"))
+    for resource in draft.rules.resources:
+        await _free_values(connection, draft, resource)
 
 
-async def _update(connection: "Connection", table: Table, epoch: int) -> None:
-    name, key = table.name, key_column(table).name
-    matching = f"FROM staged_{name} s WHERE d.{key} = s.{key} AND s.verdict = 'update'"
-    free = [column for column, _ in unique_columns(table) if column != key]
-    if free:  # two members may have exchanged their values: nobody holds one while they are written
-        await connection.execute(
-            f"UPDATE {name} d SET {', '.join(f'{c} = {_nobodys(table, c)}' for c in free)} {matching} AND ("
-            + " OR ".join(f"d.{column} IS DISTINCT FROM s.{column}" for column in free)
-            + ")"
-        )
-    # The trigger takes an unchanged updated_at for a missing one.
-    await connection.execute(
-        f"UPDATE {name} d SET updated_at = d.updated_at + interval '1 ms' {matching} AND d.updated_at = s.updated_at"
-    )
-    values = [f"{column} = s.{column}" for column in compared(table)]
-    if "token_epoch" in table.c:
-        values.append(f"token_epoch = greatest(d.token_epoch + 1, {epoch})")
-    await connection.execute(f"UPDATE {name} d SET {', '.join(values)} {matching}")
+async def _free_values(connection: "Connection", draft: Draft, resource: Resource) -> None:
+    """Takes unique values and stamps from the rows that get others.
+
+    Two members may have exchanged their e-mails: without this, the first update would meet the other's. The trigger
+    takes an `updated_at` that an update leaves as it is for one that was not given, and puts the present time.
+    """
+    table, outcomes = resource.table.name, draft.outcomes[resource.name]
+    updated = draft.keys(resource, "update")
+    for column, _ in uniques(resource):
+        spare = "NULL" if resource.table.c[column].nullable else f"md5({resource.key}) || '@restore.invalid'"
+        keys = [key for key in updated if column in outcomes[key].columns]
+        await connection.execute(f"UPDATE {table} SET {column} = {spare} WHERE {resource.key} = ANY ($1)", keys)
+    stamp = "updated_at = updated_at + interval '1 ms'"
+    keys = [key for key in updated if "updated_at" not in outcomes[key].columns]
+    await connection.execute(f"UPDATE {table} SET {stamp} WHERE {resource.key} = ANY ($1)", keys)
 
 
-def _nobodys(table: Table, column: str) -> str:
-    return "NULL" if table.c[column].nullable else f"md5(d.{key_column(table).name}) || '@restore.invalid'"
+async def write_rows(connection: "Connection", reading: Reading, draft: Draft, epoch: int) -> None:
+    """Inserts and updates rows in batches; the tokens of members who are written end, for they get a later epoch."""
+    found = _rows(reading, draft, await _numbers(connection, draft))
+    for _, group in groupby(found, lambda pair: pair[0].resource):
+        waiting: defaultdict[Kind, list[Row]] = defaultdict(list)
+        for kind, row in group:
+            waiting[kind].append(row)
+            if len(waiting[kind]) >= prefetch(kind.resource):
+                await _put(connection, kind, waiting.pop(kind), epoch)
+        for kind, rows in waiting.items():
+            await _put(connection, kind, rows, epoch)
 
 
-async def _insert(connection: "Connection", table: Table, epoch: int) -> None:
-    name = table.name
-    if name == "vehicle":
-        await _number(connection)
-    columns = [column.name for column in stored_columns(table) if column.name != "version"]
-    values = [f"greatest(token_epoch + 1, {epoch})" if column == "token_epoch" else column for column in columns]
-    await connection.execute(
-        f"INSERT INTO {name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM staged_{name}"
-        f" WHERE verdict = 'insert' ORDER BY {key_column(table).name}"
-    )
+async def _numbers(connection: "Connection", draft: Draft) -> dict[str, int]:
+    """New numbers for the vehicles whose number is taken; later vehicles are numbered after all of the backup."""
+    if VEHICLE not in draft.rules.resources:
+        return {}
+    highest = max((facts.number or 0 for facts in draft.there.rows[VEHICLE.name].values()), default=0)
+    await connection.execute(RAISE_NUMBERS, highest or None)
+    drawn = await connection.fetch(NEW_NUMBERS, len(draft.renumbered))
+    return dict(zip(draft.renumbered, (row["number"] for row in drawn), strict=True))
 
 
-async def _number(connection: "Connection") -> None:
-    """Numbers of their own for vehicles whose number is taken; later ones continue after all of them."""
-    sequence = await connection.fetchval("SELECT pg_get_serial_sequence('vehicle', 'id')")
-    await connection.execute(NUMBERS.format(sequence=sequence))
-    await connection.execute(
-        "UPDATE staged_vehicle SET id = nextval(pg_get_serial_sequence('vehicle', 'id'))"
-        " WHERE verdict = 'insert' AND id IS NULL"
-    )
+def _rows(reading: Reading, draft: Draft, numbers: dict[str, int]) -> Iterator[tuple[Kind, Row]]:
+    """The rows to write, each as it shall be here."""
+    for found in reading:
+        if not isinstance(found, Taken):
+            continue
+        outcome = draft.outcomes.get(found.resource, {}).get(found.key)
+        if outcome is None or outcome.verdict not in WRITTEN:
+            continue
+        resource, row = BY_NAME[found.resource], found.row
+        if found.password is not None:
+            row["password_hash"] = draft.there.hashes.get(found.key)
+        if resource.reference and row[resource.reference] in draft.lost[resource.name]:
+            row[resource.reference] = None
+        if resource.number and found.key in numbers:
+            row[resource.number] = numbers[found.key]
+        yield Kind(resource, outcome.verdict, found.missing if outcome.verdict == "update" else frozenset()), row
 
 
-async def verified(connection: "Connection", resource: str) -> bool:
-    """Whether every row that should be as in the backup is."""
-    table = RESOURCES[resource]
-    key = key_column(table).name
-    wrong: bool = await connection.fetchval(
-        f"SELECT EXISTS (SELECT FROM staged_{table.name} s LEFT JOIN {table.name} d ON d.{key} = s.{key}"
-        f" WHERE s.verdict IN ('insert', 'update', 'same') AND (d.{key} IS NULL OR {different(table)}))"
-    )
-    return not wrong
+async def _put(connection: "Connection", kind: Kind, rows: list[Row], epoch: int) -> None:
+    """Writes a batch of one kind."""
+    resource, table = kind.resource, kind.resource.table
+    if kind.verdict == "insert":
+        names = [column.name for column in resource.columns if column.name != "version"]
+        for row in rows if "token_epoch" in names else ():
+            row["token_epoch"] = max(row["token_epoch"] + 1, epoch)
+        records = [[row[name] for name in names] for row in rows]
+        await connection.copy_records_to_table(table.name, records=records, columns=names)
+        return
+    names = [name for name in compared(resource) if name not in kind.missing]
+    pairs = [f"{name} = new.{name}" for name in names]
+    pairs += [f"updated_at = {table.name}.updated_at - interval '1 ms'"] if "updated_at" in kind.missing else []
+    pairs += [f"token_epoch = greatest(token_epoch + 1, {epoch})"] if "token_epoch" in table.c else []
+    source = batch([resource.key_column, *(table.c[name] for name in names)])
+    where = f"{table.name}.{resource.key} = new.{resource.key}"
+    sql = f"UPDATE {table.name} SET {', '.join(pairs)} FROM {source} WHERE {where}"
+    await connection.execute(sql, *([row[name] for row in rows] for name in (resource.key, *names)))
+
+
+async def verify(connection: "Connection", draft: Draft) -> None:
+    """Compares the tables with the backup once more; BadBackup if a row is missing, too many or different."""
+    for resource in draft.rules.resources:
+        if not await _is_done(connection, draft, resource):
+            raise BadBackup(f"La vérification de {resource.name} n'a pas réussi : rien n'a été changé.")
+
+
+async def _is_done(connection: "Connection", draft: Draft, resource: Resource) -> bool:
+    name = resource.name
+    outcomes, there, lost = draft.outcomes[name], draft.there.rows[name], draft.lost[name]
+    counts = Counter(outcome.verdict for outcome in outcomes.values())
+    rows = kept = 0
+    async for key, facts in here.rows_of(connection, resource):
+        rows += 1
+        if key in outcomes and outcomes[key].verdict in KEPT:
+            kept += 1
+            if differing(resource, facts, without_lost(resource, there[key], lost)):
+                return False
+    expected = draft.before[name] + counts["insert"] - counts["delete"]
+    return rows == expected and kept == sum(counts[verdict] for verdict in KEPT)

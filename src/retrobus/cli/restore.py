@@ -13,11 +13,11 @@ from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, progress_bar, say, stop
 
 if TYPE_CHECKING:
-    from retrobus.backups.burials import Buried
-    from retrobus.backups.plan import Plan
+    from retrobus.backups.draft import Draft
+    from retrobus.backups.plan import Buried, Plan
     from retrobus.backups.restore import Request, Restored
     from retrobus.backups.rules import Rules
-    from retrobus.backups.staging import Passwords
+    from retrobus.backups.there import Passwords
 
 PARTLY = 3
 """Exit code of a restore that left rows of the backup out because they do not fit."""
@@ -63,14 +63,14 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     from retrobus.backups.restore import Request
 
     rules = _rules(replace=replace, tables=table or [], deletions=include_deleted or [])
-    request = Request(located(name), rules, public_when_missing, yes_empty)
-    if not apply:
-        plan = _planned(request)
-        answer(_document(plan)) if as_json else _show(plan, done=False)
+    request = Request(located(name), rules, passwords(), public_when_missing, yes_empty)
+    draft = None if apply and yes else _planned(request)
+    if draft and not apply:
+        answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False)
         return
-    if not yes:
-        _confirm(_planned(request), empty=yes_empty, quiet=as_json)
-    restored = _restored(request)
+    if draft:
+        _confirm(draft.plan, empty=yes_empty, quiet=as_json)
+    restored = _restored(request, draft)
     if as_json:
         answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
     else:
@@ -82,23 +82,23 @@ def restore(  # noqa: PLR0913 - one parameter for each option
 
 
 def _rules(*, replace: bool, tables: list[str], deletions: list[str]) -> Rules:
-    from retrobus.backups.rules import Rules, read_deletions
+    from retrobus.backups.rules import Rules, read_included
 
     unknown = [name for name in tables if name.lower() not in RESOURCES]
     if unknown:
         raise stop(f"table inconnue : {', '.join(unknown)} (vehicle, event, member)")
     scope = tuple(resource for name, resource in RESOURCES.items() if not tables or name in map(str.lower, tables))
     try:
-        named = read_deletions(deletions)
+        included = tuple(map(read_included, deletions))
     except ValueError as error:
         raise stop(str(error)) from None
-    return Rules(replace, scope, named.keys, named.batches, named.rows)
+    return Rules(replace, scope, included)
 
 
 def passwords() -> Passwords:
     """The service's own way with passwords."""
     from retrobus.accounts.security import check_password, hash_password
-    from retrobus.backups.staging import Passwords
+    from retrobus.backups.there import Passwords
 
     async def matches(password: str, password_hash: str) -> bool:
         return (await check_password(password, password_hash))[0]
@@ -106,21 +106,18 @@ def passwords() -> Passwords:
     return Passwords(hash_password, matches)
 
 
-def _planned(request: Request) -> Plan:
+def _planned(request: Request) -> Draft:
     from retrobus.backups.restore import planned
 
-    async def work(connection: Any) -> Plan:
-        return await planned(connection, request, passwords())
-
-    return with_connection(work)
+    return with_connection(lambda connection: planned(connection, request))
 
 
-def _restored(request: Request) -> Restored:
+def _restored(request: Request, draft: Draft | None) -> Restored:
     from retrobus.backups import restore as restoring
 
     async def work(connection: Any) -> Restored:
         with progress_bar() as progress:
-            return await restoring.restore(connection, request, passwords(), backups_folder(), progress)
+            return await restoring.restore(connection, request, backups_folder(), progress, draft)
 
     return with_connection(work)
 

@@ -3,12 +3,17 @@
 Names of tables and columns come from `retrobus.model.resources`, never from a client; values are always bound.
 """
 
+from collections.abc import Sequence
 from typing import Any
+
+from sqlalchemy import Column
+from sqlalchemy.dialects import postgresql
 
 from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import Resource
 
 Row = dict[str, Any]
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not type it
 
 ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || version || '"'"""
 """SQL expression: the ETag of a row of any resource, in quotes as HTTP wants it."""
@@ -27,6 +32,13 @@ def columns(resource: Resource) -> str:
 def select(resource: Resource, condition: str = "true") -> str:
     """Whole rows under a condition in SQL, which may also order or lock them."""
     return f"SELECT {columns(resource)} FROM {resource.table.name} WHERE {condition}"
+
+
+def batch(columns: Sequence[Column[Any]]) -> str:
+    """A FROM item `new` with these columns; the values of each are bound as one array, in the order of the columns."""
+    types = [str(column.type.compile(dialect=DIALECT)).split(" COLLATE")[0] for column in columns]
+    arrays = ", ".join(f"${place}::{name}[]" for place, name in enumerate(types, start=1))
+    return f"unnest({arrays}) AS new ({', '.join(column.name for column in columns)})"
 
 
 async def row_of(connection: AnyConnection, resource: Resource, key: str, *, lock: bool = False) -> Row | None:

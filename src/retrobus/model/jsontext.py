@@ -41,13 +41,7 @@ def strict(text: str, *, values: int = VALUES) -> Any:
     if _marks(text) > values and _too_many(text, values):
         raise BadJson(f"au plus {values} valeurs")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_float=_finite,
-            parse_constant=_no_constant,
-            parse_int=_integer,
-        )
+        value = _DECODER.decode(text)
     except BadJson:
         raise
     except (ValueError, RecursionError) as error:
@@ -91,6 +85,11 @@ def _integer(text: str) -> int:
 
 def _no_constant(_: str) -> NoReturn:
     raise BadJson("NaN et Infinity ne sont pas du JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant, parse_int=_integer
+)
 
 
 def _children(value: Any) -> Iterator[Any]:

@@ -34,9 +34,10 @@ class Resource:
     `name` stands in tombstones, journals, backups and command lines; `plural` in addresses and in the snapshot; `label`
     is the French plural that operators read. `key` is the column by which clients address a row, `number` the column
     that PostgreSQL counts by itself and that addresses nothing. `order` is the total order of lists. `keep_one` names
-    values of which one row at least must stay: the last active ADMIN. `images` are the columns that lists leave out
-    where they hold data URLs, `private` those that the public website never sees, `secret` those that no answer ever
-    holds; a row's JSON has its images and then its private columns at the end.
+    values of which one row at least must stay: the last active ADMIN. `reference` is the column that names another row:
+    an event's vehicle, the member who created a member. `images` are the columns that lists leave out where they hold
+    data URLs, `private` those that the public website never sees, `secret` those that no answer ever holds; a row's JSON
+    has its images and then its private columns at the end.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Resource:
     unique: tuple[Unique, ...]
     number: str | None = None
     keep_one: Mapping[str, str] = field(default_factory=dict)
+    reference: str | None = None
     images: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     secret: frozenset[str] = frozenset()
@@ -97,6 +99,7 @@ EVENT = Resource(
     key="id",
     order=(Order("date", descending=True), Order("id")),
     unique=(),
+    reference="vehicle_id",
 )
 MEMBER = Resource(
     name="Member",
@@ -107,6 +110,7 @@ MEMBER = Resource(
     order=(Order("sort_last_name"), Order("sort_first_name"), Order("id")),
     unique=(Unique("email", folded=True), Unique("matricule", folded=True), Unique("member_number")),
     keep_one={"role": "ADMIN", "status": "active"},
+    reference="created_by",
     secret=frozenset({"password_hash", "token_epoch"}),
 )
 ALL = (VEHICLE, EVENT, MEMBER)

@@ -1,0 +1,141 @@
+"""Works out what a restore would do: the outcome of every row, and the plan that the operator reads first."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from retrobus.backups import BadBackup, here
+from retrobus.backups.facts import Facts, differing, without_lost
+from retrobus.backups.here import DECIDED, Mark, Since
+from retrobus.backups.intake import Tombstone
+from retrobus.backups.plan import Plan, planned
+from retrobus.backups.rules import Rules
+from retrobus.backups.there import There
+from retrobus.backups.verdicts import Outcome, Sides, keeps_one, renumbered, verdicts
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+
+@dataclass(slots=True, repr=False)
+class Draft:
+    """What a restore would do to the tables that `mark` describes.
+
+    By resource: `outcomes` of rows by key, `before` how many rows it has, `lost` the references to rows that will not
+    be there. `vehicles` are those that will, `renumbered` those of them that need a new number. `erased` are ids of
+    erased members, wherever the backup names them. `learned` are deletions that only the backup knows, and that this
+    database must keep. `headless`: no active ADMIN will be there.
+    """
+
+    there: There
+    rules: Rules
+    mark: Mark
+    erased: set[str]
+    vehicles: set[str]
+    outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, set[str]] = field(default_factory=dict)
+    renumbered: list[str] = field(default_factory=list)
+    learned: list[Tombstone] = field(default_factory=list)
+    headless: bool = False
+    plan: Plan = field(init=False)
+
+    def keys(self, resource: Resource, verdict: str) -> list[str]:
+        """The rows with this verdict."""
+        return [key for key, said in self.outcomes.get(resource.name, {}).items() if said.verdict == verdict]
+
+
+async def drafted(connection: "Connection", there: There, rules: Rules) -> Draft:
+    """The draft for the tables as one transaction sees them; BadBackup if an option names no deletion at all."""
+    erased = await here.erased_names(connection, _names(there))
+    since = await here.deletions_since(connection, there, rules, erased)
+    unknown = [option.said for option in rules.included if option.said not in since.taken_back]
+    if unknown:
+        raise BadBackup(f"Aucune suppression à annuler pour --include-deleted {', '.join(unknown)}.")
+    vehicles = {row["parc"] for row in await connection.fetch("SELECT parc FROM vehicle")}
+    draft = Draft(there, rules, await here.mark_of(connection), erased, vehicles)
+    for resource in rules.resources:
+        _judge(draft, since, await _sides(connection, draft, since, resource))
+    warnings = [*_idle(draft, since), *await _warnings(connection, draft)]
+    draft.plan = planned(there.reading, rules, draft.outcomes, since.named, warnings)
+    return draft
+
+
+def _names(there: There) -> set[str]:
+    """Every id of a member that stands in other rows: of those who created a member, deleted a row, were deleted."""
+    tombstones = there.tombstones.values()
+    names = {facts.reference for facts in there.rows[MEMBER.name].values()} | {found.actor for found in tombstones}
+    names |= {found.key for found in tombstones if found.resource == MEMBER.name}
+    return {name for name in names if name is not None}
+
+
+async def _sides(connection: "Connection", draft: Draft, since: Since, resource: Resource) -> Sides:
+    """What both sides know of one resource."""
+    name, there = resource.name, draft.there.rows[resource.name]
+    references = {facts.reference for facts in there.values() if facts.reference is not None}
+    lost = draft.lost[name] = references - draft.vehicles if resource is EVENT else references & draft.erased
+    if lost:
+        there = {key: without_lost(resource, facts, lost) for key, facts in there.items()}
+    found = {key: facts async for key, facts in here.rows_of(connection, resource)}
+    refused = {key for refused, key in draft.there.reading.intake.refused if refused == name}
+    counting = {key: deletion for (deleted, key), deletion in since.counting.items() if deleted == name}
+    erased = {key for erased, key in since.erased if erased == name}
+    if resource is MEMBER:
+        others = {key: facts for key, facts in there.items() if _is_other(resource, found.get(key), facts)}
+        erased |= await here.erased_members(connection, others)
+    return Sides(resource, found, there, refused, counting, erased)
+
+
+def _is_other(resource: Resource, found: Facts | None, facts: Facts) -> bool:
+    return found is None or bool(differing(resource, found, facts))
+
+
+def _judge(draft: Draft, since: Since, sides: Sides) -> None:
+    """Gives every row of one resource its outcome; the facts of its rows here are not needed after that."""
+    name = sides.resource.name
+    outcomes = draft.outcomes[name] = verdicts(sides, draft.rules)
+    draft.before[name] = len(sides.here)
+    draft.learned += [
+        replace(found, actor=None if found.actor in draft.erased else found.actor)
+        for found in since.learned.values()
+        if found.resource == name and found.cause in DECIDED and found.key not in sides.here
+    ]
+    if sides.resource is VEHICLE:
+        draft.renumbered = renumbered(sides, outcomes)
+        draft.vehicles = draft.vehicles.difference(draft.keys(VEHICLE, "delete")).union(draft.keys(VEHICLE, "insert"))
+    if sides.resource is MEMBER and draft.rules.replace:
+        draft.headless = not keeps_one(sides, outcomes)
+
+
+def _idle(draft: Draft, since: Since) -> list[str]:
+    """The options that name, for no row of this backup, the deletion that counts."""
+    counting = [
+        (name, key, deletion.batch)
+        for (name, key), deletion in since.counting.items()
+        if not draft.outcomes[name][key].erased
+    ]
+    return [
+        f"--include-deleted {option.said} n'annule la suppression d'aucune ligne de ce backup"
+        for option in draft.rules.included
+        if not any(option.names(*deletion) for deletion in counting)
+    ]
+
+
+async def _warnings(connection: "Connection", draft: Draft) -> list[str]:
+    said, manifest = [], draft.there.reading.manifest
+    lost = draft.lost.get(EVENT.name, set())
+    released = sum(facts.reference in lost for facts in draft.there.rows[EVENT.name].values())
+    if released:
+        said.append(f"Event : vehicleId inconnu, mis à null ({released})")
+    if EVENT not in draft.rules.resources:
+        sql = "SELECT count(*) FROM event WHERE vehicle_id = ANY ($1)"
+        orphans = await connection.fetchval(sql, draft.keys(VEHICLE, "delete"))
+        said += [f"{orphans} événements perdent leur véhicule"] if orphans else []
+    revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+    if manifest is not None and manifest.ours and manifest.revision != revision:
+        said.append(f"backup du schéma {manifest.revision}, base au schéma {revision}")
+    if draft.headless:
+        said.append("plus aucun ADMIN actif après la restauration : retrobus member create-admin")
+    return said

@@ -1,0 +1,104 @@
+"""The tables' side of a restore: the facts of their rows, the deletions since the backup, the members erased."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from retrobus.backups.create import prefetch
+from retrobus.backups.facts import Facts, facts_of, uniques
+from retrobus.backups.intake import Tombstone
+from retrobus.backups.rules import Rules
+from retrobus.backups.there import Place, There
+from retrobus.backups.verdicts import Deletion
+from retrobus.database.sql import select
+from retrobus.model.resources import MEMBER, Resource
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+DECIDED = frozenset({"api", "sql", "erase"})
+"""Causes of deletions of one row on purpose. Rows removed by `db clean` or a restore may come back with a backup."""
+
+TABLES = ("vehicle", "event", "member", "deletion", "erasure")
+MARK = " UNION ALL ".join(
+    f"SELECT '{table}' AS name, count(*) AS rows, sum(xmin::text::bigint) AS writers FROM {table}" for table in TABLES
+)
+"""Changes with every insert, update and delete, triggers or not: `xmin` is the transaction that wrote a row."""
+
+Mark = frozenset[tuple[str, int, int | None]]
+DELETIONS = "SELECT resource, key, cause, batch, deleted_at FROM deletion ORDER BY version"
+ERASED_NAMES = """SELECT name FROM unnest($1::text[]) AS n (name)
+WHERE EXISTS (SELECT FROM erasure) AND retrobus_is_erased(name, NULL, NULL, NULL)"""
+ERASED_MEMBERS = """SELECT id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+  AS m (id, email, matricule, member_number)
+WHERE EXISTS (SELECT FROM erasure) AND retrobus_is_erased(id, email, matricule, member_number)"""
+"""The members are given column by column: their ids, then their unique values in the order of `uniques`."""
+
+
+@dataclass(slots=True)
+class Since:
+    """The deletions that this database knows, compared with those of the backup.
+
+    `counting` is the last decided deletion of each row of the backup that the backup does not know, `erased` are rows
+    with such a deletion by an erasure. `learned` are the backup's deletions that this database does not know. `named`
+    are the resources, by key, of deleted rows whose key a row of another resource has. `taken_back` are the options
+    that name a deletion at all.
+    """
+
+    learned: dict[Place, Tombstone]
+    counting: dict[tuple[str, str], Deletion] = field(default_factory=dict)
+    erased: set[tuple[str, str]] = field(default_factory=set)
+    named: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    taken_back: set[str] = field(default_factory=set)
+
+
+async def mark_of(connection: "Connection") -> Mark:
+    """A value that is equal at two moments only if no table of a restore changed in between."""
+    return frozenset(tuple(row) for row in await connection.fetch(MARK))
+
+
+async def rows_of(connection: "Connection", resource: Resource) -> AsyncIterator[tuple[str, Facts]]:
+    """Key and facts of each row here."""
+    async for row in connection.cursor(select(resource), prefetch=prefetch(resource)):
+        yield row[resource.key], facts_of(resource, row)
+
+
+async def deletions_since(connection: "Connection", there: There, rules: Rules, erased: set[str]) -> Since:
+    """The deletions, in the order in which they happened. The backup's tombstones of `erased` members do not count.
+
+    For example: e1 was deleted in batch 10, brought back, and deleted again in batch 12. For a backup from before all
+    that, batch 12 counts.
+    """
+    known = {place: found for place, found in there.tombstones.items() if not _is_of_an_erased(found, erased)}
+    since = Since(dict(known))
+    async for row in connection.cursor(DELETIONS, prefetch=1000):
+        resource, key, batch = place = row["resource"], row["key"], row["batch"]
+        decided = row["cause"] in DECIDED
+        if decided and row["cause"] != "erase":
+            since.taken_back |= {option.said for option in rules.included if option.names(*place)}
+        if any(key in rows for other, rows in there.rows.items() if other != resource):
+            since.named[key].add(resource)
+        if (*place, row["deleted_at"]) in known:
+            since.learned.pop((*place, row["deleted_at"]), None)
+        elif decided and key in there.rows.get(resource, ()):
+            since.counting[resource, key] = Deletion(row["cause"], batch, row["deleted_at"])
+            since.erased |= {(resource, key)} if row["cause"] == "erase" else set()
+    return since
+
+
+def _is_of_an_erased(found: Tombstone, erased: set[str]) -> bool:
+    return found.resource == "Member" and found.key in erased
+
+
+async def erased_names(connection: "Connection", names: Iterable[str]) -> set[str]:
+    """The ids among these of members who were erased."""
+    return {row["name"] for row in await connection.fetch(ERASED_NAMES, list(names))}
+
+
+async def erased_members(connection: "Connection", members: Mapping[str, Facts]) -> set[str]:
+    """The keys of members who were erased, under whatever id: their e-mail, matricule or number tells it too."""
+    values = [[facts.unique[place] for facts in members.values()] for place in range(len(uniques(MEMBER)))]
+    return {row["id"] for row in await connection.fetch(ERASED_MEMBERS, list(members), *values)}

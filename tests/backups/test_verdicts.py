@@ -1,0 +1,176 @@
+"""Facts about the verdicts of a restore, which need no database: what both sides know of a row decides."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from retrobus.backups.facts import Facts, differing, facts_of, without_lost
+from retrobus.backups.rules import Rules, read_included
+from retrobus.backups.verdicts import Deletion, Outcome, Sides, keeps_one, renumbered, verdict, verdicts
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
+from retrobus.model.rows import completed
+
+PLAIN, REPLACE = Rules(), Rules(replace=True)
+DELETED = Deletion("api", 12, datetime(2026, 1, 31, tzinfo=UTC))
+STAMP = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_row(resource: Resource, missing: frozenset[str] = frozenset(), **values: Any) -> Facts:
+    row = completed(resource, {"created_at": STAMP, "updated_at": STAMP, **values})
+    return facts_of(resource, row, missing)
+
+
+def members(**emails: str) -> dict[str, Facts]:
+    return {key: a_row(MEMBER, id=key, email=email) for key, email in emails.items()}
+
+
+def an_event(title: str, **values: Any) -> Facts:
+    return a_row(EVENT, id="e1", title=title, date=STAMP, **values)
+
+
+def said(found: dict[str, Outcome]) -> dict[str, str]:
+    return {key: outcome.verdict for key, outcome in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("here", "deleted", "plain", "replacing"),
+    [
+        (None, False, "insert", "insert"),
+        ("Fête", False, "same", "same"),
+        ("Visite", False, "differs", "update"),
+        (None, True, "buried", "buried"),
+        ("Visite", True, "buried", "buried"),
+        ("Fête", True, "same", "same"),
+    ],
+)
+def test_one_row_gets_the_verdict_of_the_table_in_the_manual(
+    here: str | None, plain: str, replacing: str, *, deleted: bool
+) -> None:
+    sides = Sides(
+        EVENT,
+        {} if here is None else {"e1": an_event(here)},
+        {"e1": an_event("Fête")},
+        deleted={"e1": DELETED} if deleted else {},
+    )
+
+    assert [verdict(sides, "e1", rules).verdict for rules in (PLAIN, REPLACE)] == [plain, replacing]
+
+
+def test_a_difference_names_its_columns() -> None:
+    here, there = an_event("Visite", max_participants=1), an_event("Fête", max_participants=2)
+
+    assert differing(EVENT, here, there) == ("title", "max_participants")
+
+
+def test_numbers_that_python_hashes_alike_are_different() -> None:
+    assert differing(VEHICLE, a_row(VEHICLE, parc="1", fuel=-1.0), a_row(VEHICLE, parc="1", fuel=-2.0)) == ("fuel",)
+
+
+def test_a_column_that_the_backup_does_not_name_is_no_difference() -> None:
+    here = a_row(VEHICLE, parc="1", immat="AB-123-CD")
+
+    assert differing(VEHICLE, here, a_row(VEHICLE, frozenset({"immat"}), parc="1")) == ()
+
+
+def test_a_reference_that_is_lost_counts_as_null() -> None:
+    there = an_event("Fête", vehicle_id="920")
+
+    assert differing(EVENT, an_event("Fête"), there) == ("vehicle_id",)
+    assert differing(EVENT, an_event("Fête"), without_lost(EVENT, there, {"920"})) == ()
+
+
+def test_only_replace_deletes_and_never_a_row_that_the_backup_has_but_that_does_not_fit() -> None:
+    sides = Sides(MEMBER, members(m1="a@", m2="b@"), {}, refused={"m1"})
+
+    assert said(verdicts(sides, PLAIN)) == {}
+    assert said(verdicts(sides, REPLACE)) == {"m2": "delete"}
+
+
+@pytest.mark.parametrize("option", ["e1", "event:e1", "batch:12"])
+def test_an_option_takes_back_the_deletion_that_it_names(option: str) -> None:
+    sides = Sides(EVENT, {}, {"e1": an_event("Fête")}, deleted={"e1": DELETED})
+
+    assert said(verdicts(sides, Rules(included=(read_included(option),)))) == {"e1": "insert"}
+
+
+@pytest.mark.parametrize("option", ["e2", "member:e1", "batch:11"])
+def test_an_option_takes_back_no_other_deletion(option: str) -> None:
+    sides = Sides(EVENT, {}, {"e1": an_event("Fête")}, deleted={"e1": DELETED})
+
+    assert verdicts(sides, Rules(included=(read_included(option),))) == {"e1": Outcome("buried", deletion=DELETED)}
+
+
+def test_no_option_brings_back_an_erased_member() -> None:
+    sides = Sides(MEMBER, {}, members(m1="a@"), deleted={"m1": DELETED}, erased={"m1"})
+
+    assert said(verdicts(sides, Rules(included=(read_included("m1"),)))) == {"m1": "buried"}
+
+
+def test_a_row_that_is_here_again_has_no_option_unless_it_may_be_replaced() -> None:
+    sides = Sides(EVENT, {"e1": an_event("Visite")}, {"e1": an_event("Fête")}, deleted={"e1": DELETED})
+
+    assert verdicts(sides, PLAIN)["e1"].reason == "de retour depuis, laissé tel quel"
+    assert verdicts(sides, REPLACE)["e1"].reason is None
+
+
+def test_a_value_that_another_row_here_keeps_rejects_whatever_its_case() -> None:
+    found = verdicts(Sides(MEMBER, members(other="A@"), members(m1="a@")), PLAIN)
+
+    assert found["m1"] == Outcome("reject", reason="email : déjà pris ici par other")
+
+
+def test_a_value_is_free_if_its_row_goes_or_gets_another_value() -> None:
+    exchanged = Sides(MEMBER, members(m1="a@", m2="b@"), members(m1="b@", m2="a@"))
+    gone = Sides(MEMBER, members(other="a@"), members(m1="a@"))
+
+    assert said(verdicts(exchanged, REPLACE)) == {"m1": "update", "m2": "update"}
+    assert said(verdicts(gone, REPLACE)) == {"m1": "insert", "other": "delete"}
+
+
+def test_a_reject_keeps_its_row_here_which_keeps_a_value_which_rejects_another() -> None:
+    here = members(m1="a@", m2="b@", m3="c@")
+    there = members(m1="b@", m2="c@", m4="a@")
+
+    found = verdicts(Sides(MEMBER, here, there, refused={"m3"}), REPLACE)
+
+    assert said(found) == {"m1": "reject", "m2": "reject", "m4": "reject"}
+    assert found["m4"].reason == "email : déjà pris ici par m1"
+
+
+def test_an_updated_row_keeps_the_unique_value_that_the_backup_does_not_name() -> None:
+    here = {"m1": a_row(MEMBER, id="m1", email="a@", matricule="7")}
+    there = {
+        "m1": a_row(MEMBER, frozenset({"matricule"}), id="m1", email="b@"),
+        "m2": a_row(MEMBER, id="m2", email="c@", matricule="7"),
+    }
+
+    found = verdicts(Sides(MEMBER, here, there), REPLACE)
+
+    assert said(found) == {"m1": "update", "m2": "reject"}
+
+
+def test_a_buried_row_says_which_value_was_given_to_another() -> None:
+    found = verdicts(Sides(MEMBER, members(other="a@"), members(m1="a@"), deleted={"m1": DELETED}), PLAIN)
+
+    assert found["m1"] == Outcome("buried", reason="email : déjà pris ici par other", deletion=DELETED)
+
+
+def test_a_number_that_is_taken_is_given_anew() -> None:
+    here = {"a": a_row(VEHICLE, parc="a", id=1)}
+    there = {key: a_row(VEHICLE, parc=key, id=number) for key, number in (("b", 1), ("c", 2), ("d", 2), ("e", None))}
+    sides = Sides(VEHICLE, here, there)
+
+    assert renumbered(sides, verdicts(sides, PLAIN)) == ["b", "d", "e"]
+    assert renumbered(sides, verdicts(sides, REPLACE)) == ["d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("role", "missing", "kept"), [("ADMIN", (), True), ("MEMBER", (), False), ("MEMBER", ("role",), True)]
+)
+def test_whether_an_active_admin_is_left_is_known_before(role: str, missing: tuple[str, ...], *, kept: bool) -> None:
+    here = {"m1": a_row(MEMBER, id="m1", email="a@", role="ADMIN"), "m2": a_row(MEMBER, id="m2", email="b@")}
+    there = {"m1": a_row(MEMBER, frozenset(missing), id="m1", email="c@", role=role)}
+    sides = Sides(MEMBER, here, there)
+
+    assert keeps_one(sides, verdicts(sides, REPLACE)) is kept
