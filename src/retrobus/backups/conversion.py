@@ -80,7 +80,7 @@ class Conversion:
         except ValidationError as error:
             self._forgive(said, field_errors(error))
             found = model.model_validate(said)
-        row = {name: value for name, value in defaults(resource.table).items() if name in model.model_fields}
+        row = {name: value for name, value in defaults(resource).items() if name in model.model_fields}
         return row | found.model_dump(exclude_unset=True), set(found.model_fields_set)
 
     def _forgive(self, said: dict[str, Any], errors: list[tuple[str, str]]) -> None:

@@ -36,8 +36,8 @@ class Resource:
     that PostgreSQL counts by itself and that addresses nothing. `order` is the total order of lists. `keep_one` names
     values of which one row at least must stay: the last active ADMIN. `reference` is the column that names another row:
     an event's vehicle, the member who created a member. `images` are the columns that lists leave out where they hold
-    data URLs, `private` those that the public website never sees, `secret` those that no answer ever holds; a row's JSON
-    has its images and then its private columns at the end.
+    data URLs, `private` those that the public website never sees, `secret` those that no answer ever holds; a row's
+    JSON has its images and then its private columns at the end.
     """
 
     name: str
