@@ -1,7 +1,6 @@
 """Facts about automatic backups: made at their times by one service, verified, thinned out, and told in /metrics."""
 
 import asyncio
-import re
 import signal
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -36,9 +35,9 @@ def both(*work: Coroutine[Any, Any, None]) -> None:
 
 
 def figure(api: Api, name: str) -> float:
-    found = re.search(rf"^{name} (\S+)$", api.get("/metrics").text, re.MULTILINE)
+    found = api.metric(name)
     assert found is not None
-    return float(found[1])
+    return found
 
 
 def test_the_next_time_is_the_first_one_still_to_come() -> None:

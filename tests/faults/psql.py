@@ -1,33 +1,12 @@
-"""What somebody with psql does to the database while the service works."""
+"""What an operator with psql does to the server while the service works."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-import asyncpg
 
 from harness import Api, run_sql, until
 
 ORDINARY = "ordinary"
 """A role that may use the tables, and nothing else: what a service should run as."""
-
-
-@contextmanager
-def open_transaction(api: Api, *statements: str) -> Iterator[Callable[[str], object]]:
-    """A transaction as somebody with psql has it open; gives the means to go on in it."""
-    with asyncio.Runner() as runner:
-        connection = runner.run(asyncpg.connect(api.database_url))
-        try:
-            for statement in ("BEGIN", *statements):
-                runner.run(connection.execute(statement))
-            yield lambda statement: runner.run(connection.execute(statement))
-        finally:
-            runner.run(connection.close())  # also after a failed assertion: its locks would stop the tests that follow
-
-
-def wait_for_a_waiter(api: Api) -> None:
-    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    until(lambda: api.sql(waiting), what="the service to wait for a lock")
 
 
 @contextmanager

@@ -20,8 +20,7 @@ class Service:
 
     def metric(self, name: str) -> float:
         """The present value of one figure; 0 if nothing was counted yet."""
-        lines = self.api.get("/metrics").text.splitlines()
-        return float(next((line for line in lines if line.startswith(f"{name} ")), "0").split()[-1])
+        return self.api.metric(name) or 0
 
     @property
     def outages(self) -> float:

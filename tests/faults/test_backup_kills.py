@@ -30,7 +30,7 @@ STAGES = (
 )
 """How far a restore got, asked of Postgres; a later stage may be missed, then the restore ended."""
 
-MOMENTS = [Random(number).uniform(0.2, 2.5) for number in range(12)]
+MOMENTS = [Random(number).uniform(0.05, 1.5) for number in range(12)]
 """Seconds after its start at which a restore is killed, wherever it is then."""
 
 

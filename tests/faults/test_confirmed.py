@@ -138,7 +138,7 @@ def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(pa
         writers = [
             in_background(lambda: api.post("/api/events", json=an_event(), headers=who.headers)) for _ in range(16)
         ]
-        until(lambda: metric(api, "retrobus_commits_waiting") == 3, what="all slots for writes to wait")
+        until(lambda: api.metric("retrobus_commits_waiting") == 3, what="all slots for writes to wait")
 
         reads = [api.get("/api/events/old", headers=who.headers) for _ in range(20)]
         ready = api.get("/ready")
@@ -152,14 +152,9 @@ def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(pa
             ("outcome_unknown", "unknown"),
             ("database_busy", "not_applied"),
         }
-        assert metric(api, "retrobus_commits_unconfirmed") == sum(one["outcome"] == "unknown" for one in answers)
+        assert api.metric("retrobus_commits_unconfirmed") == sum(one["outcome"] == "unknown" for one in answers)
         pair.standby.thaw()
         until(lambda: api.get("/ready").status_code == 200, 30, "readiness")
-
-
-def metric(api: Api, name: str) -> float:
-    lines = api.get("/metrics").text.splitlines()
-    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[-1])
 
 
 def test_a_leader_that_no_standby_follows_is_red_while_it_waits_for_one(

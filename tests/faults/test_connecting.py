@@ -55,25 +55,20 @@ def revoked(postgres: EmbeddedPostgres, name: str, role: str) -> Iterator[None]:
     run_sql(postgres.url(), f"GRANT CONNECT ON DATABASE {name} TO PUBLIC")
 
 
-def figure(api: Api) -> str:
-    """What the metric says of Postgres."""
-    return next(line for line in api.get("/metrics").text.splitlines() if line.startswith("retrobus_database_up "))
-
-
 def test_a_database_that_allows_no_connections_is_an_outage(postgres: EmbeddedPostgres, own_database: str) -> None:
     url = postgres.url(own_database)
     who = a_person(url)
     with served(settings_for(url), url) as api:
         with closed_to_all(postgres, own_database):
             answers = [api.get("/api/events", headers=who.headers) for _ in range(3)]
-            ready, up = api.get("/ready"), figure(api)
+            ready, up = api.get("/ready"), api.metric("retrobus_database_up")
         until(lambda: api.get("/api/events", headers=who.headers).status_code == 200, SOON, "the return of Postgres")
-        assert figure(api) == "retrobus_database_up 1.0"
+        assert api.metric("retrobus_database_up") == 1
 
     assert [(one.status_code, one.json()["code"]) for one in answers] == [(503, "database_unavailable")] * 3
     assert (ready.status_code, ready.json()["database"]) == (503, "down")
     assert ready.json()["reason"] == "la base n'accepte pas de connexions (55000)"
-    assert up == "retrobus_database_up 0.0"
+    assert up == 0
 
 
 def test_memory_takes_over_from_a_database_that_allows_no_connections(

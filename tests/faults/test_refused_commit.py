@@ -8,8 +8,9 @@ import pytest
 
 from builders import an_event
 from faults.background import in_background
-from faults.psql import open_transaction, server_setting, set_for_database, wait_for_a_waiter
+from faults.psql import server_setting, set_for_database
 from harness import Api, served, settings_for, until
+from locks import held
 from operations import OPERATIONS, prepared, send
 from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import commit
@@ -59,12 +60,12 @@ def test_no_write_whose_commit_fails_is_answered_as_done(api: Api, headers: dict
 def test_a_write_that_a_deadlock_ended_is_done_again(api: Api, headers: dict[str, str]) -> None:
     api.sql(f"UPDATE event SET vehicle_id = '{VEHICLE}'")
     set_for_database(api, "deadlock_timeout", "100ms")
-    with open_transaction(api, "SET deadlock_timeout = '1min'", "UPDATE event SET title = 'Autre'") as go_on:
+    with held(api.database_url, "SET deadlock_timeout = '1min'", "UPDATE event SET title = 'Autre'") as lock:
         pending = in_background(lambda: api.delete(f"/api/vehicles/{VEHICLE}", headers=headers))
-        wait_for_a_waiter(api)
+        until(lock.waiting, what="the service to wait for the lock")
 
-        go_on("UPDATE vehicle SET marque = 'Autre'")  # returns because the service's transaction ends
-        go_on("COMMIT")
+        lock.run("UPDATE vehicle SET marque = 'Autre'")  # returns because the service's transaction ends
+        lock.run("COMMIT")
 
         assert pending.result(10).status_code == 200
     assert [tuple(row) for row in api.sql("SELECT title, vehicle_id FROM event")] == [("Autre", None)]
@@ -72,11 +73,11 @@ def test_a_write_that_a_deadlock_ended_is_done_again(api: Api, headers: dict[str
 
 def test_a_write_that_could_not_be_serialized_is_done_again(api: Api, headers: dict[str, str]) -> None:
     set_for_database(api, "default_transaction_isolation", "repeatable read")
-    with open_transaction(api, "UPDATE event SET title = 'Autre'") as go_on:
+    with held(api.database_url, "UPDATE event SET title = 'Autre'") as lock:
         pending = in_background(lambda: api.patch(f"/api/events/{EVENT}", json={"location": "Dépôt"}, headers=headers))
-        wait_for_a_waiter(api)
+        until(lock.waiting, what="the service to wait for the lock")
 
-        go_on("COMMIT")
+        lock.run("COMMIT")
 
         assert pending.result(10).status_code == 200
     assert [tuple(row) for row in api.sql("SELECT title, location FROM event")] == [("Autre", "Dépôt")]

@@ -105,7 +105,7 @@ def test_a_single_standby_answers_reads_and_says_that_it_takes_no_writes(
         reading = api.get("/api/vehicles", headers=who.headers).status_code
         writing = api.post("/api/vehicles", headers=who.headers, json=BUS)
         told = api.get("/ready").json()["reason"]
-        figure = metric(api, "retrobus_database_writable")
+        figure = api.metric("retrobus_database_writable")
 
         pair.promote()
 
@@ -115,15 +115,9 @@ def test_a_single_standby_answers_reads_and_says_that_it_takes_no_writes(
     said = capfd.readouterr().err
     assert (reading, writing.status_code, writing.json()["code"]) == (200, 503, "database_read_only")
     assert told == "réplique, lectures seulement"
-    assert figure == "0.0"
+    assert figure == 0
     assert said.count("PostgreSQL refuse les écritures") == 1
     assert said.count("PostgreSQL accepte de nouveau les écritures") == 1
-
-
-def metric(api: Api, name: str) -> str | None:
-    """The present value of one figure."""
-    lines = api.get("/metrics").text.splitlines()
-    return next((line.split()[-1] for line in lines if line.startswith(f"{name} ")), None)
 
 
 def test_the_former_leader_is_left_even_while_it_still_takes_writes(pair: Pair) -> None:
@@ -132,7 +126,7 @@ def test_the_former_leader_is_left_even_while_it_still_takes_writes(pair: Pair) 
         pair.wait_until_copied()
 
         pair.promote()  # nobody told the former leader
-        until(lambda: metric(api, "retrobus_database_timeline") == "2.0", SOON, "the service to see the promotion")
+        until(lambda: api.metric("retrobus_database_timeline") == 2, SOON, "the service to see the promotion")
 
         assert [adds(api, who, str(number)) for number in range(10, 20)] == [201] * 10
     assert pair.count("vehicle", at=pair.standby) == 11
@@ -142,7 +136,7 @@ def test_the_former_leader_is_left_even_while_it_still_takes_writes(pair: Pair) 
 def test_a_former_leader_that_answers_alone_is_no_primary(pair: Pair) -> None:
     with serving(pair, address(pair.leader.port, pair.standby.port)) as (api, who):
         pair.promote()
-        until(lambda: metric(api, "retrobus_database_timeline") == "2.0", SOON, "the service to see the promotion")
+        until(lambda: api.metric("retrobus_database_timeline") == 2, SOON, "the service to see the promotion")
 
         pair.standby.freeze()
 
@@ -188,11 +182,11 @@ def test_a_failover_that_lost_acknowledged_writes_is_told(pair: Pair, capfd: pyt
         pair.promote()
 
         until(lambda: adds(api, who, "5") == 201, SOON, "writes on the new primary")
-        told, figure = api.get("/ready").json()["failover"], metric(api, "retrobus_failover_lost_writes")
+        told, figure = api.get("/ready").json()["failover"], api.metric("retrobus_failover_lost_writes")
 
     line = next(line for line in capfd.readouterr().err.splitlines() if "La bascule a perdu" in line)
     assert told == {"timeline": 2, "lost": 3, "checked": 4}
-    assert figure == "3.0"
+    assert figure == 3
     assert all(f"Vehicle {parc}" in line for parc in ("2", "3", "4"))
 
 
@@ -203,7 +197,7 @@ def test_a_journal_waits_for_the_primary_that_was_promoted_and_goes_into_no_form
     toggles = {"enable_memory_fallback": True, "enable_runtime_state_save": True, "backups_dir": folder}
     with serving(pair, url, **toggles) as (api, who):
         pair.promote()
-        until(lambda: metric(api, "retrobus_database_timeline") == "2.0", SOON, "the service to see the promotion")
+        until(lambda: api.metric("retrobus_database_timeline") == 2, SOON, "the service to see the promotion")
         until(lambda: api.get("/public/vehicles").headers["X-Data-Source"] == "postgres", SOON, "the mirror")
         pair.standby.freeze()
         until(lambda: adds(api, who, "1") == 202, SOON, "memory to take over")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from faults.background import in_background
-from faults.psql import open_transaction, wait_for_a_waiter
 from harness import process, until
+from locks import held
 from operations import prepared
 from retrobus.development.embedded import EmbeddedPostgres
 from routes import EVENT
@@ -20,15 +20,15 @@ def test_a_request_that_is_under_way_when_sigterm_comes_is_answered(
 ) -> None:
     with process(postgres.url(own_database), tmp_path) as (api, serving):
         headers = prepared(api)["ADMIN"]
-        with open_transaction(api, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE") as go_on:
+        with held(api.database_url, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE") as lock:
             change = {"title": "Autre"}
             writing = in_background(lambda: api.patch(f"/api/events/{EVENT}", json=change, headers=headers))
-            wait_for_a_waiter(api)
+            until(lock.waiting, what="the service to wait for the lock")
 
             serving.popen.send_signal(signal.SIGTERM)
             until(lambda: api.get("/ready").status_code == 503, what="/ready to say that the service leaves")
             meanwhile = api.get("/public/events")
-            go_on("COMMIT")
+            lock.run("COMMIT")
 
             answer = writing.result(10)
         serving.popen.wait(10)

@@ -12,9 +12,10 @@ import pytest
 from builders import an_event
 from faults.background import at_once, in_background
 from faults.proxy import Proxy
-from faults.psql import end_connections, open_transaction, server_setting, wait_for_a_waiter
+from faults.psql import end_connections, server_setting
 from faults.service import Service
 from harness import run_sql, served, settings_for, until
+from locks import held
 from operations import OPERATIONS, send
 from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import pool
@@ -63,46 +64,46 @@ def test_backends_that_are_killed_while_idle_are_not_noticed(service: Service) -
 
 
 def test_a_backend_that_is_killed_in_mid_read_is_not_noticed(service: Service) -> None:
-    with open_transaction(service.api, "LOCK TABLE event") as go_on:
+    with held(service.api.database_url, "LOCK TABLE event") as lock:
         reading = in_background(service.is_reading)
-        wait_for_a_waiter(service.api)
+        until(lock.waiting, what="the service to wait for the lock")
 
         end_connections(service.api)
-        wait_for_a_waiter(service.api)
-        go_on("COMMIT")
+        until(lock.waiting, what="the service to wait for the lock")
+        lock.run("COMMIT")
 
         assert reading.result(10)
 
 
 def test_a_backend_that_is_killed_in_mid_write_is_not_noticed(service: Service) -> None:
-    with open_transaction(service.api, "UPDATE event SET title = 'Autre'") as go_on:
+    with held(service.api.database_url, "UPDATE event SET title = 'Autre'") as lock:
         writing = in_background(lambda: change_event(service, location="Quai"))
-        wait_for_a_waiter(service.api)
+        until(lock.waiting, what="the service to wait for the lock")
 
         end_connections(service.api)
-        wait_for_a_waiter(service.api)
-        go_on("COMMIT")
+        until(lock.waiting, what="the service to wait for the lock")
+        lock.run("COMMIT")
 
         assert writing.result(10).status_code == 200
     assert [tuple(row) for row in service.api.sql("SELECT title, location FROM event")] == [("Autre", "Quai")]
 
 
 def test_an_exhausted_pool_is_busy(service: Service) -> None:
-    with open_transaction(service.api, "LOCK TABLE event") as go_on:
+    with held(service.api.database_url, "LOCK TABLE event") as lock:
         readers = [in_background(lambda: service.api.get("/public/events")) for _ in range(POOL)]
         until(lambda: service.metric('retrobus_pool_connections{state="in_use"}') == POOL, what="an exhausted pool")
 
         answer = service.api.get("/public/vehicles")
         ready = service.api.get("/ready")
 
-        go_on("COMMIT")
+        lock.run("COMMIT")
         assert {reader.result(10).status_code for reader in readers} <= {200, 503}
     assert_busy(answer)
     assert ready.status_code == 200
 
 
 def test_a_row_that_stays_locked_is_busy(service: Service) -> None:
-    with open_transaction(service.api, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE"):
+    with held(service.api.database_url, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE"):
         answer = change_event(service, location="Quai")
 
     assert_busy(answer)
@@ -110,7 +111,7 @@ def test_a_row_that_stays_locked_is_busy(service: Service) -> None:
 
 
 def test_a_table_that_stays_locked_is_busy(service: Service) -> None:
-    with open_transaction(service.api, "LOCK TABLE vehicle"):
+    with held(service.api.database_url, "LOCK TABLE vehicle"):
         answers = at_once([lambda: service.api.get("/public/vehicles")] * POOL)
 
     for answer in answers:

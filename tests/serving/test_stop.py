@@ -23,6 +23,13 @@ KINDS = [
     *(Kind(READ, pause=0.05) for _ in range(2)),
     *(Kind(READ, once=True) for _ in range(4)),
 ]
+PATIENT = [
+    *(Kind(READ, pause=0.01) for _ in range(10)),
+    *(Kind(WRITE, b"{}", pause=0.01) for _ in range(2)),
+    *(Kind(READ, once=True, pause=0.01) for _ in range(4)),
+]
+"""Sixteen clients that leave some processor time to the processes that start."""
+
 HALF = b'{"identifier": "alix@example.org", '
 REST = b'"password": ""}'
 
@@ -53,7 +60,7 @@ def test_no_request_of_sixteen_clients_is_lost_when_the_service_stops(
 def test_no_request_is_lost_while_processes_are_replaced_one_by_one(database: str, tmp_path: Path) -> None:
     with process(database, tmp_path, "--workers", "2") as (api, running):
         started(running, 2)
-        clients = Clients(api.base_url.port or 0, KINDS)
+        clients = Clients(api.base_url.port or 0, PATIENT)
         with clients.running():
             running.popen.send_signal(signal.SIGHUP)
             started(running, 4)

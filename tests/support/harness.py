@@ -142,6 +142,11 @@ class Api(httpx.Client):
         self.sql(f"INSERT INTO member ({names}) VALUES ({values})")
         return Person(row["id"], TOKENS.issue({"id": row["id"], "role": row["role"], "token_epoch": 0})[0])
 
+    def metric(self, name: str) -> float | None:
+        """The present value of one figure of /metrics, with its labels if it has any; None if there is none."""
+        lines = self.get("/metrics").text.splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), None)
+
     def sql(self, *statements: str) -> list[Any]:
         """Runs SQL on the service's database, as an operator with psql does."""
         return self.console.run(*statements) if self.console else run_sql(self.database_url, *statements)

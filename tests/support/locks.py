@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import asyncpg
 
@@ -11,9 +10,9 @@ BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() 
 
 
 class Lock:
-    """What a statement locked in a transaction that is still open."""
+    """What statements locked in a transaction that is still open."""
 
-    def __init__(self, runner: asyncio.Runner, connection: Any) -> None:
+    def __init__(self, runner: asyncio.Runner, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._runner = runner
         self._connection = connection
 
@@ -22,19 +21,24 @@ class Lock:
         found: int = self._runner.run(self._connection.fetchval(BLOCKED))
         return found
 
+    def run(self, statement: str) -> None:
+        """Goes on in the transaction."""
+        self._runner.run(self._connection.execute(statement))
+
     def release(self) -> None:
-        """Lets them go on."""
-        self._runner.run(self._connection.execute("ROLLBACK"))
+        """Lets the requests go on."""
+        self.run("ROLLBACK")
 
 
 @contextmanager
-def held(url: str, statement: str) -> Iterator[Lock]:
-    """Runs a statement in a transaction and keeps its locks until they are released."""
+def held(url: str, *statements: str) -> Iterator[Lock]:
+    """Runs statements in a transaction and keeps their locks until they are released."""
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(url, timeout=10))
+        lock = Lock(runner, connection)
         try:
-            runner.run(connection.execute("BEGIN"))
-            runner.run(connection.execute(statement))
-            yield Lock(runner, connection)
+            for statement in ("BEGIN", *statements):
+                lock.run(statement)
+            yield lock
         finally:
-            runner.run(connection.close())
+            runner.run(connection.close())  # also after a failed assertion: its locks would stop the tests that follow
