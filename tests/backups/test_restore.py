@@ -13,16 +13,15 @@ import httpx
 import pytest
 
 from harness import Api, Process, copy_database, run_sql
+from retrobus.accounts.security import check_password
 from retrobus.backups import BadBackup, catalog, create
 from retrobus.backups.draft import Draft
 from retrobus.backups.plan import Plan
 from retrobus.backups.restore import MAINTENANCE, Request, Restored, lock_tables, planned, restore
 from retrobus.backups.rules import Rules, read_included
-from retrobus.cli.restore import passwords
 from retrobus.files import folder as files
 
 LEGACY = Path(__file__).parents[1] / "data" / "legacy-backups"
-PASSWORDS = passwords()
 COLUMNS = {
     "vehicle": "parc, type, modele, etat, caracteristiques, gallery, is_public, fuel, mileage, created_at, updated_at",
     "event": "id, title, date, vehicle_id, status, extras, adult_price, created_at, updated_at",
@@ -47,7 +46,7 @@ def back_up(url: str, folder: Path) -> Path:
 
 
 def a_request(path: Path, *, included: tuple[str, ...] = (), **rules: Any) -> Request:
-    return Request(path, Rules(included=tuple(map(read_included, included)), **rules), PASSWORDS)
+    return Request(path, Rules(included=tuple(map(read_included, included)), **rules))
 
 
 def plan_of(url: str, path: Path, **rules: Any) -> Plan:
@@ -353,7 +352,7 @@ def test_passwords_in_clear_are_hashed_and_old_hashes_kept(database: str, tmp_pa
     clear, old = (row[0] for row in run_sql(database, "SELECT password_hash FROM member ORDER BY id"))
 
     assert clear.startswith("$argon2id$")
-    assert asyncio.run(PASSWORDS.matches("motdepasse-en-clair-1", clear))
+    assert asyncio.run(check_password("motdepasse-en-clair-1", clear))[0]
     assert old.startswith("$2b$12$")
 
 

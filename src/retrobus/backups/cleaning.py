@@ -2,19 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-import asyncpg
+from typing import Literal
 
 from retrobus.backups import create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import lock_maintenance, lock_tables
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import ALL, BY_NAME
 from retrobus.store.confirmed import confirmed
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 Cause = Literal["clean", "reset"]
 NOTES = {"clean": "avant un nettoyage", "reset": "avant une remise à zéro"}
@@ -29,12 +25,12 @@ class Cleaned:
     safety: Manifest
 
 
-async def count_rows(connection: "Connection", scope: tuple[str, ...]) -> dict[str, int]:
+async def count_rows(connection: AnyConnection, scope: tuple[str, ...]) -> dict[str, int]:
     """How many rows each of these resources has."""
     return {name: await connection.fetchval(f"SELECT count(*) FROM {BY_NAME[name].table.name}") for name in scope}
 
 
-async def count_released(connection: "Connection", scope: tuple[str, ...]) -> int:
+async def count_released(connection: AnyConnection, scope: tuple[str, ...]) -> int:
     """How many events stay and lose their vehicle."""
     if "Vehicle" not in scope or "Event" in scope:
         return 0
@@ -43,7 +39,7 @@ async def count_released(connection: "Connection", scope: tuple[str, ...]) -> in
 
 
 async def clean(
-    connection: "Connection", scope: tuple[str, ...], cause: Cause, folder: Path, progress: Progress = silent
+    connection: AnyConnection, scope: tuple[str, ...], cause: Cause, folder: Path, progress: Progress = silent
 ) -> Cleaned:
     """Deletes every row of these resources.
 

@@ -6,15 +6,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
-import asyncpg
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from retrobus.backups import BadBackup, catalog
 from retrobus.backups.manifest import DATA, FORMAT, MANIFEST, Manifest
 from retrobus.backups.manifest import Kind as BackupKind
+from retrobus.database.connection import AnyConnection
 from retrobus.database.session import LONG_TRANSACTION
 from retrobus.files import folder as files
 from retrobus.files.trouble import is_of_a_file, told
@@ -22,9 +22,6 @@ from retrobus.model.names import camel
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.tables import deletion
 from retrobus.model.wire import JSON_AS_STRING, Form, form_of, moment
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 LOCK = ".backup.lock"
 TABLES = {"Vehicle": VEHICLE, "Event": EVENT, "members": MEMBER}
@@ -90,7 +87,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 async def create(
-    connection: "Connection", folder: Path, *, note: str | None = None, progress: Progress = silent
+    connection: AnyConnection, folder: Path, *, note: str | None = None, progress: Progress = silent
 ) -> Manifest:
     """Makes a backup of one instant of the database; writers go on meanwhile."""
     with alone(folder):
@@ -100,7 +97,7 @@ async def create(
 
 
 async def write(
-    connection: "Connection",
+    connection: AnyConnection,
     folder: Path,
     *,
     kind: BackupKind = "normal",
@@ -192,7 +189,7 @@ async def _write_table(source: Source, file: _Sum, name: str, table: Table, prog
 class _Tables:
     """The rows that an open transaction sees."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: AnyConnection) -> None:
         self._connection = connection
 
     async def count(self, table: Table) -> int:

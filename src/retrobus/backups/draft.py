@@ -1,9 +1,6 @@
 """Works out what a restore would do: the outcome of every row, and the plan that the operator reads first."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
-import asyncpg
 
 from retrobus.backups import BadBackup, here
 from retrobus.backups.facts import Facts, differing, without_lost
@@ -13,10 +10,8 @@ from retrobus.backups.plan import Plan, planned
 from retrobus.backups.rules import Rules
 from retrobus.backups.there import There
 from retrobus.backups.verdicts import Outcome, Sides, keeps_one, renumbered, verdicts
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 
 @dataclass(slots=True, repr=False)
@@ -47,7 +42,7 @@ class Draft:
         return [key for key, said in self.outcomes.get(resource.name, {}).items() if said.verdict == verdict]
 
 
-async def drafted(connection: "Connection", there: There, rules: Rules) -> Draft:
+async def drafted(connection: AnyConnection, there: There, rules: Rules) -> Draft:
     """The draft for the tables as one transaction sees them; BadBackup if an option names no deletion at all."""
     erased = await here.erased_names(connection, _names(there))
     since = await here.deletions_since(connection, there, rules, erased)
@@ -71,7 +66,7 @@ def _names(there: There) -> set[str]:
     return {name for name in names if name is not None}
 
 
-async def _sides(connection: "Connection", draft: Draft, since: Since, resource: Resource) -> Sides:
+async def _sides(connection: AnyConnection, draft: Draft, since: Since, resource: Resource) -> Sides:
     """What both sides know of one resource."""
     name, there = resource.name, draft.there.rows[resource.name]
     references = {facts.reference for facts in there.values() if facts.reference is not None}
@@ -123,7 +118,7 @@ def _idle(draft: Draft, since: Since) -> list[str]:
     ]
 
 
-async def _warnings(connection: "Connection", draft: Draft) -> list[str]:
+async def _warnings(connection: AnyConnection, draft: Draft) -> list[str]:
     said, manifest = [], draft.there.reading.manifest
     lost = draft.lost.get(EVENT.name, set())
     released = sum(facts.reference in lost for facts in draft.there.rows[EVENT.name].values())

@@ -3,9 +3,6 @@
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-import asyncpg
 
 from retrobus.backups.create import prefetch
 from retrobus.backups.facts import Facts, facts_of, uniques
@@ -13,11 +10,9 @@ from retrobus.backups.intake import Tombstone
 from retrobus.backups.rules import Rules
 from retrobus.backups.there import Place, There
 from retrobus.backups.verdicts import Deletion
+from retrobus.database.connection import AnyConnection
 from retrobus.database.sql import select
 from retrobus.model.resources import MEMBER, Resource
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 DECIDED = frozenset({"api", "sql", "erase"})
 """Causes of deletions of one row on purpose. Rows removed by `db clean` or a restore may come back with a backup."""
@@ -55,18 +50,18 @@ class Since:
     taken_back: set[str] = field(default_factory=set)
 
 
-async def mark_of(connection: "Connection") -> Mark:
+async def mark_of(connection: AnyConnection) -> Mark:
     """A value that is equal at two moments only if no table of a restore changed in between."""
     return frozenset(tuple(row) for row in await connection.fetch(MARK))
 
 
-async def rows_of(connection: "Connection", resource: Resource) -> AsyncIterator[tuple[str, Facts]]:
+async def rows_of(connection: AnyConnection, resource: Resource) -> AsyncIterator[tuple[str, Facts]]:
     """Key and facts of each row here."""
     async for row in connection.cursor(select(resource), prefetch=prefetch(resource)):
         yield row[resource.key], facts_of(resource, row)
 
 
-async def deletions_since(connection: "Connection", there: There, rules: Rules, erased: set[str]) -> Since:
+async def deletions_since(connection: AnyConnection, there: There, rules: Rules, erased: set[str]) -> Since:
     """The deletions, in the order in which they happened. The backup's tombstones of `erased` members do not count.
 
     For example: e1 was deleted in batch 10, brought back, and deleted again in batch 12. For a backup from before all
@@ -93,12 +88,12 @@ def _is_of_an_erased(found: Tombstone, erased: set[str]) -> bool:
     return found.resource == "Member" and found.key in erased
 
 
-async def erased_names(connection: "Connection", names: Iterable[str]) -> set[str]:
+async def erased_names(connection: AnyConnection, names: Iterable[str]) -> set[str]:
     """The ids among these of members who were erased."""
     return {row["name"] for row in await connection.fetch(ERASED_NAMES, list(names))}
 
 
-async def erased_members(connection: "Connection", members: Mapping[str, Facts]) -> set[str]:
+async def erased_members(connection: AnyConnection, members: Mapping[str, Facts]) -> set[str]:
     """The keys of members who were erased, under whatever id: their e-mail, matricule or number tells it too."""
     values = [[facts.unique[place] for facts in members.values()] for place in range(len(uniques(MEMBER)))]
     return {row["id"] for row in await connection.fetch(ERASED_MEMBERS, list(members), *values)}

@@ -3,9 +3,6 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import asyncpg
 
 from retrobus.backups import BadBackup, create
 from retrobus.backups.create import Progress, silent
@@ -15,12 +12,10 @@ from retrobus.backups.here import mark_of
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.plan import Plan
 from retrobus.backups.rules import Rules
-from retrobus.backups.there import Passwords, There, read_there
+from retrobus.backups.there import There, read_there
 from retrobus.backups.writing import prepare, verify, write_rows
+from retrobus.database.connection import AnyConnection
 from retrobus.store.confirmed import confirmed
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 MAINTENANCE = "retrobus:maintenance"
 """Name of the advisory lock that restore, clean and reset share."""
@@ -35,7 +30,6 @@ class Request:
 
     path: Path
     rules: Rules
-    passwords: Passwords
     public_when_missing: bool = False
     empty: bool = False
 
@@ -52,17 +46,17 @@ class Restored:
     safety: Manifest
 
 
-async def planned(connection: "Connection", request: Request) -> Draft:
+async def planned(connection: AnyConnection, request: Request) -> Draft:
     """What a restore would do now; changes nothing and locks nothing."""
     there = request.read()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(create.UNHURRIED)
-        await there.settle(connection, request.passwords, hashed=False)
+        await there.settle(connection, hashed=False)
         return await drafted(connection, there, request.rules)
 
 
 async def restore(
-    connection: "Connection", request: Request, folder: Path, progress: Progress = silent, draft: Draft | None = None
+    connection: AnyConnection, request: Request, folder: Path, progress: Progress = silent, draft: Draft | None = None
 ) -> Restored:
     """Restores in one transaction: whatever fails or is killed, the tables are as before or as planned.
 
@@ -74,7 +68,7 @@ async def restore(
             await connection.execute(create.UNHURRIED)
             await lock_maintenance(connection)
             there = draft.there if draft else request.read()
-            await there.settle(connection, request.passwords, hashed=True)  # takes long: before the tables are locked
+            await there.settle(connection, hashed=True)  # takes long: before the tables are locked
             await lock_tables(connection)
             note = f"avant la restauration de {there.reading.name}"
             safety = await create.write(connection, folder, kind="safety", note=note, progress=progress)
@@ -84,7 +78,7 @@ async def restore(
     return Restored(draft.plan, safety)
 
 
-async def _carry_out(connection: "Connection", request: Request, draft: Draft) -> None:
+async def _carry_out(connection: AnyConnection, request: Request, draft: Draft) -> None:
     name = draft.plan.name
     if draft.plan.empties and not request.empty:
         raise BadBackup(f"{name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
@@ -96,14 +90,14 @@ async def _carry_out(connection: "Connection", request: Request, draft: Draft) -
     await verify(connection, draft)
 
 
-async def lock_maintenance(connection: "Connection") -> None:
+async def lock_maintenance(connection: AnyConnection) -> None:
     """Keeps every other restore, clean and reset out until the transaction ends; BadBackup if one runs."""
     free = await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", MAINTENANCE)
     if not free:
         raise BadBackup("Une restauration ou un nettoyage de cette base est en cours : attendez sa fin.")
 
 
-async def lock_tables(connection: "Connection") -> None:
+async def lock_tables(connection: AnyConnection) -> None:
     """Keeps every other writer out until the transaction ends; readers go on."""
     await connection.execute(
         f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; LOCK TABLE {TABLES} IN SHARE ROW EXCLUSIVE MODE"

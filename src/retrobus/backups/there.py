@@ -1,36 +1,23 @@
 """The backup's side of a restore: the facts of its rows, its tombstones, and the passwords that it holds in clear."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
+from retrobus.accounts.security import check_password, hash_password
 from retrobus.backups.facts import Facts, facts_of, with_value
 from retrobus.backups.formats import Reading, open_reading
 from retrobus.backups.intake import Tombstone
 from retrobus.backups.rules import Rules
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import ALL, BY_NAME, MEMBER
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 UNSETTLED = "!"
 """Stands for the hash of a password in clear: equal to no hash."""
 
 Place = tuple[str, str, int, datetime]
 """What tells one deletion from another: resource, key, batch and time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passwords:
-    """How the service hashes a password, and how it compares one with a hash."""
-
-    hash: Callable[[str], Coroutine[Any, Any, str]]
-    matches: Callable[[str, str], Coroutine[Any, Any, bool]]
 
 
 @dataclass(slots=True, repr=False)
@@ -46,7 +33,7 @@ class There:
     clear: dict[str, str] = field(default_factory=dict, repr=False)
     hashes: dict[str, str] = field(default_factory=dict, repr=False)
 
-    async def settle(self, connection: "Connection", passwords: Passwords, *, hashed: bool) -> None:
+    async def settle(self, connection: AnyConnection, *, hashed: bool) -> None:
         """Finds the hash of each password in clear: that of the member here if the password fits it.
 
         Then the password is no difference. The other passwords are hashed if `hashed`, which takes 50 ms each.
@@ -55,10 +42,10 @@ class There:
         here = {row["id"]: row["password_hash"] for row in await connection.fetch(sql, list(self.clear))}
 
         async def one(key: str) -> None:
-            if key in here and await passwords.matches(self.clear[key], here[key]):
+            if key in here and (await check_password(self.clear[key], here[key]))[0]:
                 self.hashes[key] = here[key]
             elif hashed:
-                self.hashes[key] = await passwords.hash(self.clear[key])
+                self.hashes[key] = await hash_password(self.clear[key])
 
         await asyncio.gather(*(one(key) for key in self.clear if key not in self.hashes))
         for key in self.clear:

@@ -3,9 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
-
-import asyncpg
+from typing import NamedTuple
 
 from retrobus.backups import BadBackup, here
 from retrobus.backups.create import prefetch
@@ -14,13 +12,11 @@ from retrobus.backups.facts import compared, differing, uniques, without_lost
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Taken
 from retrobus.backups.verdicts import WRITTEN, Verdict
+from retrobus.database.connection import AnyConnection
 from retrobus.database.sql import batch
 from retrobus.model.resources import BY_NAME, VEHICLE, Resource
 from retrobus.model.rows import Row
 from retrobus.model.tables import deletion
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 TOMBSTONE = ("resource", "key", "deleted_at", "actor", "cause", "batch")
 LEARN = f"""INSERT INTO deletion (version, {", ".join(TOMBSTONE)}) SELECT retrobus_next_version(0), new.*
@@ -44,7 +40,7 @@ class Kind(NamedTuple):
     missing: frozenset[str]
 
 
-async def prepare(connection: "Connection", draft: Draft) -> None:
+async def prepare(connection: AnyConnection, draft: Draft) -> None:
     """Learns deletions, deletes, and takes every value away that a row of the backup needs.
 
     The triggers note the deletions as those of a restore.
@@ -59,7 +55,7 @@ async def prepare(connection: "Connection", draft: Draft) -> None:
         await _free_values(connection, draft, resource)
 
 
-async def _free_values(connection: "Connection", draft: Draft, resource: Resource) -> None:
+async def _free_values(connection: AnyConnection, draft: Draft, resource: Resource) -> None:
     """Takes unique values and stamps from the rows that get others.
 
     Two members may have exchanged their e-mails: without this, the first update would meet the other's. The trigger
@@ -76,7 +72,7 @@ async def _free_values(connection: "Connection", draft: Draft, resource: Resourc
     await connection.execute(f"UPDATE {table} SET {stamp} WHERE {resource.key} = ANY ($1)", keys)
 
 
-async def write_rows(connection: "Connection", reading: Reading, draft: Draft, epoch: int) -> None:
+async def write_rows(connection: AnyConnection, reading: Reading, draft: Draft, epoch: int) -> None:
     """Inserts and updates rows in batches; the tokens of members who are written end, for they get a later epoch."""
     found = _rows(reading, draft, await _numbers(connection, draft))
     for _, group in groupby(found, lambda pair: pair[0].resource):
@@ -89,7 +85,7 @@ async def write_rows(connection: "Connection", reading: Reading, draft: Draft, e
             await _put(connection, kind, rows, epoch)
 
 
-async def _numbers(connection: "Connection", draft: Draft) -> dict[str, int]:
+async def _numbers(connection: AnyConnection, draft: Draft) -> dict[str, int]:
     """New numbers for the vehicles whose number is taken; later vehicles are numbered after all of the backup."""
     if VEHICLE not in draft.rules.resources:
         return {}
@@ -117,7 +113,7 @@ def _rows(reading: Reading, draft: Draft, numbers: dict[str, int]) -> Iterator[t
         yield Kind(resource, outcome.verdict, found.missing if outcome.verdict == "update" else frozenset()), row
 
 
-async def _put(connection: "Connection", kind: Kind, rows: list[Row], epoch: int) -> None:
+async def _put(connection: AnyConnection, kind: Kind, rows: list[Row], epoch: int) -> None:
     """Writes a batch of one kind."""
     resource, table = kind.resource, kind.resource.table
     if kind.verdict == "insert":
@@ -137,14 +133,14 @@ async def _put(connection: "Connection", kind: Kind, rows: list[Row], epoch: int
     await connection.execute(sql, *([row[name] for row in rows] for name in (resource.key, *names)))
 
 
-async def verify(connection: "Connection", draft: Draft) -> None:
+async def verify(connection: AnyConnection, draft: Draft) -> None:
     """Compares the tables with the backup once more; BadBackup if a row is missing, too many or different."""
     for resource in draft.rules.resources:
         if not await _is_done(connection, draft, resource):
             raise BadBackup(f"La vérification de {resource.name} n'a pas réussi : rien n'a été changé.")
 
 
-async def _is_done(connection: "Connection", draft: Draft, resource: Resource) -> bool:
+async def _is_done(connection: AnyConnection, draft: Draft, resource: Resource) -> bool:
     name = resource.name
     outcomes, there, lost = draft.outcomes[name], draft.there.rows[name], draft.lost[name]
     counts = Counter(outcome.verdict for outcome in outcomes.values())

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrobus.cli.backup import NAME, SHOWN, located
+from retrobus.cli.cleaning import Tables, scope_of
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import AsJson, answer, progress_bar, say, stop
+from retrobus.cli.terminal import AsJson, Yes, answer, confirm, progress_bar, say, stop
 
 if TYPE_CHECKING:
     from retrobus.backups.draft import Draft
     from retrobus.backups.plan import Buried, Plan
     from retrobus.backups.restore import Request, Restored
     from retrobus.backups.rules import Rules
-    from retrobus.backups.there import Passwords
 
 PARTLY = 3
 """Exit code of a restore that left rows of the backup out because they do not fit."""
 
-RESOURCES = {"vehicle": "Vehicle", "event": "Event", "member": "Member"}
 LABELS = {
     "insert": "à insérer",
     "update": "à remplacer",
@@ -49,11 +48,11 @@ def restore(  # noqa: PLR0913 - one parameter for each option
             help="Ligne supprimée depuis (clé, ou vehicle:clé) ou batch:N ; le plan donne l'option. Répétable."
         ),
     ] = None,
-    table: Annotated[list[str] | None, typer.Option(help="vehicle, event ou member ; répétable.")] = None,
+    table: Tables = None,
     public_when_missing: Annotated[
         bool, typer.Option("--public-when-missing", help="Véhicules publics quand le backup ne dit rien.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Sans demander de confirmation.")] = False,
+    yes: Yes = False,
     yes_empty: Annotated[
         bool, typer.Option("--yes-empty", help="Accepte qu'un backup vide, avec --replace, vide les tables.")
     ] = False,
@@ -62,14 +61,14 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     """Remet un backup dans PostgreSQL : montre le plan ; avec --apply, une transaction, après un backup de sécurité."""
     from retrobus.backups.restore import Request
 
-    rules = _rules(replace=replace, tables=table or [], deletions=include_deleted or [])
-    request = Request(located(name), rules, passwords(), public_when_missing, yes_empty)
+    rules = _rules(replace=replace, tables=table, deletions=include_deleted or [])
+    request = Request(located(name), rules, public_when_missing, yes_empty)
     draft = None if apply and yes else _planned(request)
     if draft and not apply:
         answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False)
         return
     if draft:
-        _confirm(draft.plan, empty=yes_empty, quiet=as_json)
+        _ask(draft.plan, empty=yes_empty, as_json=as_json)
     restored = _restored(request, draft)
     if as_json:
         answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
@@ -81,29 +80,14 @@ def restore(  # noqa: PLR0913 - one parameter for each option
         raise typer.Exit(PARTLY)
 
 
-def _rules(*, replace: bool, tables: list[str], deletions: list[str]) -> Rules:
+def _rules(*, replace: bool, tables: list[str] | None, deletions: list[str]) -> Rules:
     from retrobus.backups.rules import Rules, read_included
 
-    unknown = [name for name in tables if name.lower() not in RESOURCES]
-    if unknown:
-        raise stop(f"table inconnue : {', '.join(unknown)} (vehicle, event, member)")
-    scope = tuple(resource for name, resource in RESOURCES.items() if not tables or name in map(str.lower, tables))
+    scope = scope_of(tables)
     try:
-        included = tuple(map(read_included, deletions))
+        return Rules(replace, scope, tuple(map(read_included, deletions)))
     except ValueError as error:
         raise stop(str(error)) from None
-    return Rules(replace, scope, included)
-
-
-def passwords() -> Passwords:
-    """The service's own way with passwords."""
-    from retrobus.accounts.security import check_password, hash_password
-    from retrobus.backups.there import Passwords
-
-    async def matches(password: str, password_hash: str) -> bool:
-        return (await check_password(password, password_hash))[0]
-
-    return Passwords(hash_password, matches)
 
 
 def _planned(request: Request) -> Draft:
@@ -122,17 +106,16 @@ def _restored(request: Request, draft: Draft | None) -> Restored:
     return with_connection(work)
 
 
-def _confirm(plan: Plan, *, empty: bool, quiet: bool) -> None:
-    """The backup's name typed in full for what empties the tables; a yes for the rest."""
-    if not quiet:
+def _ask(plan: Plan, *, empty: bool, as_json: bool) -> None:
+    """Ends the command unless the operator agrees: types the backup's name for what empties the tables, else yes."""
+    if not as_json:
         _show(plan, done=True)
-    if plan.empties and not empty:
+    if not plan.empties:
+        confirm(f"Changer {plan.changes} lignes ?", yes=False, as_json=as_json)
+        return
+    if not empty:
         raise stop(f"{plan.name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
-    if plan.empties:
-        typed = typer.prompt(f"Pour vider les tables, tapez le nom du backup ({plan.name})", err=quiet)
-        if typed != plan.name:
-            raise stop("rien n'a été changé")
-    elif not typer.confirm(f"Changer {plan.changes} lignes ?", err=quiet):
+    if typer.prompt(f"Pour vider les tables, tapez le nom du backup ({plan.name})", err=as_json) != plan.name:
         raise stop("rien n'a été changé")
 
 
