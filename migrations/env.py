@@ -9,7 +9,9 @@ from sqlalchemy import Connection, text
 
 from retrobus.database.migrate import LOCK_TIMEOUT, check_server, connect, oldest_supported
 from retrobus.model.tables import metadata
-from retrobus.settings import Settings, UnreadableFile, complaints
+from retrobus.settings import Settings
+from retrobus.settings.complaints import complaints
+from retrobus.settings.env_files import UnreadableFile
 
 TURN = "hashtext('retrobus:migrate')"
 """Key of the advisory lock that one upgrade of a database holds."""

@@ -69,7 +69,9 @@ def logged() -> set[tuple[str, str]]:
     """The level and text of each line that the service can log; a part that varies is `<name>`."""
     tree = ast.parse(Path(logbook.__file__).read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
-    found = set()
+    found: set[tuple[str, str]] = {
+        (line.level, line.text) for line in vars(logbook).values() if isinstance(line, logbook.Line)
+    }
     for call in calls:
         if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "_log":
             found |= {(call.func.attr, line) for line in lines_of(call.args[0])}

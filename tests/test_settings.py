@@ -12,7 +12,8 @@ from retrobus.cli import main
 from retrobus.cli.postgres import with_connection
 from retrobus.database.url import normalized
 from retrobus.development.embedded import embedded_postgres
-from retrobus.settings import DEV_ORIGINS, Settings, misspelt
+from retrobus.settings import DEV_ORIGINS, Settings
+from retrobus.settings.complaints import misspelt
 
 PASSWORD_HINT = "hôte ou port illisible ; dans un mot de passe, @ : / ? # s'écrivent %40 %3A %2F %3F %23"
 BAD_VALUES = [

@@ -3,13 +3,11 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import retrobus
@@ -17,6 +15,7 @@ from retrobus import logbook
 from retrobus.accounts.security import TokenRules, Tokens
 from retrobus.accounts.throttle import Throttle
 from retrobus.api import auth, events, health, members, public, vehicles
+from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
 from retrobus.background import Background
@@ -27,13 +26,11 @@ from retrobus.http.edge import Edge, Gate
 from retrobus.http.problems import Problem, answer, from_store
 from retrobus.metrics import Metrics
 from retrobus.model.tables import REVISION
-from retrobus.readiness import measure, measure_backups, status
-from retrobus.settings import Settings, misspelt
+from retrobus.readiness import Readiness
+from retrobus.settings import Settings
+from retrobus.settings.complaints import misspelt
 from retrobus.store.contract import StoreError
 from retrobus.toggles import OpenStore, open_store
-
-MEASURED_EVERY = 5.0
-"""Seconds between two looks of a process at its own states, when there are several."""
 
 DESCRIPTION = "Events, vehicles and members of an association that runs historic vehicles. PostgreSQL is the truth."
 
@@ -53,12 +50,10 @@ def create_app(settings: Settings) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics),
     )
-    app.state.stopping = False
-    app.state.metrics_token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     routers = [module.router for module in (vehicles, events, public, auth, members, health)]
     for router in routers:
         app.include_router(router)
-    _add_docs(app)
+    add_pages(app)
     for kind in (Problem, StoreError, HTTPException):
         app.add_exception_handler(kind, _refuse)
     declared = [route for router in routers for route in router.declared]
@@ -120,36 +115,19 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Any:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         background = Background(lambda task: metrics.background_failures.labels(task).inc())
         watch = _Watch(metrics, fallback=settings.enable_memory_fallback)
-        async with (
-            open_store(settings, watch, background) as opened,
-            _backing_up(settings, background) as schedule,
-        ):
-            app.state.service = _service(settings, opened, metrics)
-            app.state.measure = lambda: _measure(opened, schedule, metrics)
-            app.state.status = lambda: status(opened, settings.toggles, REVISION)
+        async with AsyncExitStack() as running:
+            opened = await running.enter_async_context(open_store(settings, watch, background))
+            schedule = await running.enter_async_context(_backing_up(settings, background))
+            states = Readiness(opened, schedule, metrics, settings.toggles, REVISION)
+            app.state.service = _service(settings, states)
             await _report_start(settings, opened)
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
-            async with _measuring(app, metrics, background):
-                yield {"stop": lambda: _stop(app), "count_death": metrics.worker_deaths.inc}
+            if metrics.shared:
+                await running.enter_async_context(background.running("measure", states.measure_often))
+            yield {"stop": lambda: _stop(states), "count_death": metrics.worker_deaths.inc}
 
     return lifespan
-
-
-@asynccontextmanager
-async def _measuring(app: FastAPI, metrics: Metrics, background: Background) -> AsyncIterator[None]:
-    """With several processes, each one's states are written down for the one that answers /metrics."""
-    if not metrics.shared:
-        yield
-        return
-
-    async def measure_often() -> None:
-        while True:
-            app.state.measure()
-            await asyncio.sleep(MEASURED_EVERY)
-
-    async with background.running("measure", measure_often):
-        yield
 
 
 @asynccontextmanager
@@ -164,18 +142,12 @@ async def _backing_up(settings: Settings, background: Background) -> AsyncIterat
         yield schedule
 
 
-def _measure(opened: OpenStore, schedule: Schedule | None, metrics: Metrics) -> None:
-    measure(opened, metrics)
-    if schedule is not None:
-        measure_backups(schedule, metrics)
-
-
-def _stop(app: FastAPI) -> None:
-    app.state.stopping = True
+def _stop(states: Readiness) -> None:
+    states.stopping = True
     logbook.stopping()
 
 
-def _service(settings: Settings, opened: OpenStore, metrics: Metrics) -> Service:
+def _service(settings: Settings, states: Readiness) -> Service:
     secrets = [settings.jwt_secret, *settings.jwt_previous_secrets]
     rules = TokenRules(
         tuple(secret.get_secret_value() for secret in secrets if secret is not None),
@@ -184,8 +156,9 @@ def _service(settings: Settings, opened: OpenStore, metrics: Metrics) -> Service
         settings.access_token_ttl,
     )
     limits = Limits(settings.max_body_bytes, settings.max_image_body_bytes)
-    throttle = Throttle(rules.secrets[0].encode(), opened.logins)
-    return Service(opened.store, Tokens(rules), throttle, limits, metrics)
+    throttle = Throttle(rules.secrets[0].encode(), states.opened.logins)
+    token = None if settings.metrics_token is None else settings.metrics_token.get_secret_value()
+    return Service(states.opened.store, Tokens(rules), throttle, limits, states.metrics, token, states)
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:
@@ -204,32 +177,3 @@ async def _report_start(settings: Settings, opened: OpenStore) -> None:
     elif found.up and not found.suits(REVISION):
         logbook.schema_behind(found.schema.current, REVISION)
     logbook.started(retrobus.__version__, opened.mode)
-
-
-def _add_docs(app: FastAPI) -> None:
-    """Swagger UI and ReDoc from a package's files: the pages work without internet."""
-    assets = StaticFiles(packages=[("fastapi_standalone_docs", "static")])
-    app.mount("/docs/assets", assets, name="docs-assets")
-    icon = "/docs/assets/fastapi/favicon.png"
-
-    async def swagger() -> Response:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            swagger_js_url="/docs/assets/swagger/swagger-ui-bundle.js",
-            swagger_css_url="/docs/assets/swagger/swagger-ui.css",
-            swagger_favicon_url=icon,
-            swagger_ui_parameters={"validatorUrl": None},
-        )
-
-    async def redoc() -> Response:
-        return get_redoc_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            redoc_js_url="/docs/assets/redoc/redoc.standalone.js",
-            redoc_favicon_url=icon,
-            with_google_fonts=False,
-        )
-
-    app.add_api_route("/docs", swagger, include_in_schema=False)
-    app.add_api_route("/redoc", redoc, include_in_schema=False)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness import Api, Person, served, settings_for
-from retrobus.settings import complaints
+from retrobus.settings.complaints import complaints
 from rows import create, path_of
 
 ALLOWED = ["http://localhost:5173", "http://localhost:3000", "http://127.0.0.1:5173", "http://127.0.0.1:3000"]

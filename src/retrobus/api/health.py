@@ -27,23 +27,20 @@ async def health(_: Call) -> Response:
 @router.declare(Route("GET", "/ready", ANYONE, READY))
 async def ready(call: Call) -> Response:
     """200 when requests are answered, 503 when not, with the same keys: mode, toggles, schema, durability."""
-    state = call.request.app.state
-    status = await state.status()
-    status["ready"] = status["ready"] and not state.stopping
+    status = await call.service.states.status()
     return answered(status, status=200 if status["ready"] else 503)
 
 
 @router.declare(Route("GET", "/metrics", ANYONE, Answer(None, stored=False), errors=(403,)))
 async def metrics(call: Call) -> Response:
     """Prometheus figures, for this machine or for who holds METRICS_TOKEN."""
-    if not _may_read_metrics(call.request):
+    if not _may_read_metrics(call.request, call.service.metrics_token):
         raise Problem("forbidden", "Depuis cette machine, ou avec METRICS_TOKEN.")
-    call.request.app.state.measure()
+    call.service.states.measure()
     return Response(call.service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _may_read_metrics(request: Request) -> bool:
-    token = request.app.state.metrics_token
+def _may_read_metrics(request: Request, token: str | None) -> bool:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token is not None and hmac.compare_digest(given.encode(), token.encode()):
         return True

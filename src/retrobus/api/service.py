@@ -1,6 +1,7 @@
 """What the application hands to the routes: the store, the tokens, the throttle of logins, the limits, the metrics."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from retrobus.accounts.security import Tokens
 from retrobus.accounts.throttle import Throttle
@@ -16,6 +17,16 @@ class Limits:
     image_body: int
 
 
+class States(Protocol):
+    """What the service can tell of itself."""
+
+    async def status(self) -> dict[str, Any]:
+        """The answer of /ready."""
+
+    def measure(self) -> None:
+        """Sets the figures of /metrics that are states, not events."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The parts of a running service that routes use."""
@@ -25,3 +36,6 @@ class Service:
     throttle: Throttle
     limits: Limits
     metrics: Metrics
+    metrics_token: str | None
+    """Who holds it may read /metrics from elsewhere than this machine."""
+    states: States

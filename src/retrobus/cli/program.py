@@ -25,7 +25,8 @@ from retrobus.cli.doctor.command import doctor
 from retrobus.cli.failures import sentence
 from retrobus.cli.terminal import CONFIGURATION
 from retrobus.development.embedded import EmbeddedPostgresError
-from retrobus.settings import UnreadableFile, complaints
+from retrobus.settings.complaints import complaints
+from retrobus.settings.env_files import UnreadableFile
 
 app = typer.Typer(
     help="RétroBus API : la collection, ses sorties et ses membres. PostgreSQL fait foi.",

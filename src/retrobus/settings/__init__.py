@@ -1,60 +1,20 @@
 """Every environment variable of the service, read once and checked at start."""
 
-import os
 import re
-from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    NoDecode,
-    SettingsConfigDict,
-)
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from retrobus.database.url import normalized
-from retrobus.files.trouble import told
+from retrobus.settings.env_files import ENV_FILES, check_env_files
 from retrobus.settings.origins import network, origin
 
 DEV_ORIGINS = "http://localhost:5173,http://localhost:3000,http://127.0.0.1:5173,http://127.0.0.1:3000"
 Words = Annotated[tuple[str, ...], NoDecode]
 TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 SHORTEST_SECRET, SHORTEST_TOKEN = 32, 16
-ENV_FILES = (".env", ".env.local")
-ALIKE = 0.85
-"""How alike a name must be to a variable's (1 is the same) for us to say that this variable was meant."""
-
-SHORTEST_NAME = 8
-"""Letters below which names of other programs (PGPORT, HOSTNAME) are too often alike."""
-
-
-LARGEST_ENV = 1 << 20
-"""Bytes beyond which a `.env` file is something else."""
-
-
-class UnreadableFile(ValueError):
-    """A file of settings that cannot be read; the text names it, the reason and the cure."""
-
-
-def check_env_files() -> None:
-    """UnreadableFile about the first `.env` file that the library would pass over or end with a trace at."""
-    for path in map(Path, ENV_FILES):
-        if not os.path.lexists(path):
-            continue
-        try:
-            if not path.is_file():
-                raise UnreadableFile(f"{path} : ni fichier ni lien vers un fichier ; corrigez-le ou retirez-le")
-            if path.stat().st_size > LARGEST_ENV:
-                raise UnreadableFile(f"{path} : plus de {LARGEST_ENV} octets ; ce n'est pas un fichier de réglages")
-            path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            line = error.object[: error.start].count(b"\n") + 1
-            raise UnreadableFile(f"{path} : ligne {line}, pas en UTF-8 ; enregistrez-le en UTF-8") from None
-        except OSError as error:
-            raise UnreadableFile(told(error, path)) from None
 
 
 class Settings(BaseSettings):
@@ -236,43 +196,3 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _is_strong(secret: SecretStr) -> bool:
     return len(secret.get_secret_value().encode()) >= SHORTEST_SECRET
-
-
-_SENTENCES = {
-    "bool_parsing": "true ou false attendu",
-    "int_parsing": "nombre entier attendu",
-    "float_parsing": "nombre attendu",
-    "literal_error": "valeurs possibles : {expected}",
-    "greater_than": "plus de {gt}",
-    "greater_than_equal": "au moins {ge}",
-    "less_than_equal": "au plus {le}",
-}
-
-
-def misspelt() -> list[tuple[str, str]]:
-    """Names in the `.env` files and in the environment that are nearly a variable's, each with that variable."""
-    known = sorted(name.upper() for name in Settings.model_fields)
-    found = {name.upper() for name in (*DotEnvSettingsSource(Settings).env_vars, *os.environ)} - set(known)
-    return list(_meant(sorted(found), known))
-
-
-def _meant(names: list[str], known: list[str]) -> Iterator[tuple[str, str]]:
-    for name in names:
-        meant = get_close_matches(name, known, n=1, cutoff=ALIKE) if len(name) >= SHORTEST_NAME else []
-        if meant:
-            yield name, meant[0]
-
-
-def complaints(error: ValidationError | UnreadableFile) -> list[str]:
-    """One sentence in French per bad variable, without its value."""
-    if isinstance(error, UnreadableFile):
-        return [str(error)]
-    found = error.errors(include_input=False, include_url=False)
-    return [f"{str(item['loc'][0]).upper()} : {_sentence(item['type'], item.get('ctx', {}))}" for item in found]
-
-
-def _sentence(kind: str, context: dict[str, object]) -> str:
-    if kind == "value_error":
-        return str(context["error"])
-    words = {n: str(v).removesuffix(".0").replace(" or ", ", ").replace("'", "") for n, v in context.items()}
-    return _SENTENCES.get(kind, "valeur refusée").format(**words)

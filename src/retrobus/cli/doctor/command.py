@@ -34,7 +34,9 @@ def _items() -> list[Item]:
     from retrobus.cli.doctor.files import file_items
     from retrobus.cli.doctor.server import server_items
     from retrobus.cli.doctor.settings import settings_items
-    from retrobus.settings import Settings, UnreadableFile, complaints
+    from retrobus.settings import Settings
+    from retrobus.settings.complaints import complaints
+    from retrobus.settings.env_files import UnreadableFile
 
     try:
         settings = Settings()

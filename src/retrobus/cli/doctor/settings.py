@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from retrobus.cli.doctor.checks import Item
-from retrobus.settings import Settings, misspelt
+from retrobus.settings import Settings
+from retrobus.settings.complaints import misspelt
 
 FEW_CHARACTERS = 16
 """Different characters that a random secret of 32 bytes has at least, in practice."""
