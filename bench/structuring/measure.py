@@ -40,6 +40,7 @@ class Module:
     driver: bool
     sql: bool
     untyped_connections: int
+    classes: tuple[str, ...]
     imports: frozenset[str]
 
     @property
@@ -89,7 +90,18 @@ class Tree:
             f"functions nested deeper than {DEEP}": [
                 f"{module.path}: {name}" for module in modules for name in module.deep_functions
             ],
+            "class names used twice": [
+                f"{name} ({', '.join(places)})" for name, places in sorted(self.classes().items()) if len(places) > 1
+            ],
         }
+
+    def classes(self) -> dict[str, list[str]]:
+        """The modules in which each class name is defined."""
+        found: dict[str, list[str]] = {}
+        for module in self.modules:
+            for name in module.classes:
+                found.setdefault(name, []).append(module.path)
+        return found
 
     def imports(self) -> dict[str, set[str]]:
         """The rooms that each room imports."""
@@ -137,6 +149,7 @@ def _module(path: Path, place: Path) -> Module:
         driver=any(name.partition(".")[0] == "asyncpg" for name in _imported(tree)),
         sql=any(SQL.match(string) for string in _strings(tree)),
         untyped_connections=sum(_is_untyped_connection(argument) for argument in arguments),
+        classes=tuple(node.name for node in tree.body if isinstance(node, ast.ClassDef)),
         imports=frozenset(name.split(".")[1] for name in _imported(tree) if name.startswith(f"{PACKAGE}.")),
     )
 
