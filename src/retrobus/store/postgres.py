@@ -29,7 +29,7 @@ from retrobus.store.contract import (
     Write,
 )
 from retrobus.store.failover import Acknowledged
-from retrobus.store.plain import is_plain, opened_by, single
+from retrobus.store.plain import is_plain, opened_by, reread, single
 from retrobus.store.pool import Connection, Opener
 from retrobus.store.refusals import tells_state
 from retrobus.store.statements import Statement, shape_of
@@ -149,7 +149,7 @@ class PostgresStore:
 
     async def _found_again(self, write: Write, nonce: int) -> Document:
         """The answer of a write whose own answer was cut off; a delete has none but the key."""
-        statement = statements.reread(write.resource, whole=self._whole)
+        statement = reread(write.resource, whole=self._whole)
         values = statement.values({"row_key": write.key, "nonce": nonce})
         rows = await self.commits.beside(lambda connection: connection.fetch(statement.sql, *values))
         if not rows:

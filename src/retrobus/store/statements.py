@@ -4,18 +4,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ARRAY,
-    CTE,
     BigInteger,
     BindParameter,
     Boolean,
     ColumnElement,
     Dialect,
-    Integer,
     Select,
-    Text,
     and_,
-    any_,
     bindparam,
     collate,
     delete,
@@ -77,9 +72,10 @@ class Statement(NamedTuple):
         return [named[name] for name in self.names]
 
 
-def _compiled(statement: Any) -> Statement:
-    compiled = statement.compile(dialect=DIALECT)
-    return Statement(str(compiled), tuple(compiled.positiontup or ()))
+def compiled(statement: Any) -> Statement:
+    """A statement as the driver takes it."""
+    found = statement.compile(dialect=DIALECT)
+    return Statement(str(found), tuple(found.positiontup or ()))
 
 
 def _access() -> ColumnElement[bool]:
@@ -95,7 +91,7 @@ def _view(resource: Resource, view: View) -> ColumnElement[Any]:
     return literal_column(view_sql(resource, view)).label("json")
 
 
-def _answer(resource: Resource, view: View = "one") -> list[ColumnElement[Any]]:
+def answer(resource: Resource, view: View = "one") -> list[ColumnElement[Any]]:
     """What a verb on one row gives back."""
     return [_view(resource, view), literal_column(ETAG).label("etag"), resource.key_column.label("row_key")]
 
@@ -104,17 +100,6 @@ def _witness(version: str = "version") -> list[ColumnElement[Any]]:
     """What finds a transaction again if its COMMIT is cut off."""
     known = {"witness": version, "pid": "pg_backend_pid()", "xid": "pg_current_xact_id()::xid::text"}
     return [literal_column(sql).label(name) for name, sql in known.items()]
-
-
-def _opened() -> CTE:
-    """Proves the caller's access and notes the nonce, before the rest of the statement that holds it is done."""
-    caller, epoch = bindparam("caller_id", type_=Text()), bindparam("caller_epoch", type_=Integer())
-    nonce = bindparam("nonce", type_=BigInteger())
-    return select(func.retrobus_open(caller, epoch, nonce).label("ok")).cte("opened")
-
-
-def _is_opened() -> ColumnElement[bool]:
-    return select(literal_column("1")).select_from(_opened()).exists()
 
 
 def _condition(resource: Resource, index: int, shape: tuple[str, str, bool]) -> ColumnElement[bool]:
@@ -157,15 +142,15 @@ def find(resource: Resource, view: View, shape: Shape, *, after: bool, access: b
     columns_of = resource.table.c
     order = [columns_of[name].desc() if descending else columns_of[name].asc() for name, descending in resource.order]
     page = bindparam("page", type_=member.c.token_epoch.type)
-    return _compiled(select(*columns).select_from(resource.table).where(*conditions).order_by(*order).limit(page))
+    return compiled(select(*columns).select_from(resource.table).where(*conditions).order_by(*order).limit(page))
 
 
 @lru_cache(maxsize=64)
 def get(resource: Resource, view: View, shape: Shape, *, access: bool) -> Statement:
     """One row as a document."""
-    columns = [*_answer(resource, view), *([_access().label("access")] if access else [])]
+    columns = [*answer(resource, view), *([_access().label("access")] if access else [])]
     conditions = [_condition(resource, index, item) for index, item in enumerate(shape)]
-    return _compiled(select(*columns).select_from(resource.table).where(_addressed(resource), *conditions))
+    return compiled(select(*columns).select_from(resource.table).where(addressed(resource), *conditions))
 
 
 def _row_key(resource: Resource) -> BindParameter[Any]:
@@ -173,7 +158,7 @@ def _row_key(resource: Resource) -> BindParameter[Any]:
     return bindparam("row_key", type_=resource.key_column.type)
 
 
-def _addressed(resource: Resource) -> ColumnElement[bool]:
+def addressed(resource: Resource) -> ColumnElement[bool]:
     """The row with this key: the one way in which a verb names a row."""
     return resource.key_column == _row_key(resource)
 
@@ -182,10 +167,11 @@ def _addressed(resource: Resource) -> ColumnElement[bool]:
 def lock(resource: Resource) -> Statement:
     """One row, all its facts, held until the transaction ends."""
     columns = [*resource.columns, literal_column(ETAG).label("etag")]
-    return _compiled(select(*columns).where(_addressed(resource)).with_for_update())
+    return compiled(select(*columns).where(addressed(resource)).with_for_update())
 
 
-def _facts(resource: Resource, *, whole: bool) -> list[Any]:
+def facts(resource: Resource, *, whole: bool) -> list[Any]:
+    """Every column that holds a fact, if the whole row is asked for."""
     return list(resource.columns) if whole else []
 
 
@@ -194,24 +180,24 @@ def add(resource: Resource, names: frozenset[str], *, whole: bool = False) -> St
     """Inserts one row."""
     values = {name: bindparam(name, type_=resource.table.c[name].type) for name in sorted(names)}
     added = insert(resource.table).values(values)
-    return _compiled(added.returning(*_answer(resource), *_witness(), *_facts(resource, whole=whole)))
+    return compiled(added.returning(*answer(resource), *_witness(), *facts(resource, whole=whole)))
 
 
 @lru_cache(maxsize=256)
 def change(resource: Resource, names: frozenset[str], *, whole: bool = False) -> Statement:
     """Updates one row that is locked already."""
     values = {name: bindparam(name, type_=resource.table.c[name].type) for name in sorted(names)}
-    changed = update(resource.table).where(_addressed(resource)).values(values)
-    return _compiled(changed.returning(*_answer(resource), *_witness(), *_facts(resource, whole=whole)))
+    changed = update(resource.table).where(addressed(resource)).values(values)
+    return compiled(changed.returning(*answer(resource), *_witness(), *facts(resource, whole=whole)))
 
 
 @lru_cache(maxsize=16)
 def remove(resource: Resource) -> Statement:
     """Deletes one row; its tombstone's version is the last one drawn."""
-    return _compiled(
+    return compiled(
         delete(resource.table)
-        .where(_addressed(resource))
-        .returning(*_answer(resource), *_witness("currval('row_version')"))
+        .where(addressed(resource))
+        .returning(*answer(resource), *_witness("currval('row_version')"))
     )
 
 
@@ -220,64 +206,19 @@ def another(resource: Resource) -> Statement:
     """Whether a row other than this one keeps the resource's `keep_one` rule."""
     rule = [resource.table.c[name] == literal_column(f"'{value}'") for name, value in resource.keep_one.items()]
     other: Select[Any] = select(literal_column("1")).where(resource.key_column != _row_key(resource), *rule)
-    return _compiled(select(other.exists()))
-
-
-@lru_cache(maxsize=256)
-def add_alone(resource: Resource, names: frozenset[str], *, whole: bool) -> Statement:
-    """Inserts one row in a transaction of its own, once the caller's access is proved."""
-    ordered = sorted(names)
-    values = select(*(bindparam(name, type_=resource.table.c[name].type) for name in ordered)).where(_is_opened())
-    added = insert(resource.table).from_select(ordered, values, include_defaults=False)
-    return _compiled(added.returning(*_left(resource, whole=whole)))
-
-
-@lru_cache(maxsize=256)
-def change_alone(resource: Resource, names: frozenset[str], *, whole: bool, match: bool) -> Statement:
-    """Updates one row in a transaction of its own, once access is proved, if anything differs.
-
-    With `match`, only if the row's ETag is one of `etags`.
-    """
-    values = {name: bindparam(name, type_=resource.table.c[name].type) for name in sorted(names)}
-    differs = or_(*(resource.table.c[name].is_distinct_from(value) for name, value in values.items()))
-    conditions = [_addressed(resource), _is_opened(), differs]
-    if match:
-        etags = bindparam("etags", type_=ARRAY(Text()))
-        conditions.append(literal_column(f"({ETAG})", Text()) == any_(etags))
-    changed = update(resource.table).where(*conditions).values(values)
-    return _compiled(changed.returning(*_left(resource, whole=whole)))
-
-
-@lru_cache(maxsize=16)
-def remove_alone(resource: Resource) -> Statement:
-    """Deletes one row in a transaction of its own, once the caller's access is proved."""
-    gone = delete(resource.table).where(_addressed(resource), _is_opened())
-    return _compiled(gone.returning(*_answer(resource), literal_column("currval('row_version')").label("witness")))
-
-
-def _left(resource: Resource, *, whole: bool) -> list[Any]:
-    """What a statement gives back of the row that it leaves."""
-    version = resource.table.c.version.label("witness")
-    return [*_answer(resource), version, *_facts(resource, whole=whole)]
-
-
-@lru_cache(maxsize=16)
-def reread(resource: Resource, *, whole: bool) -> Statement:
-    """The row that a write with this nonce left, as the write itself would have given it back."""
-    ours = resource.table.c.nonce == bindparam("nonce", type_=BigInteger())
-    return _compiled(select(*_left(resource, whole=whole)).where(_addressed(resource), ours))
+    return compiled(select(other.exists()))
 
 
 @lru_cache(maxsize=16)
 def trace(resource: Resource) -> Statement:
     """Whether a state of a key, living or deleted, holds a nonce; and the latest version of the key."""
-    living = select(resource.table.c.version, resource.table.c.nonce).where(_addressed(resource))
+    living = select(resource.table.c.version, resource.table.c.nonce).where(addressed(resource))
     dead = select(deletion.c.version, deletion.c.nonce).where(
         deletion.c.resource == literal_column(f"'{resource.name}'"), deletion.c.key == _row_key(resource)
     )
     both = living.union_all(dead).subquery()
     ours = func.bool_or(both.c.nonce == bindparam("nonce", type_=BigInteger())).label("applied")
-    return _compiled(select(func.max(both.c.version).label("latest"), ours))
+    return compiled(select(func.max(both.c.version).label("latest"), ours))
 
 
 @lru_cache(maxsize=2)
@@ -286,9 +227,9 @@ def account(*, by_id: bool) -> Statement:
     name = bindparam("identifier", type_=member.c.email.type)
     rows = select(*MEMBER.columns).limit(literal_column("1"))
     if by_id:
-        return _compiled(rows.where(member.c.id == name))
+        return compiled(rows.where(member.c.id == name))
     folded = func.lower(collate(name, "C"))
     email: ColumnElement[str] = literal_column('lower(email COLLATE "C")')
     matricule: ColumnElement[str] = literal_column('lower(matricule COLLATE "C")')
     found = or_(email == folded, matricule == folded)
-    return _compiled(rows.where(found).order_by((email == folded).desc()))
+    return compiled(rows.where(found).order_by((email == folded).desc()))
