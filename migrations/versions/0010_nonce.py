@@ -1,4 +1,4 @@
-"""A write leaves a nonce in its row or tombstone: the service finds it again after a cut connection."""
+"""A write is one round trip, and leaves a nonce in its row or tombstone: the service finds it again after a cut."""
 
 from alembic import op
 
@@ -25,6 +25,20 @@ BEGIN
 END $$
     """,
     "DROP FUNCTION retrobus_open(text, integer)",
+    r"""
+CREATE OR REPLACE FUNCTION public.retrobus_kept(member text, method text, path text, key text)
+RETURNS TABLE (fingerprint bytea, answer text, etag text, row_key text)
+LANGUAGE plpgsql AS $$
+-- The answer kept for an Idempotency-Key. Until the transaction ends, no other request with this key is done: RB409.
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended(concat_ws(E'\n', $1, $2, $3, $4), 0)) THEN
+    RAISE EXCEPTION 'in progress' USING ERRCODE = 'RB409';
+  END IF;
+  RETURN QUERY SELECT i.fingerprint, i.answer, i.etag, i.row_key FROM public.idempotency i
+    WHERE i.member_id = $1 AND i.method = $2 AND i.path = $3 AND i.key = $4
+      AND i.created_at > now() - interval '24 hours';
+END $$
+    """,
     r"""
 CREATE OR REPLACE FUNCTION public.retrobus_open(caller text, epoch integer, nonce bigint) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -355,6 +369,7 @@ BEGIN
 END $$
     """,
     "DROP FUNCTION retrobus_open(text, integer, bigint)",
+    "DROP FUNCTION retrobus_kept(text, text, text, text)",
     r"""
 CREATE OR REPLACE FUNCTION public.retrobus_open(caller text, epoch integer) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -15,7 +15,7 @@ Side = Literal["before", "after"]
 COMMIT = b"COMMIT\0"
 """Ends the message that asks for a commit, and the one that confirms it."""
 
-WRITES = (b"WITH opened", b"INSERT 0 1\0", b"UPDATE 1\0", b"DELETE 1\0")
+WRITES = (b"WITH opened", b"INSERT 0 1\0", b"UPDATE 1\0", b"DELETE 1\0", b"SELECT 1\0")
 """How a write that commits by itself begins when it is prepared, and how the server says that it is done."""
 
 
@@ -33,6 +33,9 @@ class _Line:
         self.prepared = False
         """Whether the service prepared a write that commits by itself on this line."""
 
+        self.runs = False
+        """Whether the last that the service sent was to run one."""
+
         self.commits = False
         """Whether the service asked for a COMMIT of its own; the driver's transactions say `COMMIT;`."""
 
@@ -42,9 +45,10 @@ class _Line:
         The driver prepares a statement in a message of its own and runs it in a later one (`E`, Execute).
         """
         if side == "after":
-            return any(done in chunk for done in WRITES[1:])
+            return self.runs and any(done in chunk for done in WRITES[1:])
         prepared, self.prepared = self.prepared, self.prepared or WRITES[0] in chunk
-        return prepared and b"E\0\0\0\t\0" in chunk
+        self.runs = prepared and b"E\0\0\0\t\0" in chunk
+        return self.runs
 
     def reset(self) -> None:
         """Ends the service's side as a machine that crashed and came back does; Postgres's side stays as it is."""
@@ -163,7 +167,8 @@ class Proxy:
                 (_, meanwhile), self._cut = self._cut, None
                 await self._hold(line, meanwhile)
                 continue
-            if self._cut_alone is not None and self._cut_alone[0] == side and line.is_writing(side, chunk):
+            writing = line.is_writing(side, chunk)
+            if self._cut_alone is not None and self._cut_alone[0] == side and writing:
                 (_, meanwhile), self._cut_alone = self._cut_alone, None
                 await self._hold(line, meanwhile)
                 continue

@@ -25,6 +25,7 @@ class Kind(Enum):
     TAKEN = auto()
     INVALID = auto()
     NO_ACCESS = auto()
+    IN_PROGRESS = auto()
 
 
 READ_ONLY = "25006"
@@ -32,6 +33,7 @@ READ_ONLY = "25006"
 
 MEANINGS: dict[str, tuple[Kind, str]] = {
     "RB401": (Kind.NO_ACCESS, "our own function `retrobus_open` raises it: the caller no longer has access"),
+    "RB409": (Kind.IN_PROGRESS, "our own function `retrobus_kept` raises it: the same Idempotency-Key is being served"),
     "22": (Kind.INVALID, "a value that the column cannot hold"),
     "23": (
         Kind.INVALID,

@@ -103,6 +103,18 @@ BEGIN
   PERFORM set_config('retrobus.actor', coalesce(caller, ''), true), set_config('retrobus.cause', 'api', true),
     set_config('retrobus.nonce', nonce::text, true);
 END $$""",
+    """CREATE OR REPLACE FUNCTION public.retrobus_kept(member text, method text, path text, key text)
+RETURNS TABLE (fingerprint bytea, answer text, etag text, row_key text)
+LANGUAGE plpgsql AS $$
+-- The answer kept for an Idempotency-Key. Until the transaction ends, no other request with this key is done: RB409.
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended(concat_ws(E'\\n', $1, $2, $3, $4), 0)) THEN
+    RAISE EXCEPTION 'in progress' USING ERRCODE = 'RB409';
+  END IF;
+  RETURN QUERY SELECT i.fingerprint, i.answer, i.etag, i.row_key FROM public.idempotency i
+    WHERE i.member_id = $1 AND i.method = $2 AND i.path = $3 AND i.key = $4
+      AND i.created_at > now() - interval '24 hours';
+END $$""",
 )
 """The functions that the triggers of all tables share, and the one that begins a write of the service."""
 

@@ -1,12 +1,9 @@
 """The answers kept in Postgres for an Idempotency-Key: a client that repeats a write gets the first answer again."""
 
-from retrobus.store.contract import Document, InProgress, KeyReused, Terms
+from retrobus.store.contract import Document, KeyReused, Terms
 from retrobus.store.pool import Connection
 
-LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
-
-FIND = """SELECT fingerprint, answer, etag, row_key FROM idempotency
-WHERE member_id = $1 AND method = $2 AND path = $3 AND key = $4 AND created_at > now() - interval '24 hours'"""
+FIND = "SELECT fingerprint, answer, etag, row_key FROM retrobus_kept($1, $2, $3, $4)"
 
 KEEP = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -19,19 +16,22 @@ PRUNE = "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"
 async def kept_answer(connection: Connection, terms: Terms) -> Document | None:
     """The answer of the same request; None if this is the first time or no key was given.
 
-    InProgress if another request with this key is running, KeyReused if the key belongs to another request.
+    KeyReused if the key belongs to another request; SQLSTATE RB409 if another request with this key is running.
     """
     if terms.once is None or terms.caller is None:
         return None
     scope = (terms.caller.id, terms.once.method, terms.once.path, terms.once.key)
-    if not await connection.fetchval(LOCK, "\n".join(scope)):
-        raise InProgress
     kept = await connection.fetchrow(FIND, *scope)
     if kept is None:
         return None
-    if kept["fingerprint"] != terms.once.fingerprint:
+    return answered(terms, kept["fingerprint"], Document(kept["answer"], kept["etag"], kept["row_key"]))
+
+
+def answered(terms: Terms, fingerprint: bytes, document: Document) -> Document:
+    """The kept answer; KeyReused if the key belongs to another request."""
+    if terms.once is None or fingerprint != terms.once.fingerprint:
         raise KeyReused
-    return Document(kept["answer"], kept["etag"], kept["row_key"])
+    return document
 
 
 async def keep(connection: Connection, terms: Terms, document: Document) -> None:

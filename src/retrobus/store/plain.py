@@ -1,19 +1,22 @@
-"""Plain writes: each is one statement in a transaction of its own, because nothing has to be looked at first."""
+"""Plain writes: each is one statement in a transaction of its own, because nothing has to be decided on the way.
+
+The statement proves the caller's access (`opened`), looks for the answer that was kept for the Idempotency-Key
+(`kept`), changes the row (`done`) and keeps the answer (`stored`). Without a key it is only `opened` and the change.
+"""
 
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
-    Integer,
+    Label,
     Text,
     any_,
     bindparam,
     delete,
-    func,
     insert,
     literal_column,
     or_,
@@ -26,11 +29,29 @@ from retrobus.model.resources import Resource
 from retrobus.store.contract import Delete, Insert, Row, Terms, Update, Write
 from retrobus.store.statements import Statement, addressed, answer, compiled, facts
 
+OPENED = "WITH opened AS (SELECT retrobus_open({caller_id}::text, {caller_epoch}::integer, {nonce}::bigint) AS ok)"
+"""Fails with `RB401` if the caller has no access; PostgreSQL evaluates it before the rest, which asks for its row."""
+
+ONCE = """{opened},
+kept AS (SELECT k.* FROM opened CROSS JOIN retrobus_kept({caller_id}, {method}, {path}, {once}) AS k),
+done AS ({change}),
+stored AS (
+  INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
+  SELECT {caller_id}, {method}, {path}, {once}, {fingerprint}::bytea, json, etag, row_key FROM done
+  ON CONFLICT (member_id, method, path, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+    answer = excluded.answer, etag = excluded.etag, row_key = excluded.row_key, created_at = now()
+)
+SELECT done.*, kept.fingerprint AS kept_fingerprint, kept.answer AS kept_answer, kept.etag AS kept_etag,
+  kept.row_key AS kept_key
+FROM (VALUES (1)) AS one(row) LEFT JOIN done ON true LEFT JOIN kept ON true"""
+
+IS_OPENED, IS_FIRST = "EXISTS (SELECT FROM opened)", "NOT EXISTS (SELECT FROM kept)"
+
 
 def is_plain(write: Write) -> bool:
-    """Whether nothing has to be looked at before the write: no Idempotency-Key, no decision about the present row."""
+    """Whether no decision about the present row has to be taken between a look and the change."""
     resource, terms = write.resource, write.terms
-    if terms.once is not None or terms.caller is None:
+    if terms.caller is None:
         return False
     match write:
         case Insert():
@@ -42,66 +63,70 @@ def is_plain(write: Write) -> bool:
 
 
 def single(write: Write, *, whole: bool) -> tuple[Statement, Row]:
-    """The statement of a plain write, and its own values."""
-    resource, match = write.resource, write.terms.match
+    """The statement of a plain write, and its own values; `whole` asks for every column of the row that it leaves."""
+    resource, match, once = write.resource, write.terms.match, write.terms.once is not None
     if isinstance(write, Insert):
-        return add_alone(resource, frozenset(write.values), whole=whole), write.values
+        return _add(resource, frozenset(write.values), whole=whole, once=once), write.values
     if isinstance(write, Delete):
-        return remove_alone(resource), {"row_key": write.key}
+        return _remove(resource, once=once), {"row_key": write.key}
     changes = {} if callable(write.change) else write.change
-    asked = match is not None and "*" not in match.etags
-    named = changes | {"row_key": write.key} | ({"etags": list(match.etags)} if match is not None and asked else {})
-    return change_alone(resource, frozenset(changes), whole=whole, match=asked), named
+    etags = None if match is None or "*" in match.etags else list(match.etags)
+    named = changes | {"row_key": write.key} | ({} if etags is None else {"etags": etags})
+    return _change(resource, frozenset(changes), whole=whole, match=etags is not None, once=once), named
 
 
 def opened_by(terms: Terms, nonce: int) -> Row:
-    """The values that prove access and mark the write."""
-    caller = terms.caller
-    access = {} if caller is None else {"caller_id": caller.id, "caller_epoch": caller.epoch}
-    return access | {"nonce": nonce}
+    """The values that prove access, mark the write and name its Idempotency-Key."""
+    if terms.caller is None:
+        raise AssertionError("a plain write has a caller")
+    named = {"caller_id": terms.caller.id, "caller_epoch": terms.caller.epoch, "nonce": nonce}
+    if terms.once is None:
+        return named
+    once = terms.once
+    return named | {"method": once.method, "path": once.path, "once": once.key, "fingerprint": once.fingerprint}
 
 
-def _opened() -> CTE:
-    """Proves the caller's access and notes the nonce, before the rest of the statement that holds it is done."""
-    caller, epoch = bindparam("caller_id", type_=Text()), bindparam("caller_epoch", type_=Integer())
-    nonce = bindparam("nonce", type_=BigInteger())
-    return select(func.retrobus_open(caller, epoch, nonce).label("ok")).cte("opened")
+def _whole(change: Statement, *, once: bool) -> Statement:
+    """The statement around a change of one row; the values of the change come first."""
+    names = ("caller_id", "caller_epoch", "nonce", *(("method", "path", "once", "fingerprint") if once else ()))
+    places = {name: f"${place}" for place, name in enumerate(names, start=len(change.names) + 1)}
+    opened = OPENED.format(**places)
+    sql = ONCE.format(opened=opened, change=change.sql, **places) if once else f"{opened} {change.sql}"
+    return Statement(sql, change.names + names)
 
 
-def _is_opened() -> ColumnElement[bool]:
-    return select(literal_column("1")).select_from(_opened()).exists()
+def _allowed(*, once: bool) -> list[ColumnElement[bool]]:
+    return [literal_column(IS_OPENED, Boolean), *([literal_column(IS_FIRST, Boolean)] if once else [])]
 
 
 @lru_cache(maxsize=256)
-def add_alone(resource: Resource, names: frozenset[str], *, whole: bool) -> Statement:
-    """Inserts one row in a transaction of its own, once the caller's access is proved."""
+def _add(resource: Resource, names: frozenset[str], *, whole: bool, once: bool) -> Statement:
     ordered = sorted(names)
-    values = select(*(bindparam(name, type_=resource.table.c[name].type) for name in ordered)).where(_is_opened())
-    added = insert(resource.table).from_select(ordered, values, include_defaults=False)
-    return compiled(added.returning(*_left(resource, whole=whole)))
+    bound = [bindparam(name, type_=resource.table.c[name].type) for name in ordered]
+    added = insert(resource.table).from_select(
+        ordered, select(*bound).where(*_allowed(once=once)), include_defaults=False
+    )
+    return _whole(compiled(added.returning(*_left(resource, whole=whole))), once=once)
 
 
 @lru_cache(maxsize=256)
-def change_alone(resource: Resource, names: frozenset[str], *, whole: bool, match: bool) -> Statement:
-    """Updates one row in a transaction of its own, once access is proved, if anything differs.
-
-    With `match`, only if the row's ETag is one of `etags`.
-    """
+def _change(resource: Resource, names: frozenset[str], *, whole: bool, match: bool, once: bool) -> Statement:
+    """Updates the row if anything differs; with `match`, only if its ETag is one of `etags`."""
     values = {name: bindparam(name, type_=resource.table.c[name].type) for name in sorted(names)}
     differs = or_(*(resource.table.c[name].is_distinct_from(value) for name, value in values.items()))
-    conditions = [addressed(resource), _is_opened(), differs]
+    conditions = [addressed(resource), differs, *_allowed(once=once)]
     if match:
         etags = bindparam("etags", type_=ARRAY(Text()))
         conditions.append(literal_column(f"({ETAG})", Text()) == any_(etags))
     changed = update(resource.table).where(*conditions).values(values)
-    return compiled(changed.returning(*_left(resource, whole=whole)))
+    return _whole(compiled(changed.returning(*_left(resource, whole=whole))), once=once)
 
 
 @lru_cache(maxsize=16)
-def remove_alone(resource: Resource) -> Statement:
-    """Deletes one row in a transaction of its own, once the caller's access is proved."""
-    gone = delete(resource.table).where(addressed(resource), _is_opened())
-    return compiled(gone.returning(*answer(resource), literal_column("currval('row_version')").label("witness")))
+def _remove(resource: Resource, *, once: bool) -> Statement:
+    gone = delete(resource.table).where(addressed(resource), *_allowed(once=once))
+    version: Label[Any] = literal_column("currval('row_version')").label("witness")
+    return _whole(compiled(gone.returning(*answer(resource), version)), once=once)
 
 
 def _left(resource: Resource, *, whole: bool) -> list[Any]:

@@ -142,7 +142,13 @@ class PostgresStore:
             raise
         if rows is None:
             return await self._found_again(write, nonce)
-        if not rows:
+        if rows and write.terms.once is not None and rows[0]["kept_key"] is not None:
+            await self._begin_again(connection)
+            await self.commits.confirm(connection)
+            row = rows[0]
+            kept = Document(row["kept_answer"], row["kept_etag"], row["kept_key"])
+            return idempotency.answered(write.terms, row["kept_fingerprint"], kept)
+        if not rows or rows[0]["row_key"] is None:
             return None
         self._tell(write, rows[0])
         return _document(rows[0])

@@ -23,6 +23,7 @@ VIOLATION = "23"
 
 REFUSALS: dict[Kind | None, Callable[[Exception], Exception]] = {
     Kind.NO_ACCESS: lambda _: Unauthenticated(),
+    Kind.IN_PROGRESS: lambda _: InProgress(),
     Kind.AGAIN: lambda _: Busy(),
     Kind.BUSY: lambda _: Busy(),
     Kind.READ_ONLY: lambda _: ReadOnly(),
