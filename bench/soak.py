@@ -7,7 +7,6 @@ clients lie as a faulty service would, and the run must find it.
 """
 
 import argparse
-import os
 import secrets
 import shutil
 import sys
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from soaking.oldfiles import OldFiles
 from soaking.surroundings import COMBINATIONS, TOGGLES, Combination, Database, Service
@@ -118,5 +119,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONPATH", str(Path(__file__).parent))
     sys.exit(main())

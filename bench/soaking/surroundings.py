@@ -2,14 +2,9 @@
 
 import asyncio
 import json
-import multiprocessing
-import os
 import signal
-import socket
-import sys
+import subprocess
 import time
-from collections.abc import Mapping
-from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -17,8 +12,8 @@ from urllib.request import urlopen
 import asyncpg
 from soaking.kinds import ADMIN
 
+from harness import Process, free_port
 from retrobus.accounts.security import TokenRules, Tokens
-from retrobus.cli import main
 from retrobus.development.embedded import EmbeddedPostgres
 
 SECRET = "a-secret-for-the-soak-and-nothing-else"
@@ -109,60 +104,46 @@ class Database:
         return not self.psql.run(busy)
 
 
-def _serve(folder: Path, environment: Mapping[str, str]) -> None:
-    """Does what `retrobus serve` does, in a process that has imported the code already."""
-    os.chdir(folder)
-    os.environ.update(environment)
-    output = os.open(folder / "service.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.argv = ["retrobus", "serve"]
-    main()
-
-
 class Service:
     """`retrobus serve` as a process of its own, in one combination of the toggles at a time."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.folder = folder
         self.backups = folder / "backups"
-        self.port = _free_port()
+        self.port = free_port()
         self.combination: tuple[str, ...] = ()
         self._url = url
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["retrobus.app", "retrobus.cli.program", "soaking.surroundings"])
-        self._process: ForkServerProcess | None = None
+        self._process: Process | None = None
 
     @property
     def alive(self) -> bool:
         """Whether its process runs."""
-        return self._process is not None and self._process.is_alive()
+        return self._process is not None and self._process.popen.poll() is None
 
     def start(self, combination: tuple[str, ...]) -> int | None:
         """Starts it and waits until it answers; its exit code if it refuses to start."""
         self.combination = combination
         environment = SETTINGS | {"PORT": str(self.port), "DATABASE_URL": self._url}
         environment |= {name: str(name in combination).lower() for name in TOGGLES}
-        self._process = self._context.Process(target=_serve, args=(self.folder, environment))
-        self._process.start()
+        self._process = Process(["serve"], self.folder, environment)
         end = time.monotonic() + DEADLINE
-        while self._process.is_alive():
+        while self.alive:
             if _answers(self.port):
                 return None
             if time.monotonic() > end:
                 raise TimeoutError("the service does not answer /api/health")
             time.sleep(0.005)
-        return self._process.exitcode
+        return self._process.popen.returncode
 
     def end(self, number: signal.Signals) -> None:
         """Sends a signal that ends the process, and waits for its end."""
-        if self._process is None or self._process.pid is None:
+        if self._process is None:
             return
-        if self._process.is_alive():
-            os.kill(self._process.pid, number)
-        self._process.join(DEADLINE)
-        if self._process.is_alive():
-            raise TimeoutError("the service does not end")
+        self._process.popen.send_signal(number)
+        try:
+            self._process.popen.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError("the service does not end") from None
 
     def kill(self) -> None:
         """Kills the process."""
@@ -170,15 +151,7 @@ class Service:
 
     def log_tail(self) -> str:
         """The last lines of its log."""
-        path = self.folder / "service.log"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-60:]) if path.exists() else ""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return "\n".join(self._process.log.splitlines()[-60:]) if self._process else ""
 
 
 def _answers(port: int) -> bool:
