@@ -89,7 +89,7 @@ class Console:
 
 def copy_database(server: str, name: str, template: str) -> str:
     """URL of a new copy of a database, which has an identity of its own as if it had never been a copy."""
-    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")  # half the work of WAL_LOG
     run_sql(at(server, name), *SETTLE)
     return at(server, name)
 
