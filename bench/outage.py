@@ -20,7 +20,7 @@ from pathlib import Path
 
 from run import BODY, CONNECTIONS, PATHS, SECRET, connection, fill, request, wait_for
 
-from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.database import migrate
 from retrobus.development.embedded import EmbeddedPostgres, embedded_postgres
 from retrobus.logbook import UNAVAILABLE

@@ -25,7 +25,7 @@ from typing import Any
 
 import asyncpg
 
-from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.development.embedded import embedded_postgres
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 from clustering.nodes import Cluster, Stuck, until
 from clustering.programs import free_ports
 
-from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.accounts.tokens import TokenRules, Tokens
 
 SECRET = "a-secret-for-the-cluster-and-nothing-else"
 ADMIN = "cluster-admin"

@@ -12,14 +12,15 @@ from starlette.types import ASGIApp
 
 import retrobus
 from retrobus import logbook
-from retrobus.accounts.security import TokenRules, Tokens
 from retrobus.accounts.throttle import Throttle
+from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.api import auth, events, health, members, public, vehicles
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
 from retrobus.background import Background
 from retrobus.backups.schedule import Schedule
+from retrobus.fallback.opening import Sample
 from retrobus.http.cors import Cors
 from retrobus.http.dispatch import Dispatch
 from retrobus.http.edge import Edge, Gate
@@ -35,8 +36,11 @@ from retrobus.toggles import OpenStore, open_store
 DESCRIPTION = "Events, vehicles and members of an association that runs historic vehicles. PostgreSQL is the truth."
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """The service as an ASGI application; opens nothing before its lifespan starts, twice in a process works."""
+def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
+    """The service as an ASGI application; it opens nothing before its lifespan starts, and twice in a process works.
+
+    `sample` gives the rows of a service in development that has no database.
+    """
     if settings.jwt_secret is None:
         raise ValueError("JWT_SECRET is missing")
     metrics = Metrics()
@@ -48,7 +52,7 @@ def create_app(settings: Settings) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(settings, metrics),
+        lifespan=_lifespan(settings, metrics, sample),
     )
     routers = [module.router for module in (vehicles, events, public, auth, members, health)]
     for router in routers:
@@ -62,11 +66,11 @@ def create_app(settings: Settings) -> ASGIApp:
     return Edge(shared, metrics)
 
 
-def create() -> ASGIApp:
+def create(sample: Sample | None = None) -> ASGIApp:
     """The application from the environment, for uvicorn's factory option."""
     settings = Settings()
     logbook.configure(settings.log_format, settings.log_level)
-    return create_app(settings)
+    return create_app(settings, sample)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -110,13 +114,13 @@ class _Watch:
         logbook.postgres_ready(away)
 
 
-def _lifespan(settings: Settings, metrics: Metrics) -> Any:
+def _lifespan(settings: Settings, metrics: Metrics, sample: Sample | None) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         background = Background(lambda task: metrics.background_failures.labels(task).inc())
         watch = _Watch(metrics, fallback=settings.enable_memory_fallback)
         async with AsyncExitStack() as running:
-            opened = await running.enter_async_context(open_store(settings, watch, background))
+            opened = await running.enter_async_context(open_store(settings, watch, background, sample))
             schedule = await running.enter_async_context(_backing_up(settings, background))
             states = Readiness(opened, schedule, metrics, settings.toggles, REVISION)
             app.state.service = _service(settings, states)

@@ -11,11 +11,10 @@ from retrobus.accounts.throttle import Uncounted
 from retrobus.background import Background
 from retrobus.database.errors import CannotConnect, PoolerInTheWay
 from retrobus.database.server import Timelines
-from retrobus.fallback.boot import Rows
 from retrobus.fallback.journal import NAME as JOURNAL
 from retrobus.fallback.journal import Journal, read_journal
 from retrobus.fallback.mirrored import MirroredStore
-from retrobus.fallback.opening import DAY, FolderInUse, open_mirrored, sole_use
+from retrobus.fallback.opening import DAY, FolderInUse, Sample, open_mirrored, sole_use
 from retrobus.fallback.snapshot import SnapshotWriter
 from retrobus.fallback.timelines import read_timelines
 from retrobus.files.folder import Refused
@@ -111,7 +110,9 @@ async def check_way(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, watcher: Watcher, background: Background) -> AsyncIterator[OpenStore]:
+async def open_store(
+    settings: Settings, watcher: Watcher, background: Background, sample: Sample | None = None
+) -> AsyncIterator[OpenStore]:
     """Postgres alone in strict mode; Postgres wrapped in its mirror when a toggle needs one.
 
     Opens even while Postgres is away, and notices when it comes. CannotStart if the settings promise too much.
@@ -127,14 +128,14 @@ async def open_store(settings: Settings, watcher: Watcher, background: Backgroun
                 watcher.lost(availability.reason)
             await stack.enter_async_context(background.running("watch", availability.watch))
             await stack.enter_async_context(background.running("servers", servers.watch))
-        opened = await stack.enter_async_context(_chosen(settings, availability, servers, background))
+        opened = await stack.enter_async_context(_chosen(settings, availability, servers, background, sample))
         await stack.enter_async_context(background.running("prune", lambda: _prune(opened)))
         yield opened
 
 
 @asynccontextmanager
 async def _chosen(
-    settings: Settings, availability: Availability, servers: Servers, background: Background
+    settings: Settings, availability: Availability, servers: Servers, background: Background, sample: Sample | None
 ) -> AsyncIterator[OpenStore]:
     """The bare Postgres store if all toggles are off: strict mode has no mirror code in its path."""
     diagnose = Diagnostician(availability, servers.open).ask
@@ -144,7 +145,7 @@ async def _chosen(
         yield OpenStore(alone, availability, diagnose, alone, "strict", servers, logins)
         return
     try:
-        async with open_mirrored(settings, availability, servers, background, _sample) as found:
+        async with open_mirrored(settings, availability, servers, background, sample) as found:
             store, mode = found.store, _mode(settings)
             parts = (store, availability, diagnose, store.postgres, mode, servers, logins)
             yield OpenStore(*parts, mirrored=store, snapshot=found.snapshot)
@@ -156,12 +157,6 @@ def _mode(settings: Settings) -> str:
     if settings.database_url is None:
         return "memory"
     return "fallback" if settings.enable_memory_fallback else "strict"
-
-
-def _sample() -> dict[str, Rows]:
-    from retrobus.development.sample import with_admin  # noqa: PLC0415 - only a developer's machine has no database
-
-    return with_admin()
 
 
 def _servers(settings: Settings) -> Servers:

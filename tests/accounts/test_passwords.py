@@ -1,4 +1,4 @@
-"""Passwords: changed by their owner or a manager, kept as argon2id, shown to nobody."""
+"""Passwords: changed by their owner or a manager, kept as argon2id hashes, never in an answer."""
 
 import bcrypt
 import httpx

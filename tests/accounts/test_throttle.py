@@ -1,4 +1,4 @@
-"""Whoever guesses passwords is slowed down, and nobody else is."""
+"""A client that guesses passwords is slowed down, and no other client is."""
 
 import asyncio
 import tracemalloc
@@ -160,7 +160,7 @@ def test_the_current_password_is_guessed_no_faster(fresh_api: Api) -> None:
     assert fresh_api.get("/api/me", headers=headers).status_code == 200
 
 
-def test_nobody_but_a_trusted_proxy_says_where_a_client_is(fresh_api: Api) -> None:
+def test_only_a_trusted_proxy_says_where_a_client_is(fresh_api: Api) -> None:
     email = email_of(fresh_api, an_account(fresh_api))
     with httpx.Client(base_url=fresh_api.base_url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as liar:
         body = {"email": email, "password": WRONG}

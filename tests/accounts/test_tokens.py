@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness import RULES, SECRET, TOKENS, Api, Person, free_port, served, settings_for, until
 from raw_http import exchange, head
-from retrobus.accounts.security import LEEWAY, LONGEST_LIFE, LONGEST_TOKEN, BadToken, TokenRules, Tokens
+from retrobus.accounts.tokens import LEEWAY, LONGEST_LIFE, LONGEST_TOKEN, BadToken, TokenRules, Tokens
 from routes import KEYED, LISTS, WRITES, assert_refused
 
 OTHER = "another-secret-that-this-service-does-not-know"

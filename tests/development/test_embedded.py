@@ -171,7 +171,7 @@ def test_a_folder_in_use_is_refused_and_its_server_left_alone(server: EmbeddedPo
     assert ask(server, "SELECT 1") == 1
 
 
-def test_an_interrupted_first_start_is_begun_anew(tmp_path: Path) -> None:
+def test_an_interrupted_first_start_is_made_again_from_nothing(tmp_path: Path) -> None:
     half_made = tmp_path / "pg/cluster.new"
     half_made.mkdir(parents=True)
     (half_made / "PG_VERSION").write_text("18\n")

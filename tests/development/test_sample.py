@@ -165,17 +165,17 @@ def test_members_show_every_type_and_status_and_way_to_pay() -> None:
     assert {member["status"] for member in members} == set(MEMBER_STATUSES)
 
 
-def test_every_office_is_held_but_nobody_is_an_administrator() -> None:
+def test_every_office_is_held_and_no_member_is_an_administrator() -> None:
     roles = {member["role"] for member in sample.members()}
 
     assert roles == OFFICERS | {"MEMBER", "DRIVER"}
 
 
-def test_nobody_has_a_password() -> None:
+def test_no_member_has_a_password() -> None:
     assert all("password" not in member for member in sample.members())
 
 
-def test_whoever_recorded_a_member_comes_before_that_member() -> None:
+def test_the_member_who_recorded_another_comes_before_that_member() -> None:
     known: set[object] = {None}
     for member in sample.members():
         assert member["created_by"] in known

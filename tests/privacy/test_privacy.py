@@ -302,7 +302,7 @@ def test_a_folder_in_use_or_a_damaged_journal_refuses_and_leaves_the_member_whol
     assert run_sql(filled, "SELECT count(*) FROM member WHERE id = 'm1'") == [(1,)]
 
 
-def test_nobody_of_that_name_is_one_sentence(terminal: Terminal, filled: str) -> None:
+def test_an_unknown_member_is_one_sentence(terminal: Terminal, filled: str) -> None:
     for command in (["export", "nobody"], ["erase", "nobody", "--yes"]):
         assert terminal("member", *command, url=filled) == (1, "", "❌ rien sur nobody\n")
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from harness import Api, Person
-from retrobus.accounts.security import hash_password
+from retrobus.accounts.passwords import hash_password
 
 PASSWORD = "correct horse battery"
 HASH = asyncio.run(hash_password(PASSWORD))

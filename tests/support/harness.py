@@ -21,9 +21,10 @@ import uvicorn
 
 from forked import Forked
 from retrobus import logbook
-from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.app import create_app
 from retrobus.database.home import SETTLE
+from retrobus.development.sample import with_admin
 from retrobus.serving.connection import Connection
 from retrobus.serving.server import Server
 from retrobus.settings import Settings
@@ -156,7 +157,7 @@ class Api(httpx.Client):
 def served(settings: Settings, database_url: str) -> Iterator[Api]:
     """The service in a thread of this process, on a free port."""
     logbook.configure("console", settings.log_level)
-    application = create_app(settings)
+    application = create_app(settings, with_admin)
     config = uvicorn.Config(
         application,
         http=Connection,

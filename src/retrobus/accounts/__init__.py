@@ -1,1 +1,1 @@
-"""Who a caller is: passwords, tokens, and the count of wrong tries."""
+"""Passwords, tokens, roles, and the limit on wrong passwords: a caller has the rights of one member and no more."""

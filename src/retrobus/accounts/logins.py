@@ -1,4 +1,4 @@
-"""The count of wrong passwords that all processes of the service share, in Postgres."""
+"""The count of wrong passwords in PostgreSQL, which all processes of the service share."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ PRUNE = """DELETE FROM login_throttle WHERE started_at < now() - CASE WHEN trust
 
 
 class SharedCounts:
-    """`Counts` over the table `login_throttle`, which is not logged: a crash of the server forgets it."""
+    """`Counts` over the table `login_throttle`; the table is unlogged, so that a crash of the server empties it."""
 
     def __init__(self, availability: Availability) -> None:
         self._attempts = Attempts(availability)
@@ -41,7 +41,7 @@ class SharedCounts:
         return max(0.0, await self._asked(work))
 
     async def admit(self, one: Try) -> float:
-        """See `Counts`; the rows are locked between the look and the count, so that two processes take turns."""
+        """See `Counts`; the rows stay locked from the look to the count, so that two processes take turns."""
 
         async def work(connection: Connection) -> float:
             async with connection.transaction():
@@ -64,7 +64,7 @@ class SharedCounts:
         await self._asked(work)
 
     async def prune(self) -> None:
-        """Forgets what counts no more."""
+        """Deletes the rows that count no more."""
 
         async def work(connection: Connection) -> None:
             await connection.execute(PRUNE, WINDOW)
@@ -75,7 +75,7 @@ class SharedCounts:
         try:
             return await self._attempts.run(work)
         except Exception as error:
-            raise Uncounted from error  # away, a standby, a missing right: no login may fail for its count
+            raise Uncounted from error  # away, a standby, a missing right: no login fails because it cannot be counted
 
 
 def _seen(rows: dict[bytes, Any], key: bytes) -> Seen:

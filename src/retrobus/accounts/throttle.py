@@ -1,23 +1,30 @@
-"""Slows down who guesses passwords, without letting them lock out anybody else: one count over all processes."""
+"""Slows down a client that guesses passwords, without letting it lock other members out."""
 
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 WINDOW = 900.0
 """Seconds for which a wrong password counts, from the first one on."""
 
 PER_PAIR, PER_ADDRESS, PER_ACCOUNT = 10, 50, 100
 LIMITS = (PER_PAIR, PER_ADDRESS, PER_ACCOUNT)
+"""Wrong passwords after which a try must wait: from one address for one account, from one address, for one account."""
+
 REMEMBERED = 20_000
+"""Keys that one process counts by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """Under what one try at a password counts: three keys that tell neither the account nor the address."""
+    """One try at a password, by the three keys under which it counts; no key tells the account or the address."""
 
     pair: bytes
     address: bytes
@@ -31,7 +38,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The tries counted under a key, the seconds until they are forgotten, and whether a right password came since."""
+    """What is counted under one key: tries, seconds until they are forgotten, whether a right password was given."""
 
     tries: int = 0
     left: float = 0.0
@@ -39,9 +46,9 @@ class Seen:
 
 
 def wait_for(seen: tuple[Seen, Seen, Seen]) -> float:
-    """Seconds to wait before one more try, from what was seen under its three keys; 0 means now.
+    """Seconds to wait before one more try, from the counts of its three keys; 0 means now.
 
-    Promise: an address from which an account has logged in is never stopped by what others try on that account.
+    An address from which the member has logged in is never stopped by tries that others make on the same account.
     """
     waits = [found.left if found.tries >= limit else 0.0 for found, limit in zip(seen, LIMITS, strict=True)]
     if seen[0].trusted:
@@ -54,19 +61,19 @@ class Uncounted(Exception):
 
 
 class Counts(Protocol):
-    """Where tries are counted. `Uncounted` if it cannot be asked."""
+    """A place that counts tries: PostgreSQL for all processes, or the memory of one. Raises `Uncounted` when away."""
 
     async def wait_of(self, address: bytes) -> float:
         """Seconds before this address may try any account."""
 
     async def admit(self, one: Try) -> float:
-        """Counts a try before its password is looked at, and gives 0; or counts nothing and gives the seconds to wait.
+        """Counts a try before its password is compared, and gives 0; or counts nothing and gives the seconds to wait.
 
-        Tries that come side by side, to whatever process, are counted one after the other.
+        Tries that come side by side, to one process or several, are counted one after the other.
         """
 
     async def succeeded(self, one: Try) -> None:
-        """Takes the count of this try back: its password was right, and its address is trusted from now on."""
+        """Takes the count of this try back, since its password was right; trusts its address from now on."""
 
 
 class MemoryCounts:
@@ -109,9 +116,9 @@ class MemoryCounts:
 
 
 class Throttle:
-    """Counts tries per (account, address), per address and per account, whatever name the account was given.
+    """Counts tries by account and address, by address and by account; the account may or may not exist.
 
-    All processes of the service share one count in Postgres. While Postgres cannot be asked each counts for itself.
+    All processes of the service share one count in PostgreSQL. While that cannot be asked, each counts for itself.
     """
 
     def __init__(self, secret: bytes, shared: Counts | None = None) -> None:
@@ -122,32 +129,27 @@ class Throttle:
     async def wait_of(self, address: str) -> float:
         """Seconds before this address may try any account again: known before an account is looked up."""
         key = self._key(f"address {_network(address)}")
-        if self._shared is not None:
-            try:
-                return await self._shared.wait_of(key)
-            except Uncounted:
-                pass
-        return await self._own.wait_of(key)
+        return await self._asked(lambda counts: counts.wait_of(key))
 
     async def admit(self, account: str, address: str) -> float:
-        """Counts a try; seconds to wait if there were too many, and then it must not be made."""
+        """Counts a try and gives 0; or gives the seconds to wait, and then the password must not be compared."""
         one = self._try(account, address)
-        if self._shared is not None:
-            try:
-                return await self._shared.admit(one)
-            except Uncounted:
-                pass
-        return await self._own.admit(one)
+        return await self._asked(lambda counts: counts.admit(one))
 
     async def succeeded(self, account: str, address: str) -> None:
         """Notes a right password: this address is trusted for this account from now on."""
         one = self._try(account, address)
         await self._own.succeeded(one)
         if self._shared is not None:
-            try:
+            with suppress(Uncounted):
                 await self._shared.succeeded(one)
-            except Uncounted:
-                return
+
+    async def _asked(self, ask: Callable[[Counts], Awaitable[T]]) -> T:
+        """The answer of the shared count, or of this process's own while PostgreSQL cannot be asked."""
+        if self._shared is not None:
+            with suppress(Uncounted):
+                return await ask(self._shared)
+        return await ask(self._own)
 
     def _try(self, account: str, address: str) -> Try:
         where = _network(address)
@@ -160,7 +162,7 @@ class Throttle:
 
 
 def _network(address: str) -> str:
-    """An IPv6 customer has a whole /64 of addresses: they count as one. An IPv4 address is itself in any spelling."""
+    """What counts as one address: the /64 of an IPv6 address, since a customer has all of it, or an IPv4 address."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import Response
 
 from retrobus import logbook
-from retrobus.accounts.security import check_password, effective_role, hash_password
+from retrobus.accounts.passwords import check_password, hash_password
+from retrobus.accounts.roles import effective_role
 from retrobus.api.answers import DONE, Answer, answered
 from retrobus.api.bodies import Body
 from retrobus.api.calls import Call, Routes

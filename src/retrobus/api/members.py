@@ -1,6 +1,7 @@
 """Members: all records for managers, their own for each member; only an ADMIN touches ADMINs, roles and permissions."""
 
-from retrobus.accounts.security import ADMIN, hash_password
+from retrobus.accounts.passwords import hash_password
+from retrobus.accounts.roles import ADMIN
 from retrobus.api.answers import DONE, created, listing, row
 from retrobus.api.bodies import IGNORED, Body
 from retrobus.api.calls import Call, Routes

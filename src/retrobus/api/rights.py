@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from retrobus.accounts.security import ADMIN, MANAGERS, BadToken, Tokens
+from retrobus.accounts.roles import ADMIN, MANAGERS
+from retrobus.accounts.tokens import BadToken, Tokens
 from retrobus.http.problems import Problem, unauthenticated
 from retrobus.store.contract import Caller
 

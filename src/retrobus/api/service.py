@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from retrobus.accounts.security import Tokens
 from retrobus.accounts.throttle import Throttle
+from retrobus.accounts.tokens import Tokens
 from retrobus.metrics import Metrics
 from retrobus.store.contract import Store
 

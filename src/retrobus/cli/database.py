@@ -13,7 +13,7 @@ from retrobus.cli.postgres import url_or_exit, with_connection
 from retrobus.cli.terminal import say, stop, warn
 
 if TYPE_CHECKING:
-    from retrobus.cli.drafting import Step
+    from retrobus.cli.drafting import Difference
 
 app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
 
@@ -98,18 +98,18 @@ def new_migration(
     _say_what_is_left(found, revision)
 
 
-async def _differences(url: str) -> list[Step]:
-    from retrobus.cli.drafting import steps
+async def _differences(url: str) -> list[Difference]:
+    from retrobus.cli.drafting import differences
     from retrobus.database import migrate
 
     async with migrate.connect(url) as connection:
-        return await connection.run_sync(steps)
+        return await connection.run_sync(differences)
 
 
-def _say_what_is_left(found: list[Step], revision: str) -> None:
-    for step in found:
-        if step.remark:
-            warn(step.remark)
+def _say_what_is_left(found: list[Difference], revision: str) -> None:
+    for one in found:
+        if one.remark:
+            warn(one.remark)
     if not found:
         warn("le code ne dit rien de plus que le schéma : écrivez les instructions de UPGRADE et DOWNGRADE")
     warn(f'ensuite : REVISION = "{revision}" dans src/retrobus/model/tables.py, puis pytest tests/database')

@@ -1,4 +1,6 @@
-"""Everything that `retrobus dev` makes before it serves: database, schema, sample data, ADMIN, curl lines."""
+"""What `retrobus dev` makes before it serves: database, schema, sample, ADMIN, and lines to copy into a terminal."""
+
+from __future__ import annotations
 
 import os
 import secrets
@@ -6,28 +8,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from retrobus.cli.members import add_admin, find_account, signed
 from retrobus.cli.postgres import url_or_exit, with_connection
-from retrobus.cli.terminal import stop
+from retrobus.cli.terminal import counted, stop
 from retrobus.database import migrate
 from retrobus.development import sample
-from retrobus.development.embedded import embedded_postgres
+from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 from retrobus.development.postgres_programs import private_file
+from retrobus.model.resources import ALL
 from retrobus.settings import Settings
+
+if TYPE_CHECKING:
+    from retrobus.database.sql import Connection
 
 DATABASE = "retrobus"
 ADMIN_EMAIL = "admin@example.org"
-HASTY = {"fsync": "off"}
-"""For a server whose data nobody keeps."""
 
 
 @contextmanager
 def prepared(data: Path, base_url: str) -> Iterator[None]:
-    """Leaves DATABASE_URL and JWT_SECRET in the environment for the service; what is set already stays as it is."""
+    """Sets DATABASE_URL and JWT_SECRET in the environment of the service, unless they are set already."""
     if Settings().jwt_secret is None:
         os.environ["JWT_SECRET"] = _kept_secret(data / "jwt-secret")
     if Settings().database_url is not None:
@@ -35,7 +39,7 @@ def prepared(data: Path, base_url: str) -> Iterator[None]:
         yield
         return
     typer.echo(f"🐘 PostgreSQL embarqué dans {data}/ …")
-    with embedded_postgres(data / "postgres") as server:
+    with _embedded(data / "postgres") as server:
         os.environ["DATABASE_URL"] = server.url()
         with_connection(_make_database)
         os.environ["DATABASE_URL"] = server.url(DATABASE)
@@ -43,6 +47,16 @@ def prepared(data: Path, base_url: str) -> Iterator[None]:
         _prepare(base_url, psql, "Ctrl-C arrête le service et sa base ; les données restent.")
         yield
     typer.echo("🐘 PostgreSQL arrêté ; les données restent.")
+
+
+@contextmanager
+def _embedded(folder: Path, **settings: str) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL for the time of the block; the command ends if it cannot run."""
+    try:
+        with embedded_postgres(folder, settings=settings) as server:
+            yield server
+    except EmbeddedPostgresError as error:
+        raise stop(str(error)) from None
 
 
 @contextmanager
@@ -54,7 +68,7 @@ def migrated_url() -> Iterator[str]:
             raise stop("le schéma de DATABASE_URL n'est pas à jour : retrobus db upgrade")
         yield url
         return
-    with TemporaryDirectory() as folder, embedded_postgres(Path(folder) / "postgres", settings=HASTY) as server:
+    with TemporaryDirectory() as folder, _embedded(Path(folder) / "postgres", fsync="off") as server:
         migrate.upgrade(server.url())
         yield server.url()
 
@@ -69,41 +83,34 @@ def _prepare(base_url: str, more: list[str], ending: str) -> None:
     typer.echo("\n".join(("", *_lines(base_url, token), *more, "", ending, "")))
 
 
-async def _make_database(connection: Any) -> None:
+async def _make_database(connection: Connection) -> None:
     if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DATABASE):
         await connection.execute(f"CREATE DATABASE {DATABASE}")
 
 
-async def _fill(connection: Any) -> str:
-    """The sample, once: a database that ever held a row, even one deleted since, is left alone."""
+async def _fill(connection: Connection) -> str:
+    """Inserts the sample once, and says how many rows; a database that ever held a row keeps what it has."""
     used = await connection.fetchval("SELECT is_called FROM row_version")
     if used:
         return ""
+    collection = sample.collection()
     async with connection.transaction():
-        rows = {"vehicle": sample.vehicles(), "event": sample.events(), "member": sample.members()}
-        for table, values in rows.items():
-            await insert_rows(connection, table, values)
+        for resource in ALL:
+            await _insert(connection, resource.table.name, collection[resource.name])
         await add_admin(connection, ADMIN_EMAIL)
-    counts = (
-        f"{len(rows['vehicle'])} véhicules",
-        f"{len(rows['event'])} événements",
-        f"{len(rows['member'])} membres",
-    )
-    return ", ".join(counts)
+    return counted({name: len(rows) for name, rows in collection.items()})
 
 
-async def insert_rows(connection: Any, table: str, rows: list[dict[str, object]]) -> None:
-    """Inserts complete rows of one shape."""
+async def _insert(connection: Connection, table: str, rows: list[dict[str, object]]) -> None:
+    """Inserts rows that all have the same columns."""
     names = list(rows[0])
     places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
-    await connection.executemany(
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})",  # noqa: S608 - names from our own sample
-        [[row[name] for name in names] for row in rows],
-    )
+    insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - names from our own sample
+    await connection.executemany(insert, [[row[name] for name in names] for row in rows])
 
 
 def _lines(base: str, token: str | None) -> list[str]:
-    """What to paste into another terminal."""
+    """What a developer pastes into another terminal."""
     lines = [f"✅ API sur {base} - référence : {base}/docs", ""]
     if token is None:
         login = f"puis POST {base}/api/auth/login"

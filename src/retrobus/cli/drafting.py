@@ -58,7 +58,7 @@ def downgrade() -> None:
 '''
 
 
-class Step(NamedTuple):
+class Difference(NamedTuple):
     """One difference: the statements that remove it and bring it back, and what a person must look at."""
 
     upgrade: tuple[str, ...]
@@ -66,7 +66,7 @@ class Step(NamedTuple):
     remark: str = ""
 
 
-def steps(connection: Connection) -> list[Step]:
+def differences(connection: Connection) -> list[Difference]:
     """What the model has and the schema of this database, at the newest revision, has not; nothing is changed.
 
     For example, after `prose("sponsor")` was added to the table of events: ADD COLUMN, the new text of `event_stamp`,
@@ -76,12 +76,12 @@ def steps(connection: Connection) -> list[Step]:
     return [*_tables(connection), *_checks(connection), *_functions(connection), *_triggers(connection)]
 
 
-def _tables(connection: Connection) -> Iterator[Step]:
+def _tables(connection: Connection) -> Iterator[Difference]:
     """Tables, columns and indexes, as Alembic compares them."""
     options = {"compare_type": True, "compare_server_default": True}
     found = produce_migrations(MigrationContext.configure(connection, opts=options), metadata)
     for operation in _leaves(found.upgrade_ops):
-        yield Step((_sql(connection, operation),), (_sql(connection, operation.reverse()),), _remark(operation))
+        yield Difference((_sql(connection, operation),), (_sql(connection, operation.reverse()),), _remark(operation))
 
 
 def _leaves(container: ops.OpContainer | None) -> Iterator[ops.MigrateOperation]:
@@ -115,8 +115,8 @@ def _remark(operation: ops.MigrateOperation) -> str:
     return f"opération à relire : {' '.join(str(part) for part in operation.to_diff_tuple()[:4])}"
 
 
-def _checks(connection: Connection) -> Iterator[Step]:
-    """Rules of columns that the database has; ADD COLUMN brings the rule of a new one."""
+def _checks(connection: Connection) -> Iterator[Difference]:
+    """CHECK constraints of columns that the database has; ADD COLUMN brings the one of a new column."""
     there = {(table, name) for table, name in connection.exec_driver_sql(CHECKS)}
     columns = {(table, name) for table, name in connection.exec_driver_sql(COLUMNS)}
     for table in metadata.sorted_tables:
@@ -125,13 +125,13 @@ def _checks(connection: Connection) -> Iterator[Step]:
         for name, rule in sorted(rules.items()):
             if (table.name, name) not in there and isinstance(rule, CheckConstraint):
                 add = f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK ({rule.sqltext})"
-                yield Step((add,), (f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",))
+                yield Difference((add,), (f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",))
         for name in sorted(name for where, name in there if where == table.name and name not in rules):
             remark = f"règle {name} : écrivez dans DOWNGRADE comment la remettre"
-            yield Step((f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",), (), remark)
+            yield Difference((f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",), (), remark)
 
 
-def _functions(connection: Connection) -> Iterator[Step]:
+def _functions(connection: Connection) -> Iterator[Difference]:
     """Functions that are missing or have another text; a row whose JSON they write otherwise is written again."""
     there = {name: (body, whole) for name, body, whole in connection.exec_driver_sql(FUNCTIONS)}
     again = {f"{resource.table.name}_stamp": resource for resource in ALL}
@@ -141,25 +141,25 @@ def _functions(connection: Connection) -> Iterator[Step]:
         changed = resource is not None and pieces_sql(resource) not in body
         rows = tuple(text.format(table=resource.table.name) for text in WRITE_AGAIN) if resource and changed else ()
         if body != part.told:
-            yield Step((part.statement, *rows), (whole.strip(), *rows))
+            yield Difference((part.statement, *rows), (whole.strip(), *rows))
 
 
-def _triggers(connection: Connection) -> Iterator[Step]:
+def _triggers(connection: Connection) -> Iterator[Difference]:
     there = {name for (name,) in connection.exec_driver_sql(TRIGGERS)}
     for name, part in parts.TRIGGERS.items():
         if name not in there:
-            yield Step((part.statement,), (f"DROP TRIGGER {name} ON {part.told}",))
+            yield Difference((part.statement,), (f"DROP TRIGGER {name} ON {part.told}",))
 
 
-def drafted(found: list[Step], subject: str, revision: str, before: str) -> str:
+def drafted(found: list[Difference], subject: str, revision: str, before: str) -> str:
     """The text of the revision file, in the form of the others."""
-    back = [statement for step in reversed(found) for statement in step.downgrade]
+    back = [statement for one in reversed(found) for statement in one.downgrade]
     return FILE.format(
         title=subject[:1].upper() + subject[1:],
         revision=revision,
         before=before,
-        compatible=bool(found) and not any(step.remark for step in found),
-        upgrade=_listed([statement for step in found for statement in step.upgrade]),
+        compatible=bool(found) and not any(one.remark for one in found),
+        upgrade=_listed([statement for one in found for statement in one.upgrade]),
         downgrade=_listed(back),
     )
 

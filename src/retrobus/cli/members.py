@@ -1,4 +1,4 @@
-"""`retrobus member` and `retrobus token`: accounts, never with a default password."""
+"""`retrobus member` and `retrobus token`: accounts. No account has a default password."""
 
 import re
 import sys
@@ -41,7 +41,7 @@ def create_admin(
 
 
 def _checked(kind: Any, text: str, sentence: str) -> str:
-    """The text as the API would accept it in the same field."""
+    """The text in the form that the API would store; a text that the API would refuse ends the command."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -57,10 +57,10 @@ def _asked() -> str:
 
 
 async def add_admin(connection: Any, email: str, password: str | None = None) -> None:
-    """Makes an active ADMIN; without a password only `retrobus token` opens the account."""
+    """Creates an active ADMIN. Without a password no one can log in: only `retrobus token` gives access."""
     import asyncpg
 
-    from retrobus.accounts.security import hash_password
+    from retrobus.accounts.passwords import hash_password
     from retrobus.model.ids import new_id
     from retrobus.store.confirmed import confirmed
 
@@ -89,14 +89,14 @@ def token(
 
 
 async def find_account(connection: Any, email: str) -> dict[str, Any] | None:
-    """What a token says of the account with this e-mail, and its status."""
+    """The columns that a token is made of, and the status, of the account with this e-mail."""
     row = await connection.fetchrow(BY_EMAIL, normalize("NFC", email.strip()))
     return None if row is None else dict(row)
 
 
 def signed(settings: Settings, row: dict[str, Any], seconds: int | None = None) -> str:
     """A token for this account row, signed with JWT_SECRET."""
-    from retrobus.accounts.security import TokenRules, Tokens
+    from retrobus.accounts.tokens import TokenRules, Tokens
 
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
     rules = TokenRules((secret,), settings.jwt_issuer, settings.jwt_audience, settings.access_token_ttl)

@@ -1,4 +1,4 @@
-"""`retrobus member list / export / erase`: what is held about members, and how one is forgotten."""
+"""`retrobus member list / export / erase`: what is held about members, and how all of it is erased for one."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ def erase(key: Key, *, dry_run: DryRun = False, yes: Yes = False) -> None:
 
 
 async def _erased(connection: Any, person: Person, folder: Path) -> None:
-    """One transaction, with the files inside: what fails leaves the member whole, and the command can be repeated."""
+    """Erases in one transaction, with the files inside it: after a failure the member is whole, and the command can be
+    repeated.
+    """
     from retrobus.privacy import database, files
     from retrobus.store.confirmed import confirmed
 

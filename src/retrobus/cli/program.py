@@ -24,7 +24,6 @@ from retrobus.cli import (
 from retrobus.cli.doctor.command import doctor
 from retrobus.cli.failures import sentence
 from retrobus.cli.terminal import CONFIGURATION
-from retrobus.development.embedded import EmbeddedPostgresError
 from retrobus.settings.complaints import complaints
 from retrobus.settings.env_files import UnreadableFile
 
@@ -67,7 +66,7 @@ def main() -> None:
         app()
     except (ValidationError, UnreadableFile) as error:
         _end(complaints(error), CONFIGURATION)
-    except (BadBackup, EmbeddedPostgresError) as error:
+    except BadBackup as error:
         _end([str(error)], 1)
     except Exception as error:
         known = sentence(error)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Removal:
     """One file and what becomes of it; the operator reads `text` before it is done."""
 
     name: str
@@ -53,7 +53,7 @@ def purge(
         say("✅ Purge faite")
 
 
-def _leftovers(folder: Path) -> list[Step]:
+def _leftovers(folder: Path) -> list[Removal]:
     from retrobus.backups.catalog import SELECTION
     from retrobus.fallback.snapshot import NAME as SNAPSHOT
     from retrobus.fallback.timelines import NAME as TIMELINES
@@ -65,11 +65,11 @@ def _leftovers(folder: Path) -> list[Step]:
         TIMELINES: "lignes de temps vues, supprimées",
     }
     found = [name for name in texts if (folder / name).exists() or (folder / name).is_symlink()]
-    steps = [Step(name, texts[name], partial(files.discard, folder, name)) for name in found]
+    steps = [Removal(name, texts[name], partial(files.discard, folder, name)) for name in found]
     return steps + _journal(folder)
 
 
-def _journal(folder: Path) -> list[Step]:
+def _journal(folder: Path) -> list[Removal]:
     """Removes a journal without entries; sets aside one with entries, or with lines that cannot be read."""
     from retrobus.backups.catalog import ARCHIVE
     from retrobus.fallback.journal import NAME, read_journal
@@ -79,11 +79,11 @@ def _journal(folder: Path) -> list[Step]:
         return []
     journal = read_journal(folder, max_age=float("inf"))
     if not journal.entries and journal.refusal is None:
-        return [Step(NAME, "journal sans écriture, supprimé", partial(files.discard, folder, NAME))]
+        return [Removal(NAME, "journal sans écriture, supprimé", partial(files.discard, folder, NAME))]
     aside = f"{ARCHIVE}/journal-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl"
     damaged = f" ({journal.refusal})" if journal.refusal else ""
     text = f"{len(journal)} écritures acquittées{damaged}, mises de côté dans {aside}"
-    return [Step(NAME, text, partial(_set_aside, folder, NAME, aside))]
+    return [Removal(NAME, text, partial(_set_aside, folder, NAME, aside))]
 
 
 def _set_aside(folder: Path, name: str, aside: str) -> None:
@@ -96,8 +96,8 @@ def _set_aside(folder: Path, name: str, aside: str) -> None:
     files.sync(folder)
 
 
-def _backups(folder: Path) -> list[Step]:
+def _backups(folder: Path) -> list[Removal]:
     from retrobus.backups import catalog
 
     present = [entry.name for entry in catalog.entries(folder) if entry.present]
-    return [Step(name, "rangé dans archive/", partial(catalog.archive, folder, name)) for name in present]
+    return [Removal(name, "rangé dans archive/", partial(catalog.archive, folder, name)) for name in present]

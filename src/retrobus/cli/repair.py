@@ -1,4 +1,4 @@
-"""`retrobus db repair`: mends what came in past the triggers, and gives a restored dump an identity of its own."""
+"""`retrobus db repair`: mends what came in past the triggers, and gives a restored dump a new identity."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = 10
 """Keys that a line names; --json gives all."""
 
 LEFT = 3
-"""Exit code when all is mended but rows that wait for a decision."""
+"""Exit code if all is mended except rows for which the operator must choose `--returned`."""
 
 Restored = Annotated[
     bool,
@@ -91,7 +91,7 @@ async def _mended(
 
 
 def lines(found: Findings, *, restored: bool = False) -> Iterator[str]:
-    """What was found and what becomes of it, a line for each kind."""
+    """A line for each kind of finding: what was found, and what `db repair` does about it."""
     if restored or not found.at_home:
         yield "Base restaurée ou copiée : nouvelle identité, tous les membres se connectent à nouveau"
     for text, names in (
@@ -111,7 +111,7 @@ def lines(found: Findings, *, restored: bool = False) -> Iterator[str]:
 
 
 def named(names: list[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first ten names, and how many more there are."""
     more = f" et {len(names) - SHOWN} autres" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 

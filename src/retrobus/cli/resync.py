@@ -1,4 +1,4 @@
-"""`retrobus resync`: the writes that memory took in an outage and Postgres could not simply take over."""
+"""`retrobus resync`: the writes that memory took in an outage, and that the replay could not apply by itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 SHOWN = 60
-"""Characters of a value that are printed; --json gives it whole."""
+"""Characters of a value that are printed; --json prints all of it."""
 
 OPERATIONS = {"insert": "création", "update": "modification", "delete": "suppression"}
 Numbers = Annotated[list[int] | None, typer.Option(min=1, help="Numéro d'un conflit de la liste. Répétable.")]
@@ -65,7 +65,7 @@ def resync(  # noqa: PLR0913 - one parameter for each option
 
 
 def _bring_in(*, only_look: bool) -> Report | None:
-    """Replays a journal file that no service holds; a service that runs does it itself."""
+    """Replays a journal on the disk, unless a service that runs uses the folder: that service replays it."""
     from retrobus import logbook
     from retrobus.fallback.journal import NAME, read_journal
     from retrobus.fallback.opening import LOCK
@@ -127,7 +127,7 @@ def _show(
 
 
 def _show_settled() -> None:
-    """What was decided, and which rows can be put back."""
+    """Prints the conflicts that were decided, and which rows can be put back."""
     from retrobus.fallback.resync import settled_conflicts
 
     for one in with_connection(settled_conflicts):
@@ -171,7 +171,7 @@ def _short(value: Any) -> str:
 
 
 def _decided(one: OpenConflict, *, applies: bool, named: bool) -> str | None:
-    """None if it is done; else why not, and then nothing of it is."""
+    """None if the conflict is decided now; else the reason why nothing of it was done."""
     import asyncpg
 
     from retrobus.fallback.resync import Decided, Deleted, discard

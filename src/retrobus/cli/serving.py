@@ -1,4 +1,4 @@
-"""`retrobus serve` and `retrobus dev`: the service alone, or with everything that it needs."""
+"""`retrobus serve` and `retrobus dev`: the service alone, or with a database, a sample and an ADMIN."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def dev(
     address = (settings.host, settings.port if port is None else port)
     with _listening(*address) as listener, prepared(data, f"http://localhost:{listener.getsockname()[1]}"):
         _check_start(Settings())
-        listener.listen()  # who is quicker than the service waits a moment, instead of being refused
+        listener.listen()  # a client that comes before the service waits, instead of being refused
         _run(_configured(Settings()), listener, reload=reload)
 
 
 def _check_start(settings: Settings, workers: int = 1) -> None:
-    """Ends the program with one sentence where the service would have to refuse its start."""
+    """Ends the program with one sentence if the service would refuse to start with these settings."""
     from retrobus.toggles import CannotStart, check_start, check_way, needs_mirror
 
     try:
@@ -74,7 +74,7 @@ def _check_start(settings: Settings, workers: int = 1) -> None:
 
 
 def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
-    """Serves until Ctrl-C or SIGTERM; a service that cannot start ends the program with its exit code."""
+    """Serves until Ctrl-C or SIGTERM; the exit code of a service that cannot start is that of the program."""
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import ChangeReload
 
@@ -99,7 +99,7 @@ def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, r
 
 @contextmanager
 def _counting_together(workers: int) -> Iterator[None]:
-    """With several processes: a folder in which each keeps its figures, so that /metrics gives those of all."""
+    """With several processes: a folder in which each writes its metrics, so that /metrics gives the sum of all."""
     from retrobus.metrics import FOLDER
 
     if workers == 1 or FOLDER in os.environ:
@@ -112,7 +112,7 @@ def _counting_together(workers: int) -> Iterator[None]:
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket of the service's address; an address that is taken is one sentence."""
+    """A socket bound to the address of the service; the command ends with one sentence if that fails."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if listener.family == socket.AF_INET6:
@@ -147,5 +147,5 @@ def _configured(settings: Settings) -> uvicorn.Config:
         server_header=False,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=30,
-        timeout_keep_alive=75,  # longer than proxies keep idle connections: else one meets a closing one now and then
+        timeout_keep_alive=75,  # longer than proxies: none may send a request on a connection that closes
     )

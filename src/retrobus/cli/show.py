@@ -12,11 +12,21 @@ from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, stop
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
+    from retrobus.database.sql import Connection
+    from retrobus.model.resources import Resource
 
 LAST = 10
+"""Changes and deletions that the overview of a table lists."""
+
+COUNT = "SELECT count(*) FROM {table}"
+CHANGES = "SELECT {key} AS key, version, updated_at AS at FROM {table} ORDER BY version DESC LIMIT $1"
+DELETIONS = """SELECT key, version, deleted_at AS at, cause, actor FROM deletion
+WHERE resource = $1 ORDER BY version DESC LIMIT $2"""
+DELETIONS_OF_KEY = """SELECT version, deleted_at AS at, cause, actor, batch FROM deletion
+WHERE resource = $1 AND key = $2 ORDER BY version DESC"""
+
 WIDEST = 200
-"""Characters of a value that are shown; --json gives it whole."""
+"""Characters of a value that are printed; --json prints all of it."""
 
 
 def show(
@@ -26,56 +36,37 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Montre une table (compte, derniers changements, dernières suppressions) ou une ligne, sans mot de passe."""
-    from retrobus.model.tables import RESOURCES
+    from retrobus.model.resources import BY_NAME
 
-    [resource] = scope_of([table])
-    found = RESOURCES[resource]
-    key = None if key is None else normalize("NFC", key)
+    [name] = scope_of([table])
+    resource = BY_NAME[name]
     if key is None:
-        _show_table(with_connection(lambda connection: _overview(connection, found)), as_json=as_json)
-    else:
-        _show_row(with_connection(lambda connection: _row(connection, found, key)), key, as_json=as_json)
+        _show_table(with_connection(lambda connection: _overview(connection, resource)), as_json=as_json)
+        return
+    key = normalize("NFC", key)
+    _show_row(with_connection(lambda connection: _row(connection, resource, key)), key, as_json=as_json)
 
 
-async def _overview(connection: Any, table: Table) -> dict[str, Any]:
-    from retrobus.model.tables import key_column
-
-    key = key_column(table).name
+async def _overview(connection: Connection, resource: Resource) -> dict[str, Any]:
+    table = resource.table.name
     return {
-        "table": table.name,
-        "count": await connection.fetchval(f"SELECT count(*) FROM {table.name}"),  # noqa: S608 - our own names
-        "changes": await _rows(
-            connection,
-            f"SELECT {key} AS key, version, updated_at AS at FROM {table.name} ORDER BY version DESC LIMIT {LAST}",  # noqa: S608 - our own names
-        ),
-        "deletions": await _rows(
-            connection,
-            "SELECT key, version, deleted_at AS at, cause, actor FROM deletion WHERE resource = $1"  # noqa: S608 - a constant
-            f" ORDER BY version DESC LIMIT {LAST}",
-            table.info["resource"],
-        ),
+        "table": table,
+        "count": await connection.fetchval(COUNT.format(table=table)),
+        "changes": await _rows(connection, CHANGES.format(table=table, key=resource.key), LAST),
+        "deletions": await _rows(connection, DELETIONS, resource.name, LAST),
     }
 
 
-async def _row(connection: Any, table: Table, key: str) -> dict[str, Any]:
+async def _row(connection: Connection, resource: Resource, key: str) -> dict[str, Any]:
+    from retrobus.database import sql
     from retrobus.model.rows import encoded
-    from retrobus.model.tables import SECRET_COLUMNS, key_column, stored_columns
 
-    columns = [column for column in stored_columns(table) if column.name not in SECRET_COLUMNS]
-    names = ", ".join(column.name for column in columns)
-    row = await connection.fetchrow(f"SELECT {names} FROM {table.name} WHERE {key_column(table).name} = $1", key)  # noqa: S608 - our own names
-    deletions = await _rows(
-        connection,
-        "SELECT version, deleted_at AS at, cause, actor, batch FROM deletion"
-        " WHERE resource = $1 AND key = $2 ORDER BY version DESC",
-        table.info["resource"],
-        key,
-    )
-    values = None if row is None else {column.name: encoded(column, row[column.name]) for column in columns}
-    return {"row": values, "deletions": deletions}
+    row = await sql.row_of(connection, resource, key)
+    values = None if row is None else {column.name: encoded(column, row[column.name]) for column in resource.shown}
+    return {"row": values, "deletions": await _rows(connection, DELETIONS_OF_KEY, resource.name, key)}
 
 
-async def _rows(connection: Any, sql: str, *values: object) -> list[dict[str, Any]]:
+async def _rows(connection: Connection, sql: str, *values: object) -> list[dict[str, Any]]:
     from retrobus.model.wire import moment
 
     rows = [dict(row) for row in await connection.fetch(sql, *values)]

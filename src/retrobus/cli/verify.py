@@ -1,4 +1,4 @@
-"""`retrobus verify`: looks at a live service from outside, as its clients do, and leaves nothing behind."""
+"""`retrobus verify`: asks a live service from outside, as its clients do, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PRIVATE = ("/api/events", "/api/vehicles", "/api/members")
 PUBLIC = ("/public/events", "/public/vehicles")
 
 
-class Failed(Exception):
-    """A check that did not find what it should; the text says what it found."""
+class Unexpected(Exception):
+    """A check did not find what it should; the text says what it found."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the service answered."""
+class Reply:
+    """What the service answered to one request."""
 
     status: int
     source: str | None
@@ -43,7 +43,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Checked:
     """One line of the result."""
 
     name: str
@@ -53,16 +53,16 @@ class Check:
 
 @dataclass(slots=True)
 class Inspection:
-    """The checks of one service, in order; the event that they make goes whatever happens."""
+    """The checks of one service, in order. The event that they create is deleted, also if a check fails."""
 
     base: str
     token: str
     event: str = field(default_factory=lambda: PREFIX + secrets.token_hex(16))
-    checks: list[Check] = field(default_factory=list)
+    checks: list[Checked] = field(default_factory=list)
     _perhaps_there: bool = False
 
     def run(self) -> None:
-        """Looks at everything, also after a failure: an operator wants the whole picture."""
+        """Makes every check, also after one that failed: the operator needs all of them to find the cause."""
         self._look("le processus vit (/health)", lambda: self._expect("GET", "/health", 200).status)
         self._look("le service est prêt (/ready)", self._ready)
         for path in PUBLIC:
@@ -82,14 +82,14 @@ class Inspection:
 
     def _look(self, name: str, check: Callable[[], object]) -> None:
         try:
-            self.checks.append(Check(name, ok=True, found=str(check())))
-        except Failed as error:
-            self.checks.append(Check(name, ok=False, found=str(error)))
+            self.checks.append(Checked(name, ok=True, found=str(check())))
+        except Unexpected as error:
+            self.checks.append(Checked(name, ok=False, found=str(error)))
         except (LookupError, TypeError, AttributeError):
-            self.checks.append(Check(name, ok=False, found="réponse d'une autre forme : est-ce bien ce service ?"))
+            self.checks.append(Checked(name, ok=False, found="réponse d'une autre forme : est-ce bien ce service ?"))
 
-    def _ask(self, method: str, path: str, token: str, body: object = None) -> Answer:
-        """One request on a connection of its own; Failed if nobody answers in HTTP."""
+    def _ask(self, method: str, path: str, token: str, body: object = None) -> Reply:
+        """One request on a connection of its own; Unexpected if there is no answer in HTTP."""
         place = urlsplit(self.base)
         kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
@@ -100,32 +100,32 @@ class Inspection:
                 text = None if body is None else json.dumps(body)
                 connection.request(method, place.path.rstrip("/") + path, text, headers)
                 found = connection.getresponse()
-                return Answer(found.status, found.headers["X-Data-Source"], json.loads(found.read()))
+                return Reply(found.status, found.headers["X-Data-Source"], json.loads(found.read()))
             finally:
                 connection.close()
         except (OSError, HTTPException) as error:
-            raise Failed(f"pas de réponse ({type(error).__name__})") from None
+            raise Unexpected(f"pas de réponse ({type(error).__name__})") from None
         except ValueError:
-            raise Failed("réponse qui n'est pas du JSON") from None
+            raise Unexpected("réponse qui n'est pas du JSON") from None
 
-    def _expect(self, method: str, path: str, status: int, body: object = None, token: str | None = None) -> Answer:
+    def _expect(self, method: str, path: str, status: int, body: object = None, token: str | None = None) -> Reply:
         found = self._ask(method, path, self.token if token is None else token, body)
-        if method == "POST":  # a 202 or a 5xx may have made it too
+        if method == "POST":  # after a 202 or a 5xx the event may be there too
             self._perhaps_there = found.status < 300 or found.status >= 500
         if found.status != status:
-            raise Failed(f"statut {found.status} au lieu de {status}{_reason(found)}")
+            raise Unexpected(f"statut {found.status} au lieu de {status}{_reason(found)}")
         return found
 
     def _from_postgres(self, method: str, path: str, status: int, body: object = None, token: str | None = None) -> Any:
         found = self._expect(method, path, status, body, token)
         if found.source != "postgres":
-            raise Failed(f"réponse venue de « {found.source} », pas de PostgreSQL")
+            raise Unexpected(f"réponse venue de « {found.source} », pas de PostgreSQL")
         return found.body
 
     def _ready(self) -> str:
         body = self._expect("GET", "/ready", 200, token="").body
         if body["database"] != "up":
-            raise Failed("la base est absente : le service répond depuis la mémoire")
+            raise Unexpected("la base est absente : le service répond depuis la mémoire")
         on = [name for name, value in body["toggles"].items() if value]
         return f"mode {body['mode']}" + (f", {', '.join(on)}" if on else "")
 
@@ -145,7 +145,7 @@ class Inspection:
     def _seen(self) -> str:
         self._from_postgres("GET", f"/api/events/{self.event}", 200)
         if self.event not in self._first_ids():
-            raise Failed("absent de la liste")
+            raise Unexpected("absent de la liste")
         return "vu"
 
     def _delete(self) -> str:
@@ -156,33 +156,33 @@ class Inspection:
     def _gone(self) -> str:
         self._expect("GET", f"/api/events/{self.event}", 404)
         if self.event in self._first_ids():
-            raise Failed("toujours dans la liste")
+            raise Unexpected("toujours dans la liste")
         return "statut 404"
 
     def _first_ids(self) -> list[str]:
         return [row["id"] for row in self._from_postgres("GET", "/api/events?limit=100", 200)["events"]]
 
     def _clean(self) -> None:
-        """Deletes the event if it may still be there, also where the answer to its creation was lost."""
+        """Deletes the event if it may be there, also if the answer to its creation was lost."""
         if not self._perhaps_there:
             return
         try:
             status = self._ask("DELETE", f"/api/events/{self.event}", self.token).status
-        except Failed:
+        except Unexpected:
             status = 0
         if status not in {200, 202, 404}:
             cure = f"DELETE /api/events/{self.event} quand le service répond"
-            self.checks.append(Check("rien ne reste de la vérification", ok=False, found=cure))
+            self.checks.append(Checked("rien ne reste de la vérification", ok=False, found=cure))
 
 
-def _reason(found: Answer) -> str:
+def _reason(found: Reply) -> str:
     said = found.body.get("error") if isinstance(found.body, dict) else None
     return f" : {said}" if isinstance(said, str) else ""
 
 
 @contextmanager
 def _ended_gently() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that what was made is deleted."""
+    """Lets SIGTERM end the block like Ctrl-C, so that the event is deleted."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

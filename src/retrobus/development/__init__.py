@@ -1,1 +1,1 @@
-"""What only a developer's machine needs: a PostgreSQL of its own and an invented collection."""
+"""What only a developer's machine needs, its own PostgreSQL and an invented collection: production imports neither."""

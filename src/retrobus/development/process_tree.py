@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 DEADLINE = 30.0
+"""Seconds that a process may take to end."""
 
 
 def until(condition: Callable[[], bool]) -> bool:
-    """Wait for the condition for 30 s at most, and tell whether it came true."""
+    """Waits for the condition, 30 s at most; gives whether it came true."""
     deadline = time.monotonic() + DEADLINE
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -24,7 +25,7 @@ def until(condition: Callable[[], bool]) -> bool:
 
 
 def end(pid: int, request: int) -> None:
-    """Send the signal that asks a process, frozen or not, to end; kill its whole tree when it does not."""
+    """Asks a process, frozen or not, to end by this signal; kills it and its children if it does not."""
     thaw(pid)
     _send(request, [pid])
     if not until(lambda: not is_alive(pid)):
@@ -32,31 +33,31 @@ def end(pid: int, request: int) -> None:
 
 
 def kill(pid: int) -> None:
-    """End a process and its children at once, leaving them no time to tidy up."""
-    everyone = freeze(pid)
-    _send(SIGKILL, everyone)
-    until(lambda: not any(map(is_alive, everyone)))
+    """Ends a process and its children with SIGKILL: none can tidy up."""
+    pids = freeze(pid)
+    _send(SIGKILL, pids)
+    until(lambda: not any(map(is_alive, pids)))
 
 
 def freeze(pid: int) -> list[int]:
-    """Suspend a process, then its children (none can be born any more); return all their ids."""
+    """Suspends a process, then its children, of which it can start no more; gives the ids of all."""
     _send(SIGSTOP, [pid])
     until(lambda: _state(pid)[0] in "TZ")
-    everyone = family(pid)
-    _send(SIGSTOP, everyone)
-    until(lambda: all(_state(each)[0] in "TZ" for each in everyone))
-    return everyone
+    pids = family(pid)
+    _send(SIGSTOP, pids)
+    until(lambda: all(_state(each)[0] in "TZ" for each in pids))
+    return pids
 
 
 def thaw(pid: int) -> None:
-    """Let a frozen process and its children go on."""
+    """Lets a frozen process and its children go on."""
     _send(SIGCONT, family(pid))
 
 
 def family(pid: int) -> list[int]:
     """The process, then its children."""
-    everyone = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
-    return [pid, *(each for each in everyone if _state(each)[1] == pid)]
+    running = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+    return [pid, *(each for each in running if _state(each)[1] == pid)]
 
 
 def is_alive(pid: int) -> bool:
@@ -69,7 +70,7 @@ def is_alive(pid: int) -> bool:
 
 
 def _state(pid: int) -> tuple[str, int]:
-    """The letter of its state and its parent; an empty one and 0 when it is gone."""
+    """The letter of a process's state and the id of its parent; an empty text and 0 if it has ended."""
     try:
         letter, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
     except OSError:

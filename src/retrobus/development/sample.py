@@ -1,4 +1,4 @@
-"""The invented collection that development and tests start from."""
+"""The invented collection with which development and tests start."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 
 def vehicles() -> list[dict[str, object]]:
-    """Every vehicle as column values, without what the server makes (id, version, timestamps)."""
+    """Every vehicle as column values, without what PostgreSQL makes (id, version, timestamps)."""
     return _rows("vehicles")
 
 
@@ -23,18 +23,23 @@ def members() -> list[dict[str, object]]:
     return [{"id": _member_id(str(row["email"])), **row} for row in _rows("members")]
 
 
+def collection() -> dict[str, list[dict[str, object]]]:
+    """The whole collection, by name of the resource."""
+    return {"Vehicle": vehicles(), "Event": events(), "Member": members()}
+
+
 def with_admin() -> dict[str, list[dict[str, object]]]:
-    """The whole collection by name of the resource, with an ADMIN: for development without a database."""
+    """The whole collection and an ADMIN: what a service in development without a database holds."""
     admin: dict[str, object] = {
         "id": "admin", "email": "admin@example.org", "role": "ADMIN", "membership_status": "ACTIVE"
     }  # fmt: skip
-    return {"Vehicle": vehicles(), "Event": events(), "Member": [*members(), admin]}
+    return {**collection(), "Member": [*members(), admin]}
 
 
 def _rows(table: str) -> list[dict[str, object]]:
-    # Read anew each time: a caller that changes a row must not change the next caller's collection.
-    collection = json.loads(files("retrobus").joinpath("sample.json").read_text(encoding="utf-8"))
-    defaults, rows = collection[table]["defaults"], collection[table]["rows"]
+    # Read each time: a caller that changes a row must not change the next caller's collection.
+    written = json.loads(files("retrobus").joinpath("sample.json").read_text(encoding="utf-8"))
+    defaults, rows = written[table]["defaults"], written[table]["rows"]
     return [{column: _value(column, raw) for column, raw in (defaults | row).items()} for row in rows]
 
 

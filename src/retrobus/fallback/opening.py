@@ -53,7 +53,7 @@ def sole_use(folder: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_mirrored(
-    settings: Settings, availability: Availability, servers: Servers, background: Background, sample: Sample
+    settings: Settings, availability: Availability, servers: Servers, background: Background, sample: Sample | None
 ) -> AsyncIterator[Mirrored]:
     """The store with its mirror, filled from Postgres if that answers, else from the files that the toggles allow.
 
@@ -77,7 +77,7 @@ async def open_mirrored(
         stack.push_async_callback(store.drained)
         if not availability.up and not mirror.filled:
             _fill(settings, availability, mirror, journal)  # Postgres went while the mirror was being filled
-        if settings.database_url is None and not mirror.filled:
+        if sample is not None and settings.database_url is None and not mirror.filled:
             fill_from_sample(mirror, sample())
         yield Mirrored(store, snapshot)
 

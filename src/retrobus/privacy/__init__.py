@@ -1,1 +1,1 @@
-"""What is held about one member, and how all of it goes: in the database, in the journal, in the snapshot."""
+"""What is held about one member, and how all of it goes: an erased member never comes back."""

@@ -1,21 +1,23 @@
-"""What Postgres holds about one member, and how it goes."""
+"""What PostgreSQL holds about one member, and how all of it goes."""
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
 from retrobus.database import sql
-from retrobus.model.members import member
+from retrobus.model.resources import ALL, MEMBER
 from retrobus.model.rows import encoded
-from retrobus.model.tables import SECRET_COLUMNS, stored_columns
 from retrobus.model.wire import moment
 from retrobus.privacy.person import Person, person_of
 from retrobus.privacy.telling import Role, Trace, own_row, trace
 
-FIND = """SELECT {columns} FROM member WHERE id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
+if TYPE_CHECKING:
+    from retrobus.database.sql import Connection
+
+NAMED_SO = """id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
 OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id"""
 ANSWERS = """SELECT * FROM (
   SELECT row_key = $1 AND path NOT LIKE '/api/vehicles%' AND path NOT LIKE '/api/events%' AS own,
@@ -48,39 +50,39 @@ FORGET = (
     "DELETE FROM member WHERE id = $1",
 )
 
-PARTS = {"vehicles": "Vehicle", "events": "Event"}
 Document = dict[str, Any]
 
 
 class SeveralMembers(ValueError):
-    """The text names more than one member; erasing one of them by chance could erase the other at the next try."""
+    """The text names more than one member: the command must not choose which of them it erases."""
 
     def __init__(self, ids: list[str]) -> None:
         super().__init__(f"plusieurs membres portent ce nom : {', '.join(ids)} ; donnez ce qu'un seul porte")
 
 
-async def find(connection: Any, key: str) -> tuple[Person, Document | None]:
-    """The member with this id, e-mail or matricule, and the row without secrets; without one, the former owner of
-    this id; SeveralMembers if it is the id of one and the matricule of another, for instance.
+async def find(connection: "Connection", key: str) -> tuple[Person, Document | None]:
+    """The member with this id, e-mail or matricule, and the row without secrets.
+
+    Without such a row, the former member with this id, whose traces may be left. SeveralMembers if the text names two:
+    the id of one may be the matricule of another.
     """
     key = normalize("NFC", key.strip())
-    columns = [column for column in stored_columns(member) if column.name not in SECRET_COLUMNS]
-    rows = await connection.fetch(FIND.format(columns=", ".join(column.name for column in columns)), key)
+    rows = await connection.fetch(sql.select(MEMBER, NAMED_SO), key)
     if not rows:
         return Person(key, others=await _others(connection, key)), None
     if len(rows) > 1:
         raise SeveralMembers([row["id"] for row in rows])
-    row = rows[0]
-    document = own_row({column.name: encoded(column, row[column.name]) for column in columns})
+    row = dict(rows[0])
+    document = own_row({column.name: encoded(column, row[column.name]) for column in MEMBER.shown})
     return person_of(row, await _others(connection, row["id"])), document
 
 
-async def _others(connection: Any, key: str) -> frozenset[str]:
+async def _others(connection: "Connection", key: str) -> frozenset[str]:
     return frozenset(row["id"] for row in await connection.fetch(OTHERS, key))
 
 
-async def held(connection: Any, person: Person) -> Document:
-    """Every trace of the person outside the member's row, as the person may read it."""
+async def held(connection: "Connection", person: Person) -> Document:
+    """Every trace of the person outside the member's row, as an export shows it."""
     conflicts = await _conflicts(connection, person)
     return {
         "answers": [_answer_told(row) for row in await connection.fetch(ANSWERS, person.id)],
@@ -92,8 +94,9 @@ async def held(connection: Any, person: Person) -> Document:
 
 
 def _answer_told(row: Any) -> Trace:
-    """An answer that is kept for a repeat: the member's row in it is told, any other row is not."""
-    resource = next((name for part, name in PARTS.items() if row["path"].startswith(f"/api/{part}")), "Member")
+    """An answer kept for an Idempotency-Key: shown if it is the person's own row."""
+    path = row["path"]
+    resource = next((one.name for one in ALL if path.startswith(f"/api/{one.plural}")), MEMBER.name)
     own = {"answer": own_row(json.loads(row["answer"]))} if row["own"] else {}
     return trace("actor" if row["acted"] else "subject", moment(row["created_at"]), resource, row["method"], **own)
 
@@ -103,7 +106,7 @@ def _deletion_told(row: Any) -> Trace:
     return trace(role, moment(row["deleted_at"]), row["resource"], "delete", cause=row["cause"])
 
 
-async def _conflicts(connection: Any, person: Person) -> list[Document]:
+async def _conflicts(connection: "Connection", person: Person) -> list[Document]:
     rows = await connection.fetch(CONFLICTS, person.id)
     return [{**row, "entry": json.loads(row["entry"])} for row in rows]
 
@@ -117,7 +120,7 @@ def _conflict_told(person: Person, row: Document) -> Trace | None:
 
 
 def _is_theirs(person: Person, conflict: Document, found: Document) -> bool:
-    """Whether one of the two rows of a conflict is theirs: another member may have taken the key since."""
+    """Whether one of the two rows of a conflict is the person's: another member may have taken its key since."""
     return conflict["key"] == person.id or person.is_surely_in(found)
 
 
@@ -126,7 +129,7 @@ def _is_doubtful(person: Person, conflict: Document) -> bool:
 
 
 def _is_about(person: Person, conflict: Document, is_in: Callable[[Document], bool]) -> bool:
-    """Whether it holds this member's row; what they did to other rows stays to be decided."""
+    """Whether the conflict holds this member's row; a conflict that this member only caused stays open."""
     return conflict["resource"] == "Member" and (
         conflict["key"] == person.id or any(map(is_in, _rows_of(conflict).values()))
     )
@@ -137,8 +140,11 @@ def _rows_of(conflict: Document) -> dict[str, Document]:
     return {name: entry[name] for name in ("row", "image") if entry.get(name) is not None}
 
 
-async def erase(connection: Any, person: Person) -> None:
-    """Removes the row and every trace in the open transaction; what stays is a tombstone without a name, and hashes."""
+async def erase(connection: "Connection", person: Person) -> None:
+    """Removes the row and every trace in the open transaction.
+
+    Left are a tombstone without a name, and keyed hashes by which a restore knows the person again.
+    """
     await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     await lock_maintenance(connection)
     await _check_admin(connection, person)
@@ -153,10 +159,10 @@ async def erase(connection: Any, person: Person) -> None:
     for statement in FORGET:
         await connection.execute(statement, person.id)
     await connection.execute(NAMELESS, person.id)
-    await connection.execute(sql.READ_ALL_AGAIN)  # the tombstone names no member any more
+    await connection.execute(sql.READ_ALL_AGAIN)  # a mirror would not find this member's tombstone
 
 
-async def _check_admin(connection: Any, person: Person) -> None:
+async def _check_admin(connection: "Connection", person: Person) -> None:
     row = await connection.fetchrow("SELECT role, status FROM member WHERE id = $1 FOR UPDATE", person.id)
     if row is None or (row["role"], row["status"]) != ("ADMIN", "active"):
         return

@@ -1,7 +1,7 @@
-"""What the folder of backups holds about one member: journal and snapshot can forget, backups can only be named."""
+"""What the folder of backups holds about one member: journal and snapshot are rewritten, backups are only named."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,20 @@ from retrobus.privacy.telling import Trace, own_row, trace
 
 
 def entries_about(person: Person, folder: Path) -> list[Entry]:
-    """The journal's entries that may be about this member or were made by them."""
-    return [entry for entry in _journal(folder).entries if _is_about(person, entry) or entry.member == person.id]
+    """The journal entries that may be about this member, or that this member made."""
+    entries = _journal(folder).entries
+    return [entry for entry in entries if entry.member == person.id or _is_about(person, entry, person.is_in)]
 
 
 def entries_told(person: Person, folder: Path) -> list[Trace]:
-    """The same as the person may read them."""
+    """The journal entries about this member or made by this member, as an export shows them."""
     told = []
     for entry in _journal(folder).entries:
-        if _is_surely_about(person, entry):
-            told.append(
-                trace("subject", entry.at, entry.resource, entry.operation, key=entry.key, row=own_row(entry.row))
-            )
+        what = entry.at, entry.resource, entry.operation
+        if _is_about(person, entry, person.is_surely_in):
+            told.append(trace("subject", *what, key=entry.key, row=own_row(entry.row)))
         elif entry.member == person.id:
-            told.append(trace("actor", entry.at, entry.resource, entry.operation))
+            told.append(trace("actor", *what))
     return told
 
 
@@ -43,12 +43,9 @@ def _journal(folder: Path) -> Journal:
     return journals.read_journal(folder, max_age=float("inf"))
 
 
-def _is_about(person: Person, entry: Entry) -> bool:
-    return entry.resource == "Member" and (entry.key == person.id or person.is_in(entry.row))
-
-
-def _is_surely_about(person: Person, entry: Entry) -> bool:
-    return entry.resource == "Member" and (entry.key == person.id or person.is_surely_in(entry.row))
+def _is_about(person: Person, entry: Entry, is_in: Callable[[Mapping[str, Any] | None], bool]) -> bool:
+    """Whether the entry has the person's key, or a row that is theirs."""
+    return entry.resource == "Member" and (entry.key == person.id or is_in(entry.row))
 
 
 def rows_about(person: Person, folder: Path) -> list[Trace]:
@@ -62,7 +59,7 @@ def rows_told(person: Person, folder: Path) -> list[Trace | None]:
 
 
 def doubtful(person: Person, folder: Path) -> list[str]:
-    """The files with a row that has the matricule or the number of this member and may be another's."""
+    """The files with a row that has this member's matricule or number, and that may be another member's."""
     entries = [entry.row for entry in entries_about(person, folder) if entry.resource == "Member"]
     found = ((journals.NAME, entries), (snapshots.NAME, rows_about(person, folder)))
     return [name for name, rows in found if any(map(person.is_perhaps_in, rows))]
@@ -84,11 +81,11 @@ def _snapshot(folder: Path) -> dict[str, Any]:
 
 
 def forget(person: Person, folder: Path) -> None:
-    """Rewrites journal and snapshot without the member; call it while no service uses the folder."""
+    """Rewrites journal and snapshot without the member; no service may use the folder meanwhile."""
     journal = _journal(folder)
     if journal.refusal is not None:
         raise BadBackup(f"{journals.NAME} est {journal.refusal} : retrobus purge d'abord.")
-    kept = _without(person, [entry for entry in journal.entries if not _is_about(person, entry)])
+    kept = _without(person, [entry for entry in journal.entries if not _is_about(person, entry, person.is_in)])
     if kept != journal.entries:
         journal.rewrite(kept)
     value = _snapshot(folder)
@@ -99,13 +96,17 @@ def forget(person: Person, folder: Path) -> None:
 
 
 def _without(person: Person, entries: list[Entry]) -> list[Entry]:
-    """The entries without this member as author or creator; each still fits the one that it was based on."""
+    """The entries without this member as author or creator; an entry based on another still fits it."""
     left: dict[str, str] = {}
     return [_anonymous(person, entry, left) for entry in entries]
 
 
 def _anonymous(person: Person, entry: Entry, left: dict[str, str]) -> Entry:
-    """One entry; `left` holds the content hash of each member row that an entry before it left without a creator."""
+    """One entry without the person as author or creator.
+
+    An entry that was based on another names the content hash of the row as that one left it. If that row loses its
+    creator, its hash changes, and the later entry must name the new one: `left` holds it by key of the row.
+    """
     if entry.member == person.id:
         entry = replace(entry, member=None, once=None)
     if entry.resource != "Member":
@@ -123,7 +124,7 @@ def _without_creator(person: Person, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def backups_about(person: Person, folder: Path) -> tuple[list[str], list[str]]:
-    """The backups that hold this member, and the files that must be looked at by a person."""
+    """The backups that hold this member, and the files that the operator must look at."""
     holding, unknown = [], []
     for path in _kept(folder):
         name = str(path.relative_to(folder))
@@ -140,7 +141,7 @@ def backups_about(person: Person, folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _kept(folder: Path) -> Iterator[Path]:
-    """Every backup, archived ones too, and every journal or damaged file that was set aside."""
+    """Every backup, also in the archive, and every journal or damaged file that was set aside."""
     for place in (folder, folder / ARCHIVE):
         if place.is_dir():
             yield from sorted(path for path in place.iterdir() if NAME.fullmatch(path.name) or _is_aside(path))
@@ -159,7 +160,7 @@ def _holds(path: Path, person: Person) -> bool:
 
 
 def _names(person: Person, taken: Taken | Tombstone) -> bool:
-    """Whether it is their row, names them as the creator of another's, or says that they deleted or were deleted."""
+    """Whether it is the person's row or tombstone, or names the person as creator or as who deleted."""
     if isinstance(taken, Tombstone):
         return taken.actor == person.id or (taken.resource == "Member" and taken.key == person.id)
     return taken.resource == "Member" and (person.is_in(taken.row) or taken.row.get("created_by") == person.id)

@@ -1,14 +1,15 @@
-"""What an export tells of a trace: a row of the person whole, of what they did to other rows only that they did it.
+"""What an export shows of a trace: the person's own row whole; of another's row, only that the person changed it.
 
-A journal entry of a treasurer holds the address and the password hash of the member whom the treasurer changed.
+For example: the treasurer changed a member, so the treasurer's journal entry holds that member's address and password
+hash. The treasurer's export says when and what kind of change it was, and shows no field.
 """
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from retrobus.model.tables import SECRET_COLUMNS
+from retrobus.model.resources import MEMBER
 
-UNTOLD = SECRET_COLUMNS | {"created_by", "createdBy"}
+UNTOLD = MEMBER.secret | {"created_by", "createdBy"}
 """Columns (and fields of answers) of the person's own rows that are secret, or name another member."""
 
 Trace = dict[str, Any]
@@ -21,5 +22,5 @@ def own_row(row: Mapping[str, Any] | None) -> Trace | None:
 
 
 def trace(role: Role, at: str, resource: str, operation: str, **own: Any) -> Trace:
-    """When, on which resource, which operation; `own` is what else is told of a row that is the person's."""
+    """One line of an export; `own` is what else it shows, if the row is the person's own."""
     return {"role": role, "at": at, "resource": resource, "operation": operation, **own}

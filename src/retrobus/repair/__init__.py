@@ -1,1 +1,1 @@
-"""What triggers and sequences keep true, looked at and mended: for rows and dumps that came in past them."""
+"""Finds and mends what came into the tables past the triggers, so that rows are again what clients are served."""

@@ -1,4 +1,4 @@
-"""Deletions that came after a dump was made, as the newest backup of the same database remembers them."""
+"""Deletions that came after a dump was made, as the newest backup of the same database tells them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from retrobus.backups.manifest import read_manifest
 
 
 def remembered(folder: Path, identity: str | None) -> list[Tombstone]:
-    """The tombstones of the newest sound backup of this identity; they are never pruned, so it has all of them."""
+    """The tombstones in the newest sound backup of this identity: all of them, since none is ever removed."""
     if not folder.is_dir():
         return []
     for entry in catalog.entries(folder):
@@ -18,7 +18,7 @@ def remembered(folder: Path, identity: str | None) -> list[Tombstone]:
                 with open_reading(folder / entry.name) as reading:
                     return [found for found in reading if isinstance(found, Tombstone)]
         except BadBackup:
-            continue  # doctor and `backup verify` tell of it; an older one may be sound
+            continue  # `doctor` and `backup verify` tell of a damaged backup; an older one may be sound
     return []
 
 

@@ -1,7 +1,7 @@
 """Mends what was found, in one transaction, after a safety backup of what was there."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from retrobus.backups import BadBackup, create
 from retrobus.backups.create import Progress, silent
@@ -9,7 +9,6 @@ from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
 from retrobus.database import home, sql
 from retrobus.model.resources import BY_NAME
-from retrobus.model.tables import RESOURCES, key_column
 from retrobus.model.wire import pieces
 from retrobus.privacy import database as privacy
 from retrobus.privacy.person import person_of
@@ -17,25 +16,30 @@ from retrobus.repair import parts
 from retrobus.repair.findings import Findings, Keys, look
 from retrobus.store.confirmed import confirmed
 
+if TYPE_CHECKING:
+    from retrobus.database.sql import Connection
+
 Choice = Literal["keep", "drop"]
 """What becomes of rows that were deleted and came back: `keep` makes them new rows, `drop` deletes them again."""
 
 NOTE = "avant une réparation"
 UNDECIDED = "Des lignes supprimées depuis le dump sont revenues : --returned keep ou --returned drop d'abord."
 NUMBER = "SELECT setval('{0}_id_seq', (SELECT max(id) FROM {0}))"
+END_TOKENS = "UPDATE member SET token_epoch = greatest(token_epoch + 1, $1)"
 
 
 async def mend(
-    connection: Any,
+    connection: "Connection",
     folder: Path,
     choice: Choice | None = None,
     *,
     restored: bool = False,
     progress: Progress = silent,
 ) -> tuple[Findings, Findings, Manifest]:
-    """What was found, what is left of it, and the safety backup. `restored`: the operator says that this database is
-    a copy or was taken back to an earlier time. Rows that came back stay as they are without a choice;
-    BadBackup if the new identity of a restored dump would forget them.
+    """Gives what was found, what is left of it, and the safety backup.
+
+    `restored`: the operator says that this database is a copy, or was taken back to an earlier time. Rows that came
+    back stay as they are without a choice; BadBackup if the new identity of a restored dump would forget them.
     """
     with create.alone(folder):
         async with confirmed(connection):
@@ -45,20 +49,20 @@ async def mend(
             found = await look(connection, folder, restored=restored)
             moved = restored or not found.at_home
             if moved and found.returned and choice is None:
-                raise BadBackup(UNDECIDED)  # under another identity, no backup would tell of these rows any more
+                raise BadBackup(UNDECIDED)  # under another identity no backup would tell of these rows any more
             await _mend_triggers(connection, found)
             await _mend_sequences(connection, found)
             await _erase(connection, found.erased)  # first: the safety backup must not hold them
             safety = await create.write(connection, folder, kind="safety", note=NOTE, progress=progress)
             await _mend_rows(connection, found, choice)
             if moved:
-                await _settle(connection, later_epoch())
+                await _settle(connection)
             await connection.execute(sql.READ_ALL_AGAIN)
             left = await look(connection, folder)
     return found, left, safety
 
 
-async def _mend_triggers(connection: Any, found: Findings) -> None:
+async def _mend_triggers(connection: "Connection", found: Findings) -> None:
     for name in found.functions:
         await connection.execute(parts.FUNCTIONS[name].statement)
     for name in found.missing:
@@ -70,7 +74,7 @@ async def _mend_triggers(connection: Any, found: Findings) -> None:
             await connection.execute(f"ALTER TABLE {name.split()[-1]} ENABLE TRIGGER ALL")
 
 
-async def _mend_sequences(connection: Any, found: Findings) -> None:
+async def _mend_sequences(connection: "Connection", found: Findings) -> None:
     for name in found.sequences:
         if name == "row_version":
             await connection.execute("SELECT retrobus_version_above(0)")
@@ -78,39 +82,38 @@ async def _mend_sequences(connection: Any, found: Findings) -> None:
             await connection.execute(NUMBER.format(name.removesuffix("_id_seq")))
 
 
-async def _erase(connection: Any, ids: list[str]) -> None:
+async def _erase(connection: "Connection", ids: list[str]) -> None:
     for row in await connection.fetch("SELECT * FROM member WHERE id = ANY ($1::text[])", ids):
         await privacy.erase(connection, person_of(dict(row)))
     await connection.execute("SELECT set_config('retrobus.cause', 'sql', true)")
 
 
-async def _mend_rows(connection: Any, found: Findings, choice: Choice | None) -> None:
+async def _mend_rows(connection: "Connection", found: Findings, choice: Choice | None) -> None:
     if choice == "drop":
-        for resource, keys in found.returned.items():
-            table = RESOURCES[resource]
-            await connection.execute(
-                f"DELETE FROM {table.name} WHERE {key_column(table).name} = ANY ($1::text[])", keys
-            )
+        for name, keys in found.returned.items():
+            resource = BY_NAME[name]
+            gone = f"DELETE FROM {resource.table.name} WHERE {resource.key} = ANY ($1::text[])"
+            await connection.execute(gone, keys)
     await connection.execute("UPDATE event SET vehicle_id = NULL WHERE id = ANY ($1::text[])", found.orphans)
     await _stamp(connection, found.stale)
     if choice == "keep":
         await _stamp(connection, found.returned)
 
 
-async def _stamp(connection: Any, rows: Keys) -> None:
-    """Lets the trigger write the pieces and a new version: a row whose text changes is another state of the row."""
-    for resource, keys in rows.items():
-        table = RESOURCES[resource]
-        [piece, *_] = pieces(BY_NAME[resource], "")
-        await connection.execute(
-            f"UPDATE {table.name} SET {piece} = {piece} || ' ' WHERE {key_column(table).name} = ANY ($1::text[])", keys
-        )
+async def _stamp(connection: "Connection", rows: Keys) -> None:
+    """Has the trigger write JSON and version of these rows: it does so because one piece of the JSON changes."""
+    for name, keys in rows.items():
+        resource = BY_NAME[name]
+        [piece, *_] = pieces(resource, "")
+        change = f"UPDATE {resource.table.name} SET {piece} = {piece} || ' ' WHERE {resource.key} = ANY ($1::text[])"
+        await connection.execute(change, keys)
 
 
-async def _settle(connection: Any, epoch: int) -> None:
-    """An identity of this database's own: journals and ETags of the other one mean nothing here, and no token counts
-    that may have been ended there since.
+async def _settle(connection: "Connection") -> None:
+    """Gives this database an identity of its own: journals and ETags of the other database mean nothing here.
+
+    Every token ends: one of them may have been ended in the other database after this copy was made.
     """
     for statement in home.SETTLE:
         await connection.execute(statement)
-    await connection.execute("UPDATE member SET token_epoch = greatest(token_epoch + 1, $1)", epoch)
+    await connection.execute(END_TOKENS, later_epoch())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from retrobus.database import home, triggers
-from retrobus.model.tables import RESOURCES
+from retrobus.model.resources import ALL
 
 FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION public\.(\w+)\(.*?AS \$\$(.*)\$\$", re.DOTALL)
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+) ", re.DOTALL)
@@ -27,7 +27,7 @@ def _read(pattern: re.Pattern[str], statements: list[str]) -> dict[str, Part]:
 
 _STATEMENTS = [
     *triggers.SHARED,
-    *chain.from_iterable(triggers.trigger_sql(table) for table in RESOURCES.values()),
+    *chain.from_iterable(triggers.trigger_sql(resource.table) for resource in ALL),
     *chain.from_iterable(triggers.number_sql(name) for name in triggers.NUMBERED),
     *(home.AT_HOME_SQL, home.NOTE_SQL, home.TRIGGER_SQL),
 ]

@@ -32,7 +32,7 @@ def file_items(settings: Settings) -> Iterator[Item]:
 
 
 def _trouble(error: Exception, path: Path) -> tuple[str, str]:
-    """What is wrong with a file, and the cure."""
+    """What is wrong with a file, and the cure, which follows a semicolon in our messages."""
     said = told(error, path) if isinstance(error, OSError) else str(error)
     text, _, cure = said.partition(" ; ")
     return text, cure or "retrobus doctor après correction"

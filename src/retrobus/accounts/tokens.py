@@ -1,98 +1,35 @@
-"""Who somebody is and what they may do: password hashes, access tokens, roles."""
+"""Access tokens: JSON Web Tokens that name a member, a role and an epoch."""
 
-import asyncio
 import json
 import secrets
 import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from unicodedata import normalize
-from weakref import WeakKeyDictionary
 
 import jwt
-from pwdlib import PasswordHash
-from pwdlib.exceptions import PwdlibError
-from pwdlib.hashers.argon2 import Argon2Hasher
-from pwdlib.hashers.bcrypt import BcryptHasher
 
+from retrobus.accounts.roles import effective_role
 from retrobus.model.limits import NUMBER_MAX
-from retrobus.model.members import ROLES
 from retrobus.store.contract import Caller, Row
-
-ADMIN = "ADMIN"
-MANAGERS = frozenset({"BUREAU", ADMIN, "PRESIDENT", "VICE_PRESIDENT", "TRESORIER", "SECRETAIRE_GENERAL"})
 
 LONGEST_LIFE = 86_400
 """Seconds beyond which no token is believed, whoever signed it."""
 
 TYPES = ("jwt", "at+jwt")
-"""What the header's typ may be, in any case (RFC 7519, RFC 9068)."""
+"""What the header's `typ` may be, in any case (RFC 7519, RFC 9068)."""
 
 LONGEST_TOKEN = 4096
+"""Characters beyond which a token is refused unread."""
+
 LEEWAY = 10
+"""Seconds by which the clocks of two machines may differ."""
+
 REMEMBERED = 2048
-BCRYPT_BYTES = 72
+"""Verified tokens that one process remembers."""
+
 CLAIMS = ("exp", "iat", "nbf", "iss", "aud", "sub", "jti")
-
-# The parameters that OWASP gives for argon2id with 19 MiB: logins side by side must not fill the memory.
-_hashes = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), BcryptHasher()))
-_NOBODY = _hashes.hash(secrets.token_urlsafe())
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-
-
-def effective_role(role: str) -> str:
-    """The role as rights see it: a value that old data brought along counts as MEMBER."""
-    return role if role in ROLES else "MEMBER"
-
-
-def _turn() -> asyncio.Semaphore:
-    """Two hashes at a time on one event loop, whichever application runs there."""
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(2))
-
-
-async def hash_password(password: str) -> str:
-    """An argon2id hash, made off the event loop; of the NFC form, since keyboards differ in how they compose é."""
-    async with _turn():
-        return await asyncio.to_thread(_hashes.hash, normalize("NFC", password))
-
-
-async def check_password(
-    password: str, password_hash: str | None, admit: Callable[[], Awaitable[None]] | None = None
-) -> tuple[bool, str | None]:
-    """Whether the password is right, and a better hash to keep if the stored one is of an old kind.
-
-    Takes as long for an unknown account (no hash) as for a known one. `admit` is asked when its turn has come: of many
-    passwords sent side by side, those that a limit forbids are not looked at, and few right ones wait to be taken back.
-    """
-    known, better = False, None
-    for form in dict.fromkeys((normalize("NFC", password), password)):  # imported hashes are of the form once typed
-        async with _turn():
-            if admit is not None:
-                await admit()
-                admit = None
-            known, better = await asyncio.to_thread(_verify, form, password_hash or _NOBODY)
-        if known:
-            break
-    return known and password_hash is not None, better
-
-
-def _verify(password: str, password_hash: str) -> tuple[bool, str | None]:
-    counted = _counted(password, password_hash)
-    try:
-        known, better = _hashes.verify_and_update(counted, password_hash)
-    except (PwdlibError, ValueError):  # an unknown or damaged hash, or more bytes than bcrypt takes: a wrong password
-        _hashes.verify(password, _NOBODY)
-        return False, None
-    # The better hash is of the whole password: the next login is compared with all of it.
-    return known, _hashes.hash(password) if better is not None and counted != password else better
-
-
-def _counted(password: str, password_hash: str) -> str | bytes:
-    """What the hash was made of: bcrypt counts 72 bytes, and an old program passed over the rest without a word."""
-    return password.encode()[:BCRYPT_BYTES] if password_hash.startswith("$2") else password
 
 
 class BadToken(Exception):
@@ -110,7 +47,7 @@ class TokenRules:
 
 
 class Tokens:
-    """Issues and verifies access tokens; what was verified once is remembered until it expires."""
+    """Issues and verifies access tokens; a token that was verified is remembered until it expires."""
 
     def __init__(self, rules: TokenRules) -> None:
         self._rules = rules
@@ -172,7 +109,7 @@ class Tokens:
 
 
 def _refuse_oddities(token: str, claims: dict[str, Any]) -> None:
-    """What the library accepts and we do not."""
+    """BadToken for what the library accepts and this service does not."""
     times = [claims["exp"], claims["iat"], claims["nbf"]]
     texts = [claims["sub"], claims["jti"], claims.get("role")]
     if (
@@ -188,17 +125,18 @@ def _refuse_oddities(token: str, claims: dict[str, Any]) -> None:
 
 
 def _header_type(token: str) -> object:
-    """What kind of token the header names, in small letters: one that was signed for another use opens nothing here."""
+    """The kind of token that the header names, in small letters: a token for another use gives no access."""
     found: object = jwt.get_unverified_header(token).get("typ")
     return found.lower().removeprefix("application/") if isinstance(found, str) else found
 
 
 def _could_be_stored(text: str) -> bool:
-    """Whether a row may hold this text: Postgres is not asked about any other."""
+    """Whether a row may hold this text: PostgreSQL would refuse a query with any other."""
     return bool(text) and not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _has_duplicates(token: str) -> bool:
+    """Whether header or claims name a thing twice: two readers could believe different values."""
     for part in token.split(".")[:2]:
         pairs: list[list[tuple[str, Any]]] = []
         json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)), object_pairs_hook=pairs.append)
