@@ -23,7 +23,7 @@ from retrobus.model.resources import ALL
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
-    from retrobus.database.sql import Connection
+    from retrobus.database.connection import AnyConnection
 
 DATABASE = "retrobus"
 ADMIN_EMAIL = "admin@example.org"
@@ -83,12 +83,12 @@ def _prepare(base_url: str, more: list[str], ending: str) -> None:
     typer.echo("\n".join(("", *_lines(base_url, token), *more, "", ending, "")))
 
 
-async def _make_database(connection: Connection) -> None:
+async def _make_database(connection: AnyConnection) -> None:
     if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DATABASE):
         await connection.execute(f"CREATE DATABASE {DATABASE}")
 
 
-async def _fill(connection: Connection) -> str:
+async def _fill(connection: AnyConnection) -> str:
     """Inserts the sample once, and says how many rows; a database that ever held a row keeps what it has."""
     used = await connection.fetchval("SELECT is_called FROM row_version")
     if used:
@@ -101,7 +101,7 @@ async def _fill(connection: Connection) -> str:
     return counted({name: len(rows) for name, rows in collection.items()})
 
 
-async def _insert(connection: Connection, table: str, rows: list[dict[str, object]]) -> None:
+async def _insert(connection: AnyConnection, table: str, rows: list[dict[str, object]]) -> None:
     """Inserts rows that all have the same columns."""
     names = list(rows[0])
     places = ", ".join(f"${place}" for place in range(1, len(names) + 1))

@@ -12,7 +12,7 @@ from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, stop
 
 if TYPE_CHECKING:
-    from retrobus.database.sql import Connection
+    from retrobus.database.connection import AnyConnection
     from retrobus.model.resources import Resource
 
 LAST = 10
@@ -47,7 +47,7 @@ def show(
     _show_row(with_connection(lambda connection: _row(connection, resource, key)), key, as_json=as_json)
 
 
-async def _overview(connection: Connection, resource: Resource) -> dict[str, Any]:
+async def _overview(connection: AnyConnection, resource: Resource) -> dict[str, Any]:
     table = resource.table.name
     return {
         "table": table,
@@ -57,7 +57,7 @@ async def _overview(connection: Connection, resource: Resource) -> dict[str, Any
     }
 
 
-async def _row(connection: Connection, resource: Resource, key: str) -> dict[str, Any]:
+async def _row(connection: AnyConnection, resource: Resource, key: str) -> dict[str, Any]:
     from retrobus.database import sql
     from retrobus.model.rows import encoded
 
@@ -66,7 +66,7 @@ async def _row(connection: Connection, resource: Resource, key: str) -> dict[str
     return {"row": values, "deletions": await _rows(connection, DELETIONS_OF_KEY, resource.name, key)}
 
 
-async def _rows(connection: Connection, sql: str, *values: object) -> list[dict[str, Any]]:
+async def _rows(connection: AnyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
     from retrobus.model.wire import moment
 
     rows = [dict(row) for row in await connection.fetch(sql, *values)]

@@ -2,20 +2,18 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unicodedata import normalize
 
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
 from retrobus.database import sql
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import ALL, MEMBER
 from retrobus.model.rows import encoded
 from retrobus.model.wire import moment
 from retrobus.privacy.person import Person, person_of
 from retrobus.privacy.telling import Role, Trace, own_row, trace
-
-if TYPE_CHECKING:
-    from retrobus.database.sql import Connection
 
 NAMED_SO = """id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
 OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id"""
@@ -60,7 +58,7 @@ class SeveralMembers(ValueError):
         super().__init__(f"plusieurs membres portent ce nom : {', '.join(ids)} ; donnez ce qu'un seul porte")
 
 
-async def find(connection: "Connection", key: str) -> tuple[Person, Document | None]:
+async def find(connection: AnyConnection, key: str) -> tuple[Person, Document | None]:
     """The member with this id, e-mail or matricule, and the row without secrets.
 
     Without such a row, the former member with this id, whose traces may be left. SeveralMembers if the text names two:
@@ -77,11 +75,11 @@ async def find(connection: "Connection", key: str) -> tuple[Person, Document | N
     return person_of(row, await _others(connection, row["id"])), document
 
 
-async def _others(connection: "Connection", key: str) -> frozenset[str]:
+async def _others(connection: AnyConnection, key: str) -> frozenset[str]:
     return frozenset(row["id"] for row in await connection.fetch(OTHERS, key))
 
 
-async def held(connection: "Connection", person: Person) -> Document:
+async def held(connection: AnyConnection, person: Person) -> Document:
     """Every trace of the person outside the member's row, as an export shows it."""
     conflicts = await _conflicts(connection, person)
     return {
@@ -106,7 +104,7 @@ def _deletion_told(row: Any) -> Trace:
     return trace(role, moment(row["deleted_at"]), row["resource"], "delete", cause=row["cause"])
 
 
-async def _conflicts(connection: "Connection", person: Person) -> list[Document]:
+async def _conflicts(connection: AnyConnection, person: Person) -> list[Document]:
     rows = await connection.fetch(CONFLICTS, person.id)
     return [{**row, "entry": json.loads(row["entry"])} for row in rows]
 
@@ -140,7 +138,7 @@ def _rows_of(conflict: Document) -> dict[str, Document]:
     return {name: entry[name] for name in ("row", "image") if entry.get(name) is not None}
 
 
-async def erase(connection: "Connection", person: Person) -> None:
+async def erase(connection: AnyConnection, person: Person) -> None:
     """Removes the row and every trace in the open transaction.
 
     Left are a tombstone without a name, and keyed hashes by which a restore knows the person again.
@@ -162,7 +160,7 @@ async def erase(connection: "Connection", person: Person) -> None:
     await connection.execute(sql.READ_ALL_AGAIN)  # a mirror would not find this member's tombstone
 
 
-async def _check_admin(connection: "Connection", person: Person) -> None:
+async def _check_admin(connection: AnyConnection, person: Person) -> None:
     row = await connection.fetchrow("SELECT role, status FROM member WHERE id = $1 FOR UPDATE", person.id)
     if row is None or (row["role"], row["status"]) != ("ADMIN", "active"):
         return

@@ -3,18 +3,15 @@
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from retrobus.backups.intake import Tombstone
+from retrobus.database.connection import AnyConnection
 from retrobus.database.home import is_at_home
 from retrobus.database.triggers import HIGHEST, NUMBERED
 from retrobus.model.resources import ALL, Resource
 from retrobus.model.wire import pieces
 from retrobus.repair import parts
 from retrobus.repair.later import remembered
-
-if TYPE_CHECKING:
-    from retrobus.database.sql import Connection
 
 BODIES = "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
 STATES = """SELECT tgname, tgenabled IN ('O', 'A') AS fires FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
@@ -86,7 +83,7 @@ class Findings:
         return self.at_home and not any(found for name, found in asdict(self).items() if name != "at_home")
 
 
-async def look(connection: "Connection", folder: Path, *, restored: bool = False) -> Findings:
+async def look(connection: AnyConnection, folder: Path, *, restored: bool = False) -> Findings:
     """Reads every row of the three tables; the schema must be at the revision that this code expects.
 
     If this is a restored dump, or the operator says so, the newest backup of that database in the folder tells what
@@ -110,25 +107,25 @@ async def look(connection: "Connection", folder: Path, *, restored: bool = False
     )
 
 
-async def _firsts(connection: "Connection", statement: str, *values: object) -> list[str]:
+async def _firsts(connection: AnyConnection, statement: str, *values: object) -> list[str]:
     """The first column of what a statement gives."""
     return [row[0] for row in await connection.fetch(statement, *values)]
 
 
-async def _functions(connection: "Connection") -> list[str]:
+async def _functions(connection: AnyConnection) -> list[str]:
     rows = await connection.fetch(BODIES)
     bodies = {row["proname"]: row["prosrc"] for row in rows}
     return [name for name, part in parts.FUNCTIONS.items() if bodies.get(name) != part.told]
 
 
-async def _triggers(connection: "Connection") -> tuple[list[str], list[str]]:
+async def _triggers(connection: AnyConnection) -> tuple[list[str], list[str]]:
     fires = {row["tgname"]: row["fires"] for row in await connection.fetch(STATES)}
     missing = [name for name in parts.TRIGGERS if name not in fires]
     disabled = [name for name in parts.TRIGGERS if not fires.get(name, True)]
     return missing, disabled + [FOREIGN_KEYS.format(table) for table in await _firsts(connection, INTERNAL)]
 
 
-async def behind(connection: "Connection") -> list[str]:
+async def behind(connection: AnyConnection) -> list[str]:
     """The sequences, among those that this role may read, that would draw again what a row already has."""
     used = await connection.fetchval(USED)  # read first: a version drawn in between raises the sequence, not `used`
     found = ["row_version"] if await connection.fetchval(LAST.format("row_version")) < used else []
@@ -140,14 +137,14 @@ async def behind(connection: "Connection") -> list[str]:
     return found
 
 
-async def _stale(connection: "Connection", resource: Resource) -> list[str]:
+async def _stale(connection: AnyConnection, resource: Resource) -> list[str]:
     table = resource.table.name
     held, right = zip(*pieces(resource, f"{table}.").items(), strict=True)
     differs = f"ROW({', '.join(held)}) IS DISTINCT FROM ROW({', '.join(right)})"
     return await _firsts(connection, f"SELECT {resource.key} FROM {table} WHERE {differs} ORDER BY 1")
 
 
-async def _returned(connection: "Connection", resource: Resource, later: list[Tombstone]) -> list[str]:
+async def _returned(connection: AnyConnection, resource: Resource, later: list[Tombstone]) -> list[str]:
     statement = RETURNED.format(key=resource.key, table=resource.table.name)
     return await _firsts(connection, statement, *_arrays(later, resource.name, "api", "sql"), resource.name)
 

@@ -1,13 +1,14 @@
 """Mends what was found, in one transaction, after a safety backup of what was there."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from retrobus.backups import BadBackup, create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
 from retrobus.database import home, sql
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import BY_NAME
 from retrobus.model.wire import pieces
 from retrobus.privacy import database as privacy
@@ -15,9 +16,6 @@ from retrobus.privacy.person import person_of
 from retrobus.repair import parts
 from retrobus.repair.findings import Findings, Keys, look
 from retrobus.store.confirmed import confirmed
-
-if TYPE_CHECKING:
-    from retrobus.database.sql import Connection
 
 Choice = Literal["keep", "drop"]
 """What becomes of rows that were deleted and came back: `keep` makes them new rows, `drop` deletes them again."""
@@ -29,7 +27,7 @@ END_TOKENS = "UPDATE member SET token_epoch = greatest(token_epoch + 1, $1)"
 
 
 async def mend(
-    connection: "Connection",
+    connection: AnyConnection,
     folder: Path,
     choice: Choice | None = None,
     *,
@@ -62,7 +60,7 @@ async def mend(
     return found, left, safety
 
 
-async def _mend_triggers(connection: "Connection", found: Findings) -> None:
+async def _mend_triggers(connection: AnyConnection, found: Findings) -> None:
     for name in found.functions:
         await connection.execute(parts.FUNCTIONS[name].statement)
     for name in found.missing:
@@ -74,7 +72,7 @@ async def _mend_triggers(connection: "Connection", found: Findings) -> None:
             await connection.execute(f"ALTER TABLE {name.split()[-1]} ENABLE TRIGGER ALL")
 
 
-async def _mend_sequences(connection: "Connection", found: Findings) -> None:
+async def _mend_sequences(connection: AnyConnection, found: Findings) -> None:
     for name in found.sequences:
         if name == "row_version":
             await connection.execute("SELECT retrobus_version_above(0)")
@@ -82,13 +80,13 @@ async def _mend_sequences(connection: "Connection", found: Findings) -> None:
             await connection.execute(NUMBER.format(name.removesuffix("_id_seq")))
 
 
-async def _erase(connection: "Connection", ids: list[str]) -> None:
+async def _erase(connection: AnyConnection, ids: list[str]) -> None:
     for row in await connection.fetch("SELECT * FROM member WHERE id = ANY ($1::text[])", ids):
         await privacy.erase(connection, person_of(dict(row)))
     await connection.execute("SELECT set_config('retrobus.cause', 'sql', true)")
 
 
-async def _mend_rows(connection: "Connection", found: Findings, choice: Choice | None) -> None:
+async def _mend_rows(connection: AnyConnection, found: Findings, choice: Choice | None) -> None:
     if choice == "drop":
         for name, keys in found.returned.items():
             resource = BY_NAME[name]
@@ -100,7 +98,7 @@ async def _mend_rows(connection: "Connection", found: Findings, choice: Choice |
         await _stamp(connection, found.returned)
 
 
-async def _stamp(connection: "Connection", rows: Keys) -> None:
+async def _stamp(connection: AnyConnection, rows: Keys) -> None:
     """Has the trigger write JSON and version of these rows: it does so because one piece of the JSON changes."""
     for name, keys in rows.items():
         resource = BY_NAME[name]
@@ -109,7 +107,7 @@ async def _stamp(connection: "Connection", rows: Keys) -> None:
         await connection.execute(change, keys)
 
 
-async def _settle(connection: "Connection") -> None:
+async def _settle(connection: AnyConnection) -> None:
     """Gives this database an identity of its own: journals and ETags of the other database mean nothing here.
 
     Every token ends: one of them may have been ended in the other database after this copy was made.
