@@ -11,7 +11,7 @@ import pytest
 
 from harness import SECRET, at, run_sql, served, settings_for, until
 from retrobus.development.postgres_programs import find_programs
-from retrobus.model.tables import RESOURCES
+from retrobus.model.resources import ALL
 from retrobus.repair import parts
 
 Terminal = Callable[..., tuple[int, str, str]]
@@ -410,4 +410,4 @@ def test_every_function_and_trigger_of_the_tables_is_watched(database: str) -> N
 
     assert {row[0] for row in functions} - apart == set(parts.FUNCTIONS)
     assert {row[0] for row in triggers} == set(parts.TRIGGERS)
-    assert len(RESOURCES) == 3
+    assert len(ALL) == 3

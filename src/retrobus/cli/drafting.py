@@ -120,10 +120,11 @@ def _checks(connection: Connection) -> Iterator[Difference]:
     there = {(table, name) for table, name in connection.exec_driver_sql(CHECKS)}
     columns = {(table, name) for table, name in connection.exec_driver_sql(COLUMNS)}
     for table in metadata.sorted_tables:
-        known = [column for column in table.columns if (table.name, column.name) in columns]
-        rules = {str(rule.name): rule for column in known for rule in column.constraints}
+        rules = {str(rule.name): rule for rule in table.constraints if isinstance(rule, CheckConstraint)}
+        added = [column for column in table.columns if (table.name, column.name) not in columns]
+        brought = {str(rule.name) for column in added for rule in column.constraints}
         for name, rule in sorted(rules.items()):
-            if (table.name, name) not in there and isinstance(rule, CheckConstraint):
+            if (table.name, name) not in there and name not in brought:
                 add = f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK ({rule.sqltext})"
                 yield Difference((add,), (f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",))
         for name in sorted(name for where, name in there if where == table.name and name not in rules):

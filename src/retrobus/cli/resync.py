@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,14 +15,17 @@ from retrobus.cli.terminal import report as report_done
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
-    from retrobus.fallback.journal import Journal
+    from retrobus.database.pooler import OwnNames
     from retrobus.fallback.replay import Report
-    from retrobus.fallback.resync import OpenConflict
+    from retrobus.fallback.resync import OpenConflict, SettledConflict
+
+    Found = tuple[OpenConflict, dict[str, tuple[Any, Any]]]
 
 DAY = 86_400.0
 SHOWN = 60
 """Characters of a value that are printed; --json prints all of it."""
 
+NONE_OPEN = "✅ Aucun conflit à trancher"
 OPERATIONS = {"insert": "création", "update": "modification", "delete": "suppression"}
 Numbers = Annotated[list[int] | None, typer.Option(min=1, help="Numéro d'un conflit de la liste. Répétable.")]
 
@@ -76,33 +78,29 @@ def _bring_in(*, only_look: bool) -> Report | None:
     settings = Settings()
     logbook.configure("console", "error")
     folder = settings.backups_dir
-    with ExitStack() as stack:
-        if not os.path.lexists(folder / NAME):
-            return None
-        try:
-            stack.enter_context(locked(folder, LOCK))
-        except Locked:
-            typer.echo(f"Un service utilise {folder} : il reprend lui-même son journal.", err=True)
-            return None
-        journal = read_journal(folder, max_age=settings.journal_max_age * DAY)
-        if only_look:
-            typer.echo(_pending(journal), err=True)
-            return None
-        return with_connection(lambda connection: bring_in(connection, journal), read_timelines(folder))
+    if not os.path.lexists(folder / NAME):
+        return None
+    try:
+        with locked(folder, LOCK):
+            journal = read_journal(folder, max_age=settings.journal_max_age * DAY)
+            if not only_look:
+                return with_connection(lambda connection: bring_in(connection, journal), read_timelines(folder))
+            damaged = "" if journal.refusal is None else f" ({journal.refusal})"
+            waiting = f"{len(journal)} écriture(s) à reprendre{damaged}"
+            typer.echo(f"📓 Sur le disque : {waiting} : retrobus resync", err=True)
+    except Locked:
+        typer.echo(f"Un service utilise {folder} : il reprend lui-même son journal.", err=True)
+    return None
 
 
-def _pending(journal: Journal) -> str:
-    damaged = "" if journal.refusal is None else f" ({journal.refusal})"
-    return f"📓 Sur le disque : {len(journal)} écriture(s) à reprendre{damaged} : retrobus resync"
-
-
-async def _open(connection: Any) -> list[tuple[OpenConflict, dict[str, tuple[Any, Any]]]]:
+async def _open(connection: OwnNames) -> list[Found]:
     from retrobus.fallback.resync import differences, open_conflicts
 
     return [(one, await differences(connection, one)) for one in await open_conflicts(connection)]
 
 
-def _chosen(found: list[tuple[OpenConflict, Any]], numbers: list[int]) -> list[OpenConflict]:
+def _chosen(found: list[Found], numbers: list[int]) -> list[OpenConflict]:
+    """The conflicts with these numbers, all of them without any; a number that is not open ends the command."""
     by_number = {one.number: one for one, _ in found}
     unknown = [str(number) for number in numbers if number not in by_number]
     if unknown:
@@ -110,9 +108,12 @@ def _chosen(found: list[tuple[OpenConflict, Any]], numbers: list[int]) -> list[O
     return [by_number[number] for number in dict.fromkeys(numbers)] or list(by_number.values())
 
 
-def _show(
-    found: list[tuple[OpenConflict, dict[str, tuple[Any, Any]]]], report: Report | None, *, as_json: bool
-) -> None:
+def _write(one: OpenConflict | SettledConflict) -> str:
+    """What the client wanted, as « modification de Event e1 »."""
+    return f"{OPERATIONS[one.operation]} de {one.resource} {one.key}"
+
+
+def _show(found: list[Found], report: Report | None, *, as_json: bool) -> None:
     if as_json:
         answer({"conflicts": [_document(one, changes) for one, changes in found], "replayed": _counts(report)})
         return
@@ -120,10 +121,10 @@ def _show(
         words = "{replayed} reprise(s), {already} déjà là, {conflicts} en conflit"
         typer.echo(f"📓 Journal du disque : {words.format(**_counts(report) or {})}")
     for one, changes in found:
-        typer.echo(f"{one.number:>4}  {OPERATIONS[one.operation]} de {one.resource} {one.key} : {one.reason}")
+        typer.echo(f"{one.number:>4}  {_write(one)} : {one.reason}")
         for name, (present, wanted) in changes.items():
             typer.echo(f"        {name} : {_short(present)} → {_short(wanted)}")
-    typer.echo(f"{len(found)} conflit(s) à trancher" if found else "✅ Aucun conflit à trancher")
+    typer.echo(f"{len(found)} conflit(s) à trancher" if found else NONE_OPEN)
 
 
 def _show_settled() -> None:
@@ -133,8 +134,7 @@ def _show_settled() -> None:
     for one in with_connection(settled_conflicts):
         words = "appliqué" if one.resolution == "applied" else "écarté"
         kept = f" ; ligne gardée : --restore {one.number}" if one.kept else ""
-        what = f"{OPERATIONS[one.operation]} de {one.resource} {one.key}"
-        typer.echo(f"{one.number:>4}  {what} : {one.reason} ({words} le {one.at:%d/%m/%Y %H:%M} UTC){kept}")
+        typer.echo(f"{one.number:>4}  {_write(one)} : {one.reason} ({words} le {one.at:%d/%m/%Y %H:%M} UTC){kept}")
 
 
 def _restore(number: int, *, yes: bool, as_json: bool) -> None:
@@ -192,19 +192,14 @@ def _decided(one: OpenConflict, *, applies: bool, named: bool) -> str | None:
 
 
 def _tell(wanted: list[OpenConflict], results: dict[int, str | None], done: str, *, as_json: bool) -> None:
-    failed = [number for number, reason in results.items() if reason is not None]
+    """Prints what became of each conflict; the command ends with 1 if one is left open."""
+    left = {number: reason for number, reason in results.items() if reason is not None}
     if as_json:
-        answer(
-            {
-                "done": [one.number for one in wanted if one.number not in failed],
-                "left": {n: results[n] for n in failed},
-            }
-        )
+        answer({"done": [number for number in results if number not in left], "left": left})
     for one in () if as_json else wanted:
-        reason = results[one.number]
-        sign, words = ("✅", done) if reason is None else ("⚠️ ", f"laissé : {reason}")
-        say(f"{sign} {one.number} {OPERATIONS[one.operation]} de {one.resource} {one.key} : {words}")
+        sign, words = ("⚠️ ", f"laissé : {left[one.number]}") if one.number in left else ("✅", done)
+        say(f"{sign} {one.number} {_write(one)} : {words}")
     if not wanted and not as_json:
-        typer.echo("✅ Aucun conflit à trancher")
-    if failed:
+        typer.echo(NONE_OPEN)
+    if left:
         raise typer.Exit(1)

@@ -109,6 +109,7 @@ class Inspection:
             raise Unexpected("réponse qui n'est pas du JSON") from None
 
     def _expect(self, method: str, path: str, status: int, body: object = None, token: str | None = None) -> Reply:
+        """The reply with this status; Unexpected with any other. Without a token, that of the operator is sent."""
         found = self._ask(method, path, self.token if token is None else token, body)
         if method == "POST":  # after a 202 or a 5xx the event may be there too
             self._perhaps_there = found.status < 300 or found.status >= 500
@@ -117,6 +118,7 @@ class Inspection:
         return found
 
     def _from_postgres(self, method: str, path: str, status: int, body: object = None, token: str | None = None) -> Any:
+        """The body of such a reply; Unexpected if PostgreSQL did not give it."""
         found = self._expect(method, path, status, body, token)
         if found.source != "postgres":
             raise Unexpected(f"réponse venue de « {found.source} », pas de PostgreSQL")

@@ -14,9 +14,10 @@ from retrobus.fallback.journal import read_journal
 from retrobus.fallback.memory import Memory
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.snapshot import NAME, read_snapshot
+from retrobus.model.columns import is_derived
 from retrobus.model.names import camel
 from retrobus.model.resources import ALL, Resource
-from retrobus.model.tables import REVISION, deletion, stored_columns
+from retrobus.model.tables import REVISION, deletion
 from retrobus.model.wire import moment
 
 NOTE = "sans PostgreSQL, de l'instantané et du journal"
@@ -52,8 +53,9 @@ class _MirroredRows:
         return len(self._rows[table.name])
 
     async def rows(self, name: str, table: Table) -> AsyncIterator[str]:  # noqa: ARG002 - as the database does it
+        facts = [column for column in table.columns if not is_derived(column)]
         for row in self._rows[table.name]:
-            yield "{" + ",".join(_member(column, row[column.name]) for column in stored_columns(table)) + "}"
+            yield "{" + ",".join(_member(column, row[column.name]) for column in facts) + "}"
 
 
 def _sorted(memory: Memory, resource: Resource) -> list[dict[str, Any]]:

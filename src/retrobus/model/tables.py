@@ -1,8 +1,5 @@
 """The service's own tables beside the three resources; triggers and functions are in the migrations."""
 
-from functools import lru_cache
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from retrobus.model.columns import Moment, choice, is_derived, long_text, metadata
+from retrobus.model.columns import Moment, choice, long_text, metadata
 from retrobus.model.events import event
 from retrobus.model.limits import SHORT
 from retrobus.model.members import member
@@ -145,36 +142,3 @@ erasure_key = Table(
     Column("outer_pad", LargeBinary, nullable=False),
     Index("erasure_key_single", text("(true)"), unique=True),
 )
-
-RESOURCES: dict[str, Table] = {table.info["resource"]: table for table in (vehicle, event, member)}
-SECRET_COLUMNS = frozenset({"password_hash", "token_epoch"})
-"""Columns that no answer ever holds."""
-
-
-def key_column(table: Table) -> Column[Any]:
-    """The column by which the API addresses a row."""
-    column: Column[Any] = table.c[table.info["key"]]
-    return column
-
-
-def number_column(table: Table) -> Column[Any] | None:
-    """The column that the database numbers by itself, if the table has one: it says nothing and addresses nothing."""
-    name = table.info.get("number")
-    return None if name is None else table.c[name]
-
-
-@lru_cache
-def stored_columns(table: Table) -> tuple[Column[Any], ...]:
-    """The columns that hold facts: all but those that Postgres computes from them."""
-    return tuple(column for column in table.columns if not is_derived(column))
-
-
-@lru_cache
-def unique_columns(table: Table) -> tuple[tuple[str, bool], ...]:
-    """The columns whose values differ from row to row, and whether ASCII case is ignored."""
-    found = []
-    for index in sorted((index for index in table.indexes if index.unique), key=lambda index: str(index.name)):
-        written = str(index.expressions[0])
-        ignored = written.startswith("lower(")
-        found.append((written[6:].split(maxsplit=1)[0] if ignored else str(index.columns[0].name), ignored))
-    return tuple(found)
