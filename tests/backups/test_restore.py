@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from harness import Api, Process, copy_database, run_sql
-from retrobus.accounts.security import check_password
+from retrobus.accounts.passwords import check_password
 from retrobus.backups import BadBackup, catalog, create
 from retrobus.backups.draft import Draft
 from retrobus.backups.plan import Plan

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from retrobus.accounts.security import check_password, hash_password
+from retrobus.accounts.passwords import check_password, hash_password
 from retrobus.backups.facts import Facts, facts_of, with_value
 from retrobus.backups.formats import Reading, open_reading
 from retrobus.backups.intake import Tombstone

@@ -20,7 +20,9 @@ from retrobus.settings import Settings
 OLD = 7.0
 """Days after which the newest backup is too old to be of much use."""
 
+FOLDER = "Dossier des backups"
 PURGE, RESYNC = "retrobus purge", "retrobus resync --list, ou retrobus purge"
+CREATE, DESELECT = "retrobus backup create", "retrobus backup deselect"
 
 
 def file_items(settings: Settings) -> Iterator[Item]:
@@ -28,7 +30,7 @@ def file_items(settings: Settings) -> Iterator[Item]:
     try:
         yield from _file_items(settings)
     except (OSError, Refused, BadBackup) as error:
-        yield Item("error", "Dossier des backups", *_trouble(error, settings.backups_dir))
+        yield Item("error", FOLDER, *_trouble(error, settings.backups_dir))
 
 
 def _trouble(error: Exception, path: Path) -> tuple[str, str]:
@@ -41,7 +43,7 @@ def _trouble(error: Exception, path: Path) -> tuple[str, str]:
 def _file_items(settings: Settings) -> Iterator[Item]:
     folder = settings.backups_dir
     if not folder.is_dir():
-        yield Item("warning", "Dossier des backups", f"{folder} n'existe pas encore", "retrobus backup create")
+        yield Item("warning", FOLDER, f"{folder} n'existe pas encore", CREATE)
         return
     yield _permissions(folder)
     yield _selection(folder, used=settings.load_backup_at_boot)
@@ -57,10 +59,10 @@ def _permissions(folder: Path) -> Item:
     found = folder.stat()
     text, mode = f"{folder}, mode {found.st_mode & 0o777:o}", f"chmod 700 {folder}"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return Item("error", "Dossier des backups", f"{text}, non inscriptible", "le donner à l'utilisateur du service")
+        return Item("error", FOLDER, f"{text}, non inscriptible", "le donner à l'utilisateur du service")
     if found.st_mode & 0o077:
-        return Item("error", "Dossier des backups", f"{text} : d'autres y lisent les données des membres", mode)
-    return Item("ok", "Dossier des backups", text)
+        return Item("error", FOLDER, f"{text} : d'autres y lisent les données des membres", mode)
+    return Item("ok", FOLDER, text)
 
 
 def _selection(folder: Path, *, used: bool) -> Item:
@@ -68,11 +70,11 @@ def _selection(folder: Path, *, used: bool) -> Item:
     try:
         selected = catalog.selection(folder)
     except BadBackup as error:
-        return Item("error", name, str(error), "retrobus backup deselect")
+        return Item("error", name, str(error), DESELECT)
     if selected is None:
         return Item("ok", name, "aucune")
     if not (folder / selected.name).exists():
-        return Item("error", name, f"{selected.name} n'existe pas", "retrobus backup deselect")
+        return Item("error", name, f"{selected.name} n'existe pas", DESELECT)
     return Item("ok", name, selected.name) if used else Item("warning", name, f"{selected.name}, sans effet", PURGE)
 
 
@@ -106,7 +108,7 @@ def _backups(folder: Path) -> Iterator[Item]:
         yield Item("error", "Backups", str(error), "retrobus backup create refait l'index")
         return
     if not usable:
-        yield Item("warning", "Backups", "aucun", "retrobus backup create")
+        yield Item("warning", "Backups", "aucun", CREATE)
         return
     yield _age(usable[0])
     yield _soundness(folder, usable[0])
@@ -116,18 +118,14 @@ def _age(newest: Entry) -> Item:
     try:
         days = (datetime.now(UTC) - moment_of(newest.timestamp)).total_seconds() / 86_400
     except ValueError:
-        return Item("warning", "Dernier backup", f"{newest.name}, de date inconnue", "retrobus backup create")
+        return Item("warning", "Dernier backup", f"{newest.name}, de date inconnue", CREATE)
     text = f"{newest.name}, il y a {days:.1f} jours"
-    return (
-        Item("ok", "Dernier backup", text)
-        if days < OLD
-        else Item("warning", "Dernier backup", text, "retrobus backup create")
-    )
+    return Item("ok", "Dernier backup", text) if days < OLD else Item("warning", "Dernier backup", text, CREATE)
 
 
 def _soundness(folder: Path, newest: Entry) -> Item:
     try:
         found = survey(folder / newest.name)
     except BadBackup as error:
-        return Item("error", "Vérification du dernier backup", str(error), "retrobus backup create")
+        return Item("error", "Vérification du dernier backup", str(error), CREATE)
     return Item("ok", "Vérification du dernier backup", "sommes vérifiées" if found.checked else "lisible")
