@@ -15,7 +15,7 @@ from pathlib import Path
 
 from run import BODY, CONNECTIONS, PATHS, SECRET, connection, fill, memory, request, wait_for
 
-from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.database import migrate
 from retrobus.development.embedded import embedded_postgres
 
