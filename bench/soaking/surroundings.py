@@ -13,7 +13,7 @@ import asyncpg
 from soaking.kinds import ADMIN
 
 from harness import Process, free_port
-from retrobus.accounts.security import TokenRules, Tokens
+from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.development.embedded import EmbeddedPostgres
 
 SECRET = "a-secret-for-the-soak-and-nothing-else"
