@@ -93,6 +93,7 @@ def address() -> str:
             [sys.executable, "-c", program, str(listener.fileno())],
             stdin=subprocess.PIPE,  # its end tells the nursery that this program is gone
             pass_fds=[listener.fileno()],
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
             start_new_session=True,  # Ctrl-C is not for it, and no process asks its questions on our terminal
         )
     atexit.register(nursery.wait)
