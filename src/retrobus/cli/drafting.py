@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from alembic.autogenerate import produce_migrations
@@ -120,16 +121,22 @@ def _checks(connection: Connection) -> Iterator[Difference]:
     there = {(table, name) for table, name in connection.exec_driver_sql(CHECKS)}
     columns = {(table, name) for table, name in connection.exec_driver_sql(COLUMNS)}
     for table in metadata.sorted_tables:
-        rules = {str(rule.name): rule for rule in table.constraints if isinstance(rule, CheckConstraint)}
         added = [column for column in table.columns if (table.name, column.name) not in columns]
-        brought = {str(rule.name) for column in added for rule in column.constraints}
+        brought = [rule for column in added for rule in column.constraints]
+        said = chain(table.constraints, *(column.constraints for column in table.columns))
+        rules = {_named(connection, rule): rule for rule in said if isinstance(rule, CheckConstraint)}
         for name, rule in sorted(rules.items()):
-            if (table.name, name) not in there and name not in brought:
+            if (table.name, name) not in there and rule not in brought:
                 add = f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK ({rule.sqltext})"
                 yield Difference((add,), (f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",))
         for name in sorted(name for where, name in there if where == table.name and name not in rules):
             remark = f"règle {name} : écrivez dans DOWNGRADE comment la remettre"
             yield Difference((f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",), (), remark)
+
+
+def _named(connection: Connection, rule: CheckConstraint) -> str:
+    """The name of a rule in the database, by the naming convention of the tables."""
+    return connection.dialect.identifier_preparer.format_constraint(rule) or ""
 
 
 def _functions(connection: Connection) -> Iterator[Difference]:
