@@ -46,6 +46,6 @@ def build_from_models(url: str) -> None:
 
     asyncio.run(build())
     run_sql(url, *triggers.SHARED)
-    run_sql(url, *(statement for resource in ALL for statement in triggers.trigger_sql(resource.table)))
+    run_sql(url, *(statement for resource in ALL for statement in triggers.trigger_sql(resource)))
     run_sql(url, *(statement for name in triggers.NUMBERED for statement in triggers.number_sql(name)))
     run_sql(url, home.AT_HOME_SQL, home.NOTE_SQL, home.TRIGGER_SQL)

@@ -1,11 +1,9 @@
-"""What Postgres keeps by itself, whoever writes: the functions and triggers of the tables, as SQL text.
+"""The rules that PostgreSQL keeps by itself, for the service and psql alike: functions and triggers, as SQL text.
 
 The migrations hold a copy of this text; a test compares what they build with what stands here.
 """
 
-from sqlalchemy import Table
-
-from retrobus.model.resources import BY_NAME
+from retrobus.model.resources import Resource
 from retrobus.model.wire import pieces_sql
 
 # Every name of ours is written with its schema: the functions do the same in any session, role or dump, whatever its
@@ -124,50 +122,50 @@ _EPOCH = """
     END IF;"""
 
 
-def _stamp_sql(table: Table) -> str:
-    name, resource, key = table.name, table.info["resource"], table.info["key"]
-    return f"""CREATE OR REPLACE FUNCTION public.{name}_stamp() RETURNS trigger
+def _stamp_sql(resource: Resource) -> str:
+    name, key = resource.name, resource.key
+    return f"""CREATE OR REPLACE FUNCTION public.{resource.table.name}_stamp() RETURNS trigger
 LANGUAGE plpgsql AS $$
 -- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
 BEGIN
   IF TG_OP = 'UPDATE' THEN
-{_generated(table)}    IF NEW IS NOT DISTINCT FROM OLD THEN
+{_generated(resource)}    IF NEW IS NOT DISTINCT FROM OLD THEN
       RETURN NEW;
     END IF;
     IF NEW.{key} <> OLD.{key} THEN
-      PERFORM public.retrobus_bury('{resource}', OLD.{key}, OLD.version);
-      PERFORM public.retrobus_lock_key('{resource}', NEW.{key});
+      PERFORM public.retrobus_bury('{name}', OLD.{key}, OLD.version);
+      PERFORM public.retrobus_lock_key('{name}', NEW.{key});
     END IF;
     IF NEW.updated_at = OLD.updated_at THEN
       NEW.updated_at := date_trunc('milliseconds', now());
-    END IF;{_EPOCH if table.name == "member" else ""}
+    END IF;{_EPOCH if "token_epoch" in resource.table.c else ""}
   ELSE
-    PERFORM public.retrobus_lock_key('{resource}', NEW.{key});
+    PERFORM public.retrobus_lock_key('{name}', NEW.{key});
   END IF;
   NEW.version := public.retrobus_next_version(CASE TG_OP WHEN 'UPDATE' THEN OLD.version ELSE 0 END);
   NEW.nonce := nullif(current_setting('retrobus.nonce', true), '')::bigint;
-  {pieces_sql(BY_NAME[resource])}
+  {pieces_sql(resource)}
   RETURN NEW;
 END $$"""
 
 
-def _generated(table: Table) -> str:
-    """Postgres fills generated columns after this trigger: empty ones would make every row look changed."""
-    names = [column.name for column in table.columns if column.computed is not None]
+def _generated(resource: Resource) -> str:
+    """PostgreSQL fills generated columns after this trigger: empty ones would make every row look changed."""
+    names = [column.name for column in resource.table.columns if column.computed is not None]
     return "".join(f"    NEW.{name} := OLD.{name};\n" for name in names)
 
 
-def _bury_sql(table: Table) -> str:
-    name, resource, key = table.name, table.info["resource"], table.info["key"]
-    return f"""CREATE OR REPLACE FUNCTION public.{name}_bury() RETURNS trigger
+def _bury_sql(resource: Resource) -> str:
+    table = resource.table.name
+    return f"""CREATE OR REPLACE FUNCTION public.{table}_bury() RETURNS trigger
 LANGUAGE plpgsql AS $$
 -- Leaves a tombstone for each row that goes, by DELETE or TRUNCATE.
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
-    PERFORM public.retrobus_bury('{resource}', {key}, version) FROM public.{name};
+    PERFORM public.retrobus_bury('{resource.name}', {resource.key}, version) FROM public.{table};
     RETURN NULL;
   END IF;
-  PERFORM public.retrobus_bury('{resource}', OLD.{key}, OLD.version);
+  PERFORM public.retrobus_bury('{resource.name}', OLD.{resource.key}, OLD.version);
   RETURN OLD;
 END $$"""
 
@@ -207,17 +205,13 @@ END $$""",
     ]
 
 
-def trigger_sql(table: Table) -> list[str]:
-    """The statements that create a table's functions and triggers; the migrations hold a copy of their text."""
-    name = table.name
+def trigger_sql(resource: Resource) -> list[str]:
+    """The statements that create the functions and triggers of a resource's table."""
+    name = resource.table.name
     return [
-        *function_sql(table),
-        (f"CREATE TRIGGER {name}_stamp BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_stamp()"),
+        _stamp_sql(resource),
+        _bury_sql(resource),
+        f"CREATE TRIGGER {name}_stamp BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_stamp()",
         f"CREATE TRIGGER {name}_bury BEFORE DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_bury()",
-        (f"CREATE TRIGGER {name}_bury_all BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_bury()"),
+        f"CREATE TRIGGER {name}_bury_all BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_bury()",
     ]
-
-
-def function_sql(table: Table) -> list[str]:
-    """The statements that create or replace the functions of a table's triggers."""
-    return [_stamp_sql(table), _bury_sql(table)]

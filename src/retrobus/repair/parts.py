@@ -27,7 +27,7 @@ def _read(pattern: re.Pattern[str], statements: list[str]) -> dict[str, Part]:
 
 _STATEMENTS = [
     *triggers.SHARED,
-    *chain.from_iterable(triggers.trigger_sql(resource.table) for resource in ALL),
+    *chain.from_iterable(triggers.trigger_sql(resource) for resource in ALL),
     *chain.from_iterable(triggers.number_sql(name) for name in triggers.NUMBERED),
     *(home.AT_HOME_SQL, home.NOTE_SQL, home.TRIGGER_SQL),
 ]
