@@ -25,8 +25,8 @@ from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.app import create_app
 from retrobus.database.home import SETTLE
 from retrobus.development.sample import with_admin
-from retrobus.serving.connection import Connection
-from retrobus.serving.server import Server
+from retrobus.serving.connection import HttpConnection
+from retrobus.serving.server import PoliteServer
 from retrobus.settings import Settings
 
 SECRET = "a-secret-for-tests-and-nothing-but-tests"
@@ -160,7 +160,7 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
     application = create_app(settings, with_admin)
     config = uvicorn.Config(
         application,
-        http=Connection,
+        http=HttpConnection,
         ws="none",
         port=0,
         log_level="critical",
@@ -168,7 +168,7 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
         lifespan="on",
         timeout_keep_alive=KEPT_ALIVE,
     )
-    server = Server(config)
+    server = PoliteServer(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until(lambda: server.started or not thread.is_alive(), what="the service's start")

@@ -78,13 +78,13 @@ def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, r
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import ChangeReload
 
-    from retrobus.serving.server import Server
+    from retrobus.serving.server import PoliteServer
     from retrobus.serving.workers import Workers
 
     try:
         if reload:
             config.reload_dirs = [Path(__file__).resolve().parents[1]]
-            ChangeReload(config, target=Server(config, reloads=True).run, sockets=[listener]).run()
+            ChangeReload(config, target=PoliteServer(config, reloads=True).run, sockets=[listener]).run()
         elif workers > 1:
             config.workers = workers
             supervisor = Workers(config, [listener])
@@ -92,7 +92,7 @@ def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, r
             if supervisor.failed:
                 raise typer.Exit(STARTUP_FAILURE)
         else:
-            Server(config).run([listener])
+            PoliteServer(config).run([listener])
     except KeyboardInterrupt:
         return  # Ctrl-C is how a service ends
 
@@ -140,7 +140,7 @@ def _configured(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         "retrobus.cli.worker:application",
         factory=True,
-        http="retrobus.serving.connection:Connection",
+        http="retrobus.serving.connection:HttpConnection",
         ws="none",
         access_log=False,
         log_level="warning",

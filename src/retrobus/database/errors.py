@@ -9,7 +9,7 @@ import asyncpg
 from retrobus.files.trouble import NETWORK
 
 
-class Kind(Enum):
+class Meaning(Enum):
     """What an error of PostgreSQL means for the one who asked."""
 
     AWAY = auto()
@@ -31,45 +31,45 @@ class Kind(Enum):
 READ_ONLY = "25006"
 """A write was sent to a standby: after a failover another server takes it."""
 
-MEANINGS: dict[str, tuple[Kind, str]] = {
-    "RB401": (Kind.NO_ACCESS, "our own function `retrobus_open` raises it: the caller no longer has access"),
-    "RB409": (Kind.IN_PROGRESS, "our own function `retrobus_kept` raises it: the same Idempotency-Key is being served"),
-    "22": (Kind.INVALID, "a value that the column cannot hold"),
+MEANINGS: dict[str, tuple[Meaning, str]] = {
+    "RB401": (Meaning.NO_ACCESS, "our own function `retrobus_open` raises it: the caller no longer has access"),
+    "RB409": (Meaning.IN_PROGRESS, "our own function `retrobus_kept` raises it: the same Idempotency-Key is being served"),
+    "22": (Meaning.INVALID, "a value that the column cannot hold"),
     "23": (
-        Kind.INVALID,
+        Meaning.INVALID,
         "a constraint refuses the value: a check, a missing value, a vehicle that does not exist",
     ),
-    "23505": (Kind.TAKEN, "another row has this key or this unique value"),
-    "40001": (Kind.AGAIN, "serialization failure; the service tried three more times"),
-    "40P01": (Kind.AGAIN, "deadlock; the service tried three more times"),
-    "53300": (Kind.BUSY, "the server has no connection slot left, although the pool has one"),
-    "53400": (Kind.BUSY, "a configured limit was reached"),
-    "55P03": (Kind.BUSY, "another transaction held a lock too long"),
-    "57014": (Kind.BUSY, "the statement took too long"),
+    "23505": (Meaning.TAKEN, "another row has this key or this unique value"),
+    "40001": (Meaning.AGAIN, "serialization failure; the service tried three more times"),
+    "40P01": (Meaning.AGAIN, "deadlock; the service tried three more times"),
+    "53300": (Meaning.BUSY, "the server has no connection slot left, although the pool has one"),
+    "53400": (Meaning.BUSY, "a configured limit was reached"),
+    "55P03": (Meaning.BUSY, "another transaction held a lock too long"),
+    "57014": (Meaning.BUSY, "the statement took too long"),
     READ_ONLY: (
-        Kind.READ_ONLY,
+        Meaning.READ_ONLY,
         "read-only transaction, on a standby; the service tried once more on a new connection",
     ),
-    "53100": (Kind.READ_ONLY, "disk full"),
-    "53200": (Kind.READ_ONLY, "out of memory"),
-    "58030": (Kind.READ_ONLY, "the server cannot read or write its files"),
-    "42501": (Kind.RIGHT, "the role lacks a right"),
-    "42P01": (Kind.OUTDATED, "unknown table"),
-    "42703": (Kind.OUTDATED, "unknown column"),
-    "42883": (Kind.OUTDATED, "unknown function"),
+    "53100": (Meaning.READ_ONLY, "disk full"),
+    "53200": (Meaning.READ_ONLY, "out of memory"),
+    "58030": (Meaning.READ_ONLY, "the server cannot read or write its files"),
+    "42501": (Meaning.RIGHT, "the role lacks a right"),
+    "42P01": (Meaning.OUTDATED, "unknown table"),
+    "42703": (Meaning.OUTDATED, "unknown column"),
+    "42883": (Meaning.OUTDATED, "unknown function"),
     "26000": (
-        Kind.STATEMENT_LOST,
+        Meaning.STATEMENT_LOST,
         "unknown prepared statement; the service tried once more on a new connection",
     ),
     "42P05": (
-        Kind.STATEMENT_LOST,
+        Meaning.STATEMENT_LOST,
         "the prepared statement exists already; the service tried once more on a new connection",
     ),
-    "08": (Kind.AWAY, "connection lost"),
-    "57P01": (Kind.AWAY, "the server is shutting down"),
-    "57P02": (Kind.AWAY, "the server crashed"),
-    "57P03": (Kind.AWAY, "the server is starting up"),
-    "57P05": (Kind.AWAY, "the server ended an idle session"),
+    "08": (Meaning.AWAY, "connection lost"),
+    "57P01": (Meaning.AWAY, "the server is shutting down"),
+    "57P02": (Meaning.AWAY, "the server crashed"),
+    "57P03": (Meaning.AWAY, "the server is starting up"),
+    "57P05": (Meaning.AWAY, "the server ended an idle session"),
 }
 """Every SQLSTATE, or class of them by its two first characters, that the service expects; docs/errors.md repeats it."""
 
@@ -139,7 +139,7 @@ def state_of(error: BaseException) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-def kind_of(error: BaseException) -> Kind | None:
+def meaning_of(error: BaseException) -> Meaning | None:
     """The kind of an error of the server; None if it has no SQLSTATE, or one that the service does not expect."""
     state = state_of(error)
     kind, _ = MEANINGS.get(state) or MEANINGS.get(state[:2]) or (None, "")
@@ -154,7 +154,7 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, CannotConnect):
         return True
     if state_of(error):
-        return kind_of(error) is Kind.AWAY
+        return meaning_of(error) is Meaning.AWAY
     if isinstance(error, asyncpg.InterfaceError):
         return "clos" in str(error)  # "connection is closed", "the underlying connection is closed"
     if isinstance(error, OSError) and error.errno in NETWORK:

@@ -1,1 +1,1 @@
-"""The server around the application: connections, the stop, several processes; no answer and no request is lost."""
+"""uvicorn, extended at its own points: no answer and no request is lost when a connection or the service ends."""

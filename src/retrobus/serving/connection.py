@@ -1,11 +1,9 @@
-"""How a connection is read: heads are bounded in size and time, and one request comes at a time."""
+"""How the service reads a connection: heads are bounded in size and time, and one request comes at a time."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from retrobus.serving.cycle import Cycle
 from retrobus.serving.ending import IDLE_SILENCE, EndingConnection, State
@@ -22,24 +20,18 @@ class SecondRequestError(Exception):
     """A request began before the one before it was answered."""
 
 
-class Connection(EndingConnection):
-    """uvicorn's reader of HTTP/1.1, made safe.
+class HttpConnection(EndingConnection):
+    """uvicorn's reader of HTTP/1.1. It prevents that bytes of one request are read as another request.
 
-    - An `Upgrade:` (h2c, WebSocket) is ignored and the body read: the parser by itself stops after such a head, and
+    - An `Upgrade:` (h2c, WebSocket) is ignored and the body is read. The parser alone stops after such a head, and
       would take the body for the next request.
-    - One request at a time: bytes that come before the answer end the connection after it, unread. A proxy never sends
-      them, so nothing that a client hides in a request behind a proxy becomes a request.
-    - What is no HTTP is answered by the application, in the form, log and figures of every error.
+    - One request at a time: bytes that come before the answer are not read, and the connection ends after the answer.
+      A proxy never sends such bytes, so a client cannot hide a second request in its first one.
+    - The application answers bytes that are no HTTP, in the form, log and figures of every error.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, object],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self.parser = httptools.HttpRequestParser(self)  # as strict as it is without uvicorn's leniencies
         self._in_head, self._received = True, 0
 
@@ -66,7 +58,7 @@ class Connection(EndingConnection):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # a trailer comes after the body, when the head has been judged: it is no header
+            return  # a trailer comes after the body: read as a header it would escape the checks of the head
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -107,7 +99,7 @@ class Connection(EndingConnection):
             self._garbled()
 
     def _feed_without_upgrade(self, rest: bytes) -> None:
-        """Reads the same head again, without what made the parser stop, then goes on with its body."""
+        """Reads the same head again without the headers at which the parser stops, then its body."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
             self._refuse("bad_request")
@@ -117,7 +109,7 @@ class Connection(EndingConnection):
         self._feed(b"\r\n".join(lines))
 
     def _garbled(self) -> None:
-        """What came is no HTTP; it may be the body of the request that is being answered."""
+        """Ends a connection whose bytes are no HTTP; they may be the body of the request that is being answered."""
         if self._deaf:
             return
         if not self._answering:
@@ -128,7 +120,7 @@ class Connection(EndingConnection):
         self._end_after_answer()
 
     def _refuse(self, code: str) -> None:
-        """Lets the application answer with this error what cannot be read as a request."""
+        """Has the application answer with this error, because the bytes cannot be read as a request."""
         self._deaf = True
         self._forget_deadline()
         super().on_message_begin()

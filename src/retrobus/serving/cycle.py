@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Cycle(RequestResponseCycle):
-    """uvicorn's cycle, which leaves the end of the connection to the connection."""
+    """uvicorn's request and answer. It prevents that uvicorn closes the connection before the client read the answer.
+
+    `EndingConnection` ends the connection instead, with the pause that the answer needs.
+    """
 
     last = False
     """Whether the connection ends with this answer; before the answer starts, this makes it say `Connection: close`."""
@@ -19,7 +22,7 @@ class Cycle(RequestResponseCycle):
     _broken_off = False
 
     def break_off(self) -> None:
-        """The rest of the body will never come: the application reads that, and may still answer."""
+        """Tells the application that the rest of the body will never come; the application may still answer."""
         self._broken_off = True
         self.message_event.set()
 
@@ -35,11 +38,14 @@ class Cycle(RequestResponseCycle):
     async def _start(self, message: "ASGISendEvent") -> None:
         """Sends the head of the answer.
 
-        An answer that comes before its request has arrived whole is the last one: what follows on the connection is
-        the rest of this request, and must not be read as another.
+        An answer that comes before its whole request is the last one: the bytes that follow are the rest of this
+        request, and must not be read as another.
         """
         if self.last or self.more_body:
             self.keep_alive = False
         await super().send(message)
         if self.response_started:
-            self.last, self.keep_alive = not self.keep_alive, True  # else uvicorn closes, and the answer may be lost
+            self.last, self.keep_alive = (
+                not self.keep_alive,
+                True,
+            )  # with False uvicorn closes at once, and the answer may be lost

@@ -1,9 +1,8 @@
-"""How a connection ends: no answer is lost, and no request that was on its way is lost."""
+"""How a connection ends: neither an answer nor a request that is on its way is lost."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -18,29 +17,26 @@ STOP_GRACE = 0.25
 
 
 class State(ServerState):
-    """What all connections of one server share."""
+    """The facts that all connections of one server share."""
 
     stopping = False
     """Whether every answer says `Connection: close`."""
 
 
 class EndingConnection(HttpToolsProtocol):
-    """uvicorn's connection, which ends in the order of TCP: our last byte, the client's last byte, the close."""
+    """uvicorn's connection. It prevents a reset, which would take an answer or a request away.
+
+    It ends in the order of TCP: our last byte, the client's last byte, the close.
+    """
 
     cycle: Cycle
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, object],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self._begun = False
         """Whether the head of a request has begun and not ended."""
         self._deaf = False
-        """Whether bytes that come are no longer read as requests."""
+        """Whether the bytes that come are thrown away."""
         self._heard_end = False
         self._deadline: asyncio.TimerHandle | None = None
         self._lingering: Lingering | None = None

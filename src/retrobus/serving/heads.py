@@ -1,4 +1,4 @@
-"""Small questions about the head of a request."""
+"""Pure functions about the head of a request: its client, its path, its offer of another protocol."""
 
 from collections.abc import Iterator
 from ipaddress import IPv6Address
@@ -11,7 +11,7 @@ Address = tuple[str, int]
 
 
 def plain(client: Address | None) -> Address | None:
-    """The client's address; on a socket for IPv4 and IPv6 an IPv4 client is `::ffff:192.0.2.7`: 192.0.2.7 is meant."""
+    """The client's own address: a socket for IPv4 and IPv6 gives `::ffff:192.0.2.7` for the client 192.0.2.7."""
     if client is None or not client[0].startswith("::ffff:"):
         return client
     mapped = IPv6Address(client[0]).ipv4_mapped

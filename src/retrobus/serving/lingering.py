@@ -1,22 +1,23 @@
-"""How a connection ends so that the client still reads its answer."""
+"""The pause between our last byte and the close of a connection, so that the client still reads its answer."""
 
 import asyncio
 
 DRAINED_BYTES = 16 * 1024 * 1024
-"""Bytes that a client may still send after its answer; it sees a cut connection beyond."""
+"""Bytes that a client may still send after its answer; then the connection is cut."""
 
 DRAINED_SECONDS = 30.0
 """Seconds that a client may go on sending after its answer."""
 
 SILENCE = 5.0
-"""Seconds without a byte after which the rest of a request is waited for no more."""
+"""Seconds without a byte after which the service no longer waits for the rest of a request."""
 
 
 class Lingering:
-    """The last moments of a connection: our side has ended, and what the client still sends is thrown away.
+    """The pause: our side has ended, and the bytes that the client still sends are thrown away.
 
     Closing at once while bytes arrive makes the kernel send a reset, and a reset takes the answer away from a client
-    that has not read it yet (nginx tells its own client 502 then). The client's own end, or one of the bounds, closes.
+    that has not read it yet (nginx tells its own client 502 then). The connection is closed when the client ends its
+    side, or at one of the bounds.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, silence: float) -> None:

@@ -1,4 +1,4 @@
-"""The end of listening: no client is reset because it came at the last moment."""
+"""The end of listening: a client that connects at the last moment is not reset."""
 
 import ctypes
 import socket
@@ -21,7 +21,7 @@ ONLY_ESTABLISHED = (
 
 
 def refuse_new(listeners: Iterable[socket.socket]) -> None:
-    """Lets no new connection begin at these sockets; those that wait in the kernel's queue can still be accepted.
+    """Lets no new connection begin at these sockets; the service still accepts those in the kernel's queue.
 
     Closing a listening socket resets every connection in its queue, though its client takes it for established and may
     have sent its request. After this call the queue only empties. A client that comes now repeats its packet a second

@@ -22,11 +22,11 @@ LATECOMERS = 0.4
 """Seconds for connections that are half made, or wait in the kernel's queue, to reach us."""
 
 LOOKED_EVERY = 0.5
-"""Seconds between two looks of a supervisor at its processes: it may hear of the stop that much later than they."""
+"""Seconds between two looks of a supervisor at its processes: it hears of a stop at most so much later."""
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which stops without resetting a connection.
+class PoliteServer(uvicorn.Server):
+    """uvicorn's server. It prevents that a stop resets connections, or surprises the load balancer.
 
     1. /ready says 503 and every answer `Connection: close`, while new connections are still served (not at Ctrl-C).
     2. No new connection begins; those that are in the kernel's queue are still taken.
@@ -66,15 +66,15 @@ class Server(uvicorn.Server):
             await asyncio.sleep(LOOKED_EVERY + LATECOMERS)
 
     async def _give_notice(self) -> None:
-        """Waits for load balancers to notice; Ctrl-C does not wait."""
+        """Waits until load balancers have noticed; not at Ctrl-C."""
         if signal.SIGINT not in self._captured_signals:
             await asyncio.sleep(NOTICE)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Also a closed terminal (SIGHUP) stops politely; a worker leaves that signal to its supervisor.
+        """A closed terminal (SIGHUP) stops the service like SIGTERM; a worker leaves that signal to its supervisor.
 
-        SIGUSR1 to a worker: another has taken its place, the service goes on.
+        SIGUSR1 ends a worker whose place another has taken: the service goes on, so it gives no notice.
         """
         alone = multiprocessing.parent_process() is None
         with super().capture_signals():

@@ -1,4 +1,4 @@
-"""Several processes of the service at one address: each that dies is told, counted and replaced."""
+"""Several processes of the service at one address: the supervisor logs, counts and replaces each that dies."""
 
 import os
 import signal
@@ -13,22 +13,25 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from retrobus import logbook
 from retrobus.serving.listening import refuse_new
-from retrobus.serving.server import LATECOMERS, LOOKED_EVERY, NOTICE, Server
+from retrobus.serving.server import LATECOMERS, LOOKED_EVERY, NOTICE, PoliteServer
 
 HUNG_AFTER = 30.0
 """Seconds without an answer after which a process counts as hung; a start on a busy machine takes some."""
 
 
 class Worker(Process):
-    """One process; it counts the death of the one that it replaces."""
+    """One process, which counts the death of the process that it replaces."""
 
     def __init__(self, config: Config, sockets: list[socket], *, replaces_dead: bool = False) -> None:
         super().__init__(config, sockets)
-        self._server = Server(config, replaces_dead=replaces_dead)
+        self._server = PoliteServer(config, replaces_dead=replaces_dead)
         self._heard = time.monotonic()
 
     def is_alive(self, timeout: float = HUNG_AFTER) -> bool:
-        """Whether it runs and has answered within this time; asks again, and does not wait for the answer."""
+        """Whether the process runs and has answered within this time.
+
+        uvicorn waits for the answer, so that one hung process would keep its supervisor from the others.
+        """
         with suppress(OSError, EOFError):
             self.parent_conn.send(b"ping")
             while self.parent_conn.poll():
@@ -38,7 +41,7 @@ class Worker(Process):
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor, with our server in each process, and with words for a death."""
+    """uvicorn's supervisor. It prevents that a death stays unseen, and that a reload leaves no process listening."""
 
     _with_notice = True
 

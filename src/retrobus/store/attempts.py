@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from retrobus import logbook
 from retrobus.database import rights
-from retrobus.database.errors import FAILURES, READ_ONLY, STALE, Kind, is_unavailable, kind_of, state_of
+from retrobus.database.errors import FAILURES, READ_ONLY, STALE, Meaning, is_unavailable, meaning_of, state_of
 from retrobus.store.availability import Availability
 from retrobus.store.contract import Busy, MissingRight, SchemaOutdated, StoreError, Unavailable
 from retrobus.store.pool import ACQUIRE_TIMEOUT, Connection, PoolExhausted
@@ -39,7 +39,7 @@ class Attempts:
             except Exception as error:
                 if left == 0 or not self._may_pass(error, fresh=fresh):
                     raise await self._refusal(error) from error
-                fresh, demoted = kind_of(error) is not Kind.AGAIN, state_of(error) == READ_ONLY
+                fresh, demoted = meaning_of(error) is not Meaning.AGAIN, state_of(error) == READ_ONLY
             else:
                 if demoted:
                     self._pool.drop_idle()  # they lead to the former primary
@@ -57,7 +57,7 @@ class Attempts:
             except Exception as error:
                 if connection.is_closed():  # the line was cut: the driver raises anything, even AttributeError
                     raise ConnectionResetError from error
-                if kind_of(error) is Kind.STATEMENT_LOST:
+                if meaning_of(error) is Meaning.STATEMENT_LOST:
                     logbook.statement_lost(state_of(error))
                     connection.terminate()  # the other statements of this connection are lost too
                 raise
@@ -71,12 +71,12 @@ class Attempts:
 
     def _may_pass(self, error: Exception, *, fresh: bool) -> bool:
         """Whether another try may succeed: again on any connection, or once on a new one."""
-        if kind_of(error) is Kind.AGAIN:
+        if meaning_of(error) is Meaning.AGAIN:
             return True
         if fresh or not self._availability.up or isinstance(error, TimeoutError | PoolExhausted):
             return False  # a second wait would cost a second deadline
         elsewhere = isinstance(error, STALE) or state_of(error) == READ_ONLY
-        return elsewhere or kind_of(error) is Kind.STATEMENT_LOST or is_unavailable(error)
+        return elsewhere or meaning_of(error) is Meaning.STATEMENT_LOST or is_unavailable(error)
 
     async def _refusal(self, error: Exception) -> Exception:
         """The error of the contract for a driver's error."""

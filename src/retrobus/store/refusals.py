@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from retrobus.database.errors import READ_ONLY, Kind, column_of, kind_of, state_of
+from retrobus.database.errors import READ_ONLY, Meaning, column_of, meaning_of, state_of
 from retrobus.store.contract import (
     Busy,
     Conflict,
@@ -21,17 +21,17 @@ FOREIGN_KEY = "23503"
 VIOLATION = "23"
 """The class of SQLSTATEs of violated constraints."""
 
-REFUSALS: dict[Kind | None, Callable[[Exception], Exception]] = {
-    Kind.NO_ACCESS: lambda _: Unauthenticated(),
-    Kind.IN_PROGRESS: lambda _: InProgress(),
-    Kind.AGAIN: lambda _: Busy(),
-    Kind.BUSY: lambda _: Busy(),
-    Kind.READ_ONLY: lambda _: ReadOnly(),
-    Kind.OUTDATED: lambda _: SchemaOutdated(),
-    Kind.STATEMENT_LOST: lambda _: StatementLost(),
-    Kind.RIGHT: lambda error: MissingRight(str(error)),
-    Kind.TAKEN: lambda error: Conflict("Cette valeur est déjà prise.", column_of(error)),
-    Kind.INVALID: lambda error: Invalid([FieldError(column_of(error), _fault(error))]),
+REFUSALS: dict[Meaning | None, Callable[[Exception], Exception]] = {
+    Meaning.NO_ACCESS: lambda _: Unauthenticated(),
+    Meaning.IN_PROGRESS: lambda _: InProgress(),
+    Meaning.AGAIN: lambda _: Busy(),
+    Meaning.BUSY: lambda _: Busy(),
+    Meaning.READ_ONLY: lambda _: ReadOnly(),
+    Meaning.OUTDATED: lambda _: SchemaOutdated(),
+    Meaning.STATEMENT_LOST: lambda _: StatementLost(),
+    Meaning.RIGHT: lambda error: MissingRight(str(error)),
+    Meaning.TAKEN: lambda error: Conflict("Cette valeur est déjà prise.", column_of(error)),
+    Meaning.INVALID: lambda error: Invalid([FieldError(column_of(error), _fault(error))]),
 }
 
 HINDRANCES = {
@@ -46,7 +46,7 @@ def translate(error: Exception) -> Exception:
     """What a driver error means for the caller; an error that we do not know is a bug and stays itself."""
     if isinstance(error, OverflowError):  # the driver cannot send a number that no column can hold
         return Invalid([FieldError("", "valeur hors des limites")])
-    refusal = REFUSALS.get(kind_of(error))
+    refusal = REFUSALS.get(meaning_of(error))
     return error if refusal is None else refusal(error)
 
 
