@@ -1,4 +1,4 @@
-"""Whether this database is where its identity was given: a dump that is restored, or a copy, knows it by itself.
+"""Tells a database from its restored dump or its copy: whether its identity was given to this very database.
 
 The row of `database_identity` holds the number of the transaction that wrote it. Postgres keeps that number beside the
 row too (`xmin`), in the server's files: replicas, base backups and pg_upgrade carry both, a dump only the first. For
@@ -9,7 +9,7 @@ A copy by CREATE DATABASE … TEMPLATE has another database number, another serv
 from retrobus.database.connection import AnyConnection
 
 ELSEWHERE = "base restaurée ou copiée : son identité est celle d'une autre, lancez retrobus db repair"
-"""What operators read, in /ready, log and doctor."""
+"""The sentence for operators in /ready, log and doctor."""
 
 FACTS = {
     "system_identifier": "(SELECT system_identifier FROM pg_control_system())",
@@ -17,7 +17,7 @@ FACTS = {
     "database_oid": "(SELECT oid::bigint FROM pg_database WHERE datname = current_database())",
     "written_by": "pg_current_xact_id()::xid::text::bigint",
 }
-"""Where an identity is given, by column of `database_identity`, as the transaction that writes it sees it."""
+"""The place where an identity is given: SQL for each column of `database_identity`."""
 
 AT_HOME_SQL = f"""CREATE OR REPLACE FUNCTION public.retrobus_is_at_home() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -51,11 +51,11 @@ SETTLE = (
     "DELETE FROM database_identity",
     f"INSERT INTO database_identity ({', '.join(FACTS)}) SELECT {', '.join(FACTS.values())}",
 )
-"""Gives this database an identity of its own; not inside a savepoint, which has a transaction number of its own."""
+"""Gives this database its own identity. Not inside a savepoint, whose transaction number differs."""
 
 
 async def is_at_home(connection: AnyConnection) -> bool:
-    """Whether the identity was given to this database; without that function, nothing speaks against it."""
+    """Whether the identity was given to this database; true before the migration that added the function."""
     if not await connection.fetchval("SELECT to_regprocedure('public.retrobus_is_at_home()') IS NOT NULL"):
         return True
     return bool(await connection.fetchval("SELECT public.retrobus_is_at_home()"))

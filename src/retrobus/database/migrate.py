@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -14,10 +13,11 @@ from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from retrobus.database.pooler import OwnNames
 from retrobus.database.session import connect_for_command
 
 LOCK_TIMEOUT = "5s"
-"""A migration that cannot have its lock gives up, rather than queue every request behind it."""
+"""How long a migration waits for a lock: while it waits, every request waits behind it."""
 
 OLDEST_SERVER = 15
 """The first major version of PostgreSQL with which the service is tested."""
@@ -36,9 +36,9 @@ def check_server(version: int, encoding: str) -> None:
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[AsyncConnection]:
-    """A connection for migrations: what asyncpg accepts as URL is accepted."""
+    """A connection for migrations, opened like that of every command."""
 
-    async def create() -> Any:
+    async def create() -> OwnNames:
         return await connect_for_command(url, 10, "retrobus migrate")
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=create, poolclass=NullPool)
@@ -78,7 +78,7 @@ def head() -> str:
 
 
 def oldest_supported(known: ScriptDirectory, revision: str) -> str:
-    """The oldest revision whose code works with this one: back over each migration that says it is `compatible`.
+    """The oldest revision whose code works with this one: each migration that says `compatible` is stepped over.
 
     For example: 0007 and 0006 say so, 0005 does not. Code that expects 0005, 0006 or 0007 works with 0007.
     """
@@ -94,7 +94,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Takes the schema back to the revision; what it adds is dropped with its data."""
+    """Takes the schema back to the revision; columns and tables of later ones are dropped with their data."""
     command.downgrade(_config(url), revision)
 
 

@@ -1,4 +1,4 @@
-"""Which revision a database is of, and whether code that expects another one works with it."""
+"""The revision of a database, and whether code that expects another revision works with it."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Revision:
 
 
 async def revision_of(connection: AnyConnection) -> Revision:
-    """What the database says; nothing before the first migration, or to a role that may not read it."""
+    """The revision that the database names; none before the first migration, or if the role may not read it."""
     current = oldest = None
     with suppress(*UNREADABLE):
         current = await connection.fetchval(REVISION)

@@ -41,12 +41,12 @@ SCHEMA_IS_OPEN = "SELECT coalesce(has_schema_privilege(to_regnamespace($1), 'USA
 
 
 async def is_locked_out(connection: AnyConnection) -> bool:
-    """Whether this role may not look into the schema: each table is then told as missing, which it is not."""
+    """Whether this role has no USAGE on the schema: PostgreSQL then says of each table that it is missing."""
     return not await connection.fetchval(SCHEMA_IS_OPEN, SCHEMA)
 
 
 async def missing(connection: AnyConnection) -> list[str]:
-    """The rights that this connection's role lacks, as GRANT names them: `UPDATE ON vehicle`."""
+    """The rights that this connection's role lacks, in the words of GRANT: `UPDATE ON vehicle`."""
     if await is_locked_out(connection):
         return [f"USAGE ON SCHEMA {SCHEMA}"]
     wanted = [("r", name, right) for name, rights in TABLES.items() for right in rights]
@@ -58,7 +58,7 @@ async def missing(connection: AnyConnection) -> list[str]:
 
 
 async def grants(connection: AnyConnection, role: str) -> list[str]:
-    """The statements that give a role all that the service needs in this connection's database."""
+    """The statements that give a role every right that the service needs in this connection's database."""
     quoted: str = await connection.fetchval("SELECT quote_ident($1)", role)
     found = [row[0] for row in await connection.fetch(FUNCTIONS, SCHEMA)]
     functions = [f"GRANT EXECUTE ON FUNCTION {', '.join(found)} TO {quoted}"] if found else []

@@ -1,4 +1,4 @@
-"""What operators paste as DATABASE_URL, checked and made into what the driver takes."""
+"""Checks DATABASE_URL as operators paste it, and turns it into the form that the driver takes."""
 
 import os
 import re
@@ -17,7 +17,7 @@ FOREIGN = frozenset({
     "sslcompression", "sslsni", "schema", "connection_limit", "pool_timeout", "socket_timeout", "pgbouncer",
     "statement_cache_size",
 })  # fmt: skip
-"""Parameters of other clients: our driver would hand them to the server, which refuses what it does not know."""
+"""Parameters of other clients, dropped: our driver would hand them to the server, which refuses them."""
 
 TAKEN = frozenset({
     "application_name", "database", "dbname", "gsslib", "host", "krbsrvname", "options", "passfile", "password",
@@ -57,7 +57,7 @@ def normalized(text: str) -> str:
 
 
 def _check_place(place: str) -> None:
-    """What an unescaped password leaves here is no `host:port`."""
+    """ValueError if this is no `host:port`, as after a password that was not escaped."""
     found = _PLACE.fullmatch(place)
     if found is None or int(found[2] or 1) not in range(1, 65536):
         raise ValueError(_ILLEGIBLE)
@@ -71,7 +71,7 @@ def _as_parameters(places: str) -> Pairs:
 
 
 def _pairs(query: str) -> Pairs:
-    """The parameters, each of them one that psql or another client of PostgreSQL takes."""
+    """The parameters; ValueError for one that no client of PostgreSQL takes."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
@@ -86,7 +86,7 @@ def _pairs(query: str) -> Pairs:
 
 
 def _check_name(name: str) -> None:
-    """A parameter that the server would refuse at every connection is refused before the first one."""
+    """ValueError for an unknown parameter, which the server would refuse at every connection."""
     known = TAKEN | FOREIGN | {"ssl"}
     if name in known:
         return
@@ -97,7 +97,7 @@ def _check_name(name: str) -> None:
 
 
 def _translated(pairs: Pairs) -> Pairs:
-    """`ssl=true` as psql reads it: `sslmode=require`."""
+    """Replaces `ssl=true` by `sslmode=require`, as psql reads it."""
     if ("ssl", "true") not in pairs:
         if any(name == "ssl" for name, _ in pairs):
             raise ValueError("valeurs possibles de ssl : true ; sinon écrivez sslmode=…")
@@ -107,7 +107,7 @@ def _translated(pairs: Pairs) -> Pairs:
 
 
 def _trusting(pairs: Pairs) -> Pairs:
-    """The files that the address names, all of them readable; `sslrootcert=system` becomes the machine's own file."""
+    """Replaces `sslrootcert=system` by the machine's own file; ValueError for a file that is not readable."""
     kept = _with_system_store(pairs) if ("sslrootcert", "system") in pairs else pairs
     for name, value in kept:
         if name in FILES and not os.access(value, os.R_OK):
@@ -119,7 +119,7 @@ def _trusting(pairs: Pairs) -> Pairs:
 
 
 def _with_system_store(pairs: Pairs) -> Pairs:
-    """As psql reads it: the machine's certificates verify the host's name too, and nothing weaker goes with them."""
+    """As psql does: with the machine's certificates only `verify-full` is allowed, which also checks the host name."""
     mode = dict(pairs).get("sslmode", "verify-full")
     if mode != "verify-full":
         raise ValueError("sslrootcert=system ne va qu'avec sslmode=verify-full")
@@ -135,20 +135,20 @@ def _system_store() -> str:
 
 
 def _has_own_roots() -> bool:
-    """Whether the certificates lie where psql looks for them without being told."""
+    """Whether the certificates are where psql looks for them by default."""
     named = os.environ.get("PGSSLROOTCERT")
     return os.access(named or Path(os.environ.get("HOME", "/"), ".postgresql", "root.crt"), os.R_OK)
 
 
 class Place(NamedTuple):
-    """One server of an address; what is None is for the driver to find (a socket, PGPORT)."""
+    """One server of an address; the driver finds a host or port that is None (a socket, PGPORT)."""
 
     host: str | None = None
     port: int | None = None
 
 
 def places(url: str) -> list[Place]:
-    """Every server that the address names, each on its own: `a,b:6432` are `a` and `b:6432`.
+    """Every server that the address names: `a,b:6432` are `a` and `b:6432`.
 
     Without a host, PGHOST and PGPORT count; a service of pg_service.conf is left to the driver.
     """
@@ -173,7 +173,7 @@ def _port(text: str) -> int | None:
 
 
 def wanted_session(url: str) -> str | None:
-    """`target_session_attrs`, of the address or of PGTARGETSESSIONATTRS; None if neither says it."""
+    """`target_session_attrs` from the address, else from PGTARGETSESSIONATTRS; None if neither has it."""
     values = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True))
     found = values.get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
     return found if found in SESSION_KINDS else None

@@ -30,7 +30,7 @@ class Locked(Exception):
 
 
 def write_atomically(folder: Path, name: str, chunks: Iterable[bytes]) -> None:
-    """Replaces the file: whatever fails or dies, it holds either all of the old bytes or all of the new."""
+    """Replaces the file. Promise: after any error or kill it holds either all old bytes or all new ones."""
     private_folder(folder)
     temporary = _temporary(name)
     try:
@@ -48,7 +48,7 @@ def write_atomically(folder: Path, name: str, chunks: Iterable[bytes]) -> None:
 
 @contextmanager
 def new_file(folder: Path, name: str) -> Iterator[BinaryIO]:
-    """A new file to fill, readable by its owner alone, on the disk when the block ends; an existing one is an error."""
+    """A new file for the block to fill: only its owner reads it, it is on the disk at the end; FileExistsError."""
     _check(name)
     descriptor = _made(folder, name, _NEW)
     with os.fdopen(descriptor, "wb") as file:
@@ -71,9 +71,9 @@ def _made(folder: Path, name: str, flags: int) -> int:
 
 @contextmanager
 def new_folder(folder: Path, name: str) -> Iterator[Path]:
-    """A folder to fill; it appears under its name with all its content when the block ends well, else not at all.
+    """A folder for the block to fill; it appears under its name with all its content, or not at all after an error.
 
-    `sync` of the folder around it is left to the caller: an error of that comes after the new folder is there.
+    The caller calls `sync` for the folder around it: an error of `sync` comes when the new folder is already there.
     """
     _check(name)
     private_folder(folder)
@@ -91,7 +91,7 @@ def new_folder(folder: Path, name: str) -> Iterator[Path]:
 
 
 def open_file(folder: Path, *names: str) -> BinaryIO:
-    """A plain file, each step opened relative to the one before; Refused for anything but folders and a plain file."""
+    """A plain file, each name opened relative to the folder before it; Refused for a link or any other kind."""
     *steps, name = names
     with _opened(folder) as place:
         return _open_below(place, folder, steps, name)
@@ -113,7 +113,7 @@ def _open_below(place: int, folder: Path, steps: list[str], name: str) -> Binary
 
 
 def _step(place: int, folder: Path, name: str, flags: int) -> int:
-    """One name opened in an opened folder; Refused if it is a link or of another kind than what is expected there."""
+    """One name opened in an opened folder; Refused if it is a link or not of the expected kind."""
     _check(name)
     try:
         return os.open(name, flags, dir_fd=place)
@@ -126,7 +126,7 @@ def _step(place: int, folder: Path, name: str, flags: int) -> int:
 
 
 def _nature(mode: int) -> str:
-    """What stands where another kind of file is expected, and the cure."""
+    """The kind of file that is there instead of the expected one, and the cure."""
     if stat.S_ISLNK(mode):
         return "c'est un lien, et les liens ne sont pas suivis ; mettez le vrai fichier à sa place"
     if stat.S_ISDIR(mode):
@@ -139,7 +139,7 @@ def _nature(mode: int) -> str:
 def read_capped(folder: Path, name: str, limit: int) -> bytes:
     """The whole file; Refused when it holds more than `limit` bytes, FileNotFoundError when there is none."""
     with open_file(folder, *name.split("/")) as file:
-        size = os.fstat(file.fileno()).st_size  # known before anything of 3 GiB is read into memory
+        size = os.fstat(file.fileno()).st_size  # asked first, so that a file of 3 GiB is not read into memory
         content = b"" if size > limit else file.read(limit + 1)
     if max(size, len(content)) > limit:
         path = (folder / name).absolute()
@@ -148,7 +148,7 @@ def read_capped(folder: Path, name: str, limit: int) -> bytes:
 
 
 def private_folder(folder: Path) -> None:
-    """Makes the folder if it is missing, and closes it to everybody but its owner."""
+    """Makes the folder if it is missing, and closes it to every account but its owner."""
     if not folder.exists():
         if folder.is_symlink():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder.resolve()))
@@ -161,7 +161,7 @@ def private_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, name: str, *, wait: bool = False) -> Iterator[None]:
-    """Holds the lock file of this name, until the block or the process ends; Locked unless it is worth waiting for."""
+    """Holds the lock file of this name until the block or the process ends; Locked if it is taken, without `wait`."""
     private_folder(folder)
     descriptor = _made(folder, name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -172,7 +172,7 @@ def locked(folder: Path, name: str, *, wait: bool = False) -> Iterator[None]:
 
 
 def _hold(descriptor: int, name: str, *, wait: bool) -> None:
-    """Takes the lock; apart from the block that holds it, whose own errors are no sign that it is taken."""
+    """Takes the lock. A function of its own: a BlockingIOError of the block must not look like a taken lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
@@ -180,9 +180,9 @@ def _hold(descriptor: int, name: str, *, wait: bool) -> None:
 
 
 def leave_to_owner(new: int | Path, folder: Path) -> None:
-    """Gives what the system's administrator makes in a folder to the folder's owner.
+    """Gives a file that root makes in a folder to the folder's owner.
 
-    A backup made once as root would otherwise keep the service, which is another account, from its own files.
+    Otherwise a backup made once as root would keep the service, which is another account, from its own files.
     """
     if os.geteuid() != 0:
         return
@@ -192,7 +192,7 @@ def leave_to_owner(new: int | Path, folder: Path) -> None:
 
 
 def sweep(folder: Path, pattern: str = "*") -> list[str]:
-    """Removes what writes of names like `pattern` left behind when they were killed; call it under their lock."""
+    """Removes the temporary files that killed writes of names like `pattern` left; call it under their lock."""
     swept = []
     for entry in _entries(folder):
         found = _LEFTOVER.fullmatch(entry)
@@ -203,7 +203,7 @@ def sweep(folder: Path, pattern: str = "*") -> list[str]:
 
 
 def discard(folder: Path, name: str) -> None:
-    """Removes a file or folder in one step for everybody who looks; what a kill leaves over is swept later."""
+    """Removes a file or folder: for other processes in one step; `sweep` removes the rest after a kill."""
     _check(name)
     temporary = folder / _temporary(name)
     (folder / name).rename(temporary)
@@ -212,7 +212,7 @@ def discard(folder: Path, name: str) -> None:
 
 
 def set_aside(folder: Path, name: str) -> str:
-    """Renames a damaged file to `<name>.corrupt-<timestamp>`, for a person to look at; gives the new name."""
+    """Renames a damaged file to `<name>.corrupt-<timestamp>` for the operator to look at; gives the new name."""
     _check(name)
     aside = f"{name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     (folder / name).rename(folder / aside)
@@ -242,7 +242,7 @@ def _remove(path: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """What was renamed, made or removed in the folder survives a power cut from now on."""
+    """Makes sure that every rename, new file and removal in the folder survives a power cut."""
     with _opened(folder) as place:
         os.fsync(place)
 

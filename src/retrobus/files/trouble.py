@@ -1,4 +1,4 @@
-"""What an error of a file means to the operator: the file, its owner, the reason and the cure, in one sentence."""
+"""Tells the operator an error of a file in one sentence: the file, its owner, the reason and the cure."""
 
 import errno
 import os
@@ -24,13 +24,13 @@ REASONS = {
     errno.EPIPE: ("la sortie est fermée", "recommencez sans fermer la sortie"),
 }
 NETWORK = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
-"""Errors of a line that Python gives no class of their own."""
+"""Errors of the network that have no class of their own in Python."""
 
 RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 
 
 def is_of_a_file(error: BaseException) -> bool:
-    """Whether this is an error of a file or a folder, and none of a connection."""
+    """Whether this is an error of a file or a folder, not of a connection."""
     if isinstance(error, BrokenPipeError):
         return True
     if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
@@ -49,12 +49,12 @@ def told(error: OSError, where: Path | None = None) -> str:
 
 
 def why(error: BaseException, where: Path | None = None) -> str:
-    """The sentence of a file's error; of any other its kind alone, for its text may hold what no log shall."""
+    """The sentence of a file's error; of any other error its class alone, for its text may hold personal data."""
     return told(error, where) if isinstance(error, OSError) and is_of_a_file(error) else type(error).__name__
 
 
 def _path_of(error: OSError, where: Path | None) -> Path | None:
-    """The whole path: functions that work inside an opened folder name only the last part, unseen from elsewhere."""
+    """The whole path; an error inside an opened folder names only the last part of it."""
     if not isinstance(error.filename, str | bytes):  # a number is a file that was opened already
         return None if where is None else where.absolute()
     path = Path(os.fsdecode(error.filename))
@@ -63,7 +63,7 @@ def _path_of(error: OSError, where: Path | None) -> Path | None:
 
 
 def _no_right(path: Path | None) -> str:
-    """Who owns what this account may not use: the file, else the nearest folder above that is closed to it.
+    """Who owns the file that this account may not use, or the nearest folder above it that is closed to the account.
 
     For example: a file of ours in a read-only folder cannot be removed, and it is the folder that must be opened.
     """
