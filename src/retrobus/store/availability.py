@@ -1,4 +1,4 @@
-"""Whether Postgres answers: one verdict for the whole service, never found out by a queue of requests."""
+"""Whether PostgreSQL answers: one verdict for the whole service, so that no queue of requests finds it out."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from retrobus.store.contract import Unavailable
 from retrobus.store.pool import Opener, Pool
 
 PATIENCE = 0.35
-"""Part of DATABASE_TIMEOUT after which a silent statement makes us ask on a fresh connection."""
+"""Part of DATABASE_TIMEOUT after which a statement without an answer makes the service ask on a new connection."""
 
 ANSWER = 0.55
 """Part of DATABASE_TIMEOUT within which that connection must answer; half of it while Postgres is away."""
@@ -21,17 +21,17 @@ PROBE_INTERVAL = 0.3
 
 
 class Watcher(Protocol):
-    """Who is told when Postgres goes and comes."""
+    """Hears when PostgreSQL is lost and when it is found again."""
 
     def lost(self, reason: str) -> None:
-        """Postgres does not answer any more; the reason names an error, never a value."""
+        """PostgreSQL no longer answers; the reason names an error, never a value."""
 
     def found(self) -> None:
-        """Postgres answers."""
+        """PostgreSQL answers."""
 
 
 class Availability:
-    """The breaker: `up` decides for every request; a background task finds out when it must change.
+    """The breaker: while `up` is False no request waits for PostgreSQL; a background task finds out when it changes.
 
     Promise: the loss of Postgres is noticed within `timeout` seconds, its return within one second.
     """
@@ -44,13 +44,13 @@ class Availability:
         watcher: Watcher,
         last_words: Callable[[], str] = lambda: "",
     ) -> None:
-        """`last_words` tells what the servers said so far when an attempt takes too long."""
+        """`last_words` gives the reason of each server when an attempt takes too long."""
         self.pool = pool
         self.timeout = timeout
         self.up = False
         self.reason = ""
         self.misplaced = False
-        """Whether a pooler stands where these settings cannot work: no waiting mends that."""
+        """Whether these settings cannot work behind the pooler that is there: waiting does not help."""
 
         self._open = opener
         self._patience = timeout * PATIENCE
@@ -74,9 +74,9 @@ class Availability:
         self._running.pop(mark, None)
 
     async def verdict(self, recent: float = 0.0) -> bool:
-        """Whether a fresh connection and its SELECT 1 succeed now; asked once for all who wonder.
+        """Whether a new connection and its SELECT 1 succeed now; callers at the same time share one question.
 
-        An answer that was asked for in the last `recent` seconds will do.
+        An answer to a question of the last `recent` seconds is given again.
         """
         old = time.monotonic() - self._asked_at > recent
         if self._asking is None or (self._asking.done() and old):
@@ -98,7 +98,7 @@ class Availability:
         return alive
 
     async def _probe(self) -> bool:
-        """Whether the attempt succeeds in time; a connection that hangs in closing is not waited for."""
+        """Whether the attempt succeeds in time; does not wait for a connection that hangs while it closes."""
         attempt = asyncio.create_task(self._attempt())
         done, _ = await asyncio.wait({attempt}, timeout=self._answer_limit)
         if done:
@@ -123,7 +123,7 @@ class Availability:
         return True
 
     async def watch(self) -> None:
-        """Runs for as long as the service does: suspects silent statements, looks for a lost Postgres."""
+        """Runs for as long as the service does: asks when a statement is silent, and while PostgreSQL is away."""
         tick = min(self._patience / 4, 0.1)
         while True:
             if not self.up or self._is_silent():
@@ -132,6 +132,6 @@ class Availability:
             await asyncio.sleep(tick if self.up else PROBE_INTERVAL)
 
     def _is_silent(self) -> bool:
-        """Whether the oldest statement has been waiting for long, since we last asked."""
+        """Whether the oldest statement has waited for long since the last question."""
         oldest = next(iter(self._running.values()), None)
         return oldest is not None and time.monotonic() - max(oldest, self._asked_at) > self._patience

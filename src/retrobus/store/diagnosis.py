@@ -1,4 +1,4 @@
-"""What /ready and the operator ask of Postgres: schema revision, durability, conflicts."""
+"""Asks PostgreSQL what /ready tells: schema revision, rights, durability, conflicts."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from retrobus.store.availability import Availability
 from retrobus.store.pool import Connection, Opener
 
 FRESH = 1.0
-"""Seconds for which one diagnosis serves all who ask: /ready is open to anyone and must cost little."""
+"""Seconds for which one diagnosis serves every caller: /ready is public and must cost little."""
 
 SETTINGS = """SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys,
@@ -30,14 +30,14 @@ class Diagnosis:
 
     up: bool
     reason: str | None = None
-    """Why it is away, or what it does not do: a sentence for people."""
+    """Why the database is away, or that it refuses writes: a sentence for people."""
 
     schema: Revision = field(default_factory=Revision)
     durability: dict[str, Any] = field(default_factory=dict)
     conflicts: int | None = None
     missing_rights: tuple[str, ...] = ()
     at_home: bool = True
-    """Whether its identity was given to this database; not so in a dump that was restored."""
+    """Whether its identity was given to this database; false in a restored dump."""
 
     def suits(self, expected: str) -> bool:
         """Whether code that expects this revision can work here, and this is the database that it seems to be."""
@@ -45,7 +45,7 @@ class Diagnosis:
 
 
 def unconfirmable(durability: Mapping[str, Any]) -> str | None:
-    """Why no COMMIT is confirmed now, for an operator; None if nothing is known to be wrong."""
+    """Why no standby confirms a COMMIT now, for the operator; None if nothing is known to be wrong."""
     if not durability.get("standbys") or durability["synchronous_commit"] in {"off", "local"}:
         return None
     if not durability["attached"]:
@@ -57,7 +57,7 @@ def unconfirmable(durability: Mapping[str, Any]) -> str | None:
 
 
 class Diagnostician:
-    """Asks Postgres at most once a second, whoever asks."""
+    """Asks PostgreSQL at most once a second, for all callers together."""
 
     def __init__(self, availability: Availability, opener: Opener) -> None:
         self._availability = availability
@@ -93,20 +93,14 @@ class Diagnostician:
         return Diagnosis(up=False, reason=self._availability.reason)
 
 
-def _shortcoming(connection: Connection) -> str | None:
-    """What a server that answers does not do."""
-    return None if connection.server.writable else connection.server.nature
-
-
 async def _inspect(connection: Connection) -> Diagnosis:
     row = await connection.fetchrow(SETTINGS)
     durability = dict(row) if row else {}
     durability["reason"] = unconfirmable(durability)
-    schema = await revision_of(connection)
     found = Diagnosis(
         up=True,
-        reason=_shortcoming(connection),
-        schema=schema,
+        reason=None if connection.server.writable else connection.server.nature,
+        schema=await revision_of(connection),
         durability=durability,
         missing_rights=tuple(await rights.missing(connection)),
     )

@@ -1,7 +1,7 @@
-"""Whether a failover lost writes that were acknowledged: the last ones are looked for on the new primary.
+"""Whether a failover lost acknowledged writes: the service looks for the last ones on the new primary.
 
-With asynchronous replication a standby may be promoted that never received the last commits of its leader. They had
-their 201, and no server has them any more.
+With asynchronous replication a standby may be promoted that never received the last commits of its leader. Clients
+have their 201 for these writes, and no server has the rows.
 """
 
 from collections import OrderedDict
@@ -21,7 +21,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """What a new timeline had of the last acknowledged writes."""
+    """How many of the last acknowledged writes a new timeline lacks."""
 
     timeline: int
     checked: int
@@ -41,14 +41,14 @@ class Acknowledged:
     versions: OrderedDict[Place, int] = field(default_factory=OrderedDict)
 
     def note(self, resource: Resource, key: str, version: int) -> None:
-        """A write whose COMMIT was confirmed."""
+        """Remembers a write whose COMMIT was confirmed."""
         place = (resource.name, key)
         self.versions[place] = max(version, self.versions.pop(place, 0))
         if len(self.versions) > KEPT:
             self.versions.popitem(last=False)
 
     async def look_for(self, connection: AnyConnection, timeline: int) -> Failover:
-        """Looks whether each row has its version or a later one, or a tombstone; what was looked for is forgotten."""
+        """Looks whether each row has its version, a later one or a tombstone; forgets the writes that it looked for."""
         asked = dict(self.versions)
         found: dict[Place, int] = {}
         async with connection.transaction():

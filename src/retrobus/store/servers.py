@@ -1,4 +1,4 @@
-"""Which server the service speaks to: chosen at each new connection, remembered, and looked for again if need be."""
+"""Which server the service speaks to: chosen at each new connection, and looked for again where a better may be."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,8 +19,8 @@ SURVEY = 1.0
 class Servers:
     """Opens the service's connections.
 
-    Promise: a primary in whose place another was promoted is left within seconds of the moment at which the other
-    answers, even if the connections to it still work; and a failover that lost acknowledged writes is told.
+    Promise: when another server was promoted, the service leaves the former primary within seconds after the other
+    answers, even if its connections still work; and a failover that lost acknowledged writes is logged.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Servers:
 
     @property
     def last_words(self) -> str:
-        """What the servers last had against a connection."""
+        """The reason of each server when they were last asked."""
         return self._hosts.reason
 
     async def open(self) -> Connection:
@@ -52,7 +52,7 @@ class Servers:
         return await self._opened(hear_all=False)
 
     async def open_newest(self) -> Connection:
-        """The same after every server was heard, or let its time pass: for what must go to no former primary."""
+        """The same, after every server has answered or its time is over: for writes that no former primary may get."""
         return await self._opened(hear_all=True)
 
     def is_current(self, connection: Connection) -> bool:
@@ -66,7 +66,7 @@ class Servers:
         while True:
             await asyncio.sleep(SURVEY)
             if len(self._hosts.places) > 1 or self._is_short():
-                with suppress(Exception):  # whether Postgres is away, others find out
+                with suppress(Exception):  # `Availability` finds out whether PostgreSQL is away
                     (await self.open()).terminate()
 
     async def _opened(self, *, hear_all: bool) -> Connection:
@@ -87,7 +87,7 @@ class Servers:
         return connection
 
     def _tell_former(self) -> None:
-        """A primary that does not know its successor yet is told once, as long as it is the same."""
+        """Logs a primary that does not know its successor yet, once for each."""
         former = self._hosts.former
         if former is not None and former != self._told_former:
             logbook.former_primary(former.timeline, self._timelines.highest[former.system or ""])
@@ -105,7 +105,7 @@ class Servers:
         return self._hosts.wants_writes and self.current is not None and not self.current.writable
 
     async def _examine(self, connection: Connection) -> None:
-        """Before anything is done on a new timeline: whether it has what was acknowledged on the one before."""
+        """On a new timeline, before anything else: looks for the writes that were acknowledged on the one before."""
         server = connection.server
         if server.system is None or server.standby or server.timeline <= self._examined.get(server.system, 0):
             return
