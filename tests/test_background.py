@@ -23,7 +23,8 @@ from retrobus.model.rows import completed
 from retrobus.store.availability import Availability
 from retrobus.store.contract import Caller, Insert, Terms
 from retrobus.store.failover import Acknowledged
-from retrobus.store.pool import Connection, Pool, open_connection
+from retrobus.store.opening import open_connection
+from retrobus.store.pool import Connection, Pool
 
 
 @pytest.fixture(autouse=True)

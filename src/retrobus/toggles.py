@@ -24,7 +24,8 @@ from retrobus.store.availability import Availability, Watcher
 from retrobus.store.commit import Commits
 from retrobus.store.contract import Store, StoreError
 from retrobus.store.diagnosis import Diagnosis, Diagnostician
-from retrobus.store.pool import Connection, Pool, open_connection
+from retrobus.store.opening import open_connection
+from retrobus.store.pool import Connection, Pool
 from retrobus.store.postgres import PostgresStore
 from retrobus.store.servers import Servers
 

@@ -12,7 +12,7 @@ from retrobus.database.pooler import OwnNames
 from retrobus.fallback.feed import Feed
 from retrobus.fallback.mirror import Mirror
 from retrobus.model.resources import ALL
-from retrobus.store.pool import open_connection
+from retrobus.store.opening import open_connection
 
 Story = Callable[["Stage"], Awaitable[None]]
 

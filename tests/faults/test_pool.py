@@ -13,7 +13,8 @@ from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import pool as pools
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
-from retrobus.store.pool import Connection, Pool, PoolExhausted, open_connection
+from retrobus.store.opening import open_connection
+from retrobus.store.pool import Connection, Pool, PoolExhausted
 
 pytestmark = pytest.mark.faults
 

@@ -23,7 +23,8 @@ from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
 from retrobus.store.contract import StatementLost
-from retrobus.store.pool import Connection, Pool, open_connection
+from retrobus.store.opening import open_connection
+from retrobus.store.pool import Connection, Pool
 
 pytestmark = pytest.mark.faults
 
@@ -36,7 +37,8 @@ from retrobus.database.pooler import OwnNames
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
 from retrobus.store.contract import StatementLost
-from retrobus.store.pool import Connection, Pool, open_connection
+from retrobus.store.opening import open_connection
+from retrobus.store.pool import Connection, Pool
 async def names():
     connection = await asyncpg.connect(sys.argv[1], connection_class=OwnNames)
     await connection.fetch("SELECT 1")

@@ -17,7 +17,8 @@ from retrobus.database.errors import CannotConnect, is_unavailable
 from retrobus.database.hosts import Hosts
 from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store.availability import Availability
-from retrobus.store.pool import Connection, Pool, open_connection
+from retrobus.store.opening import open_connection
+from retrobus.store.pool import Connection, Pool
 
 pytestmark = pytest.mark.faults
 

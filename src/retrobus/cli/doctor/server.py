@@ -18,7 +18,7 @@ from retrobus.model.tables import REVISION
 from retrobus.repair.findings import look
 from retrobus.settings import Settings
 from retrobus.store.diagnosis import unconfirmable
-from retrobus.store.pool import SESSION
+from retrobus.store.opening import SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
