@@ -33,7 +33,10 @@ READ_ONLY = "25006"
 
 MEANINGS: dict[str, tuple[Meaning, str]] = {
     "RB401": (Meaning.NO_ACCESS, "our own function `retrobus_open` raises it: the caller no longer has access"),
-    "RB409": (Meaning.IN_PROGRESS, "our own function `retrobus_kept` raises it: the same Idempotency-Key is being served"),
+    "RB409": (
+        Meaning.IN_PROGRESS,
+        "our own function `retrobus_kept` raises it: the same Idempotency-Key is being served",
+    ),
     "22": (Meaning.INVALID, "a value that the column cannot hold"),
     "23": (
         Meaning.INVALID,
