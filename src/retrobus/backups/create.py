@@ -27,7 +27,7 @@ LOCK = ".backup.lock"
 TABLES = {"Vehicle": VEHICLE, "Event": EVENT, "members": MEMBER}
 """The names of the tables in data.json: those of the predecessor, in its order."""
 
-PREFETCH, LARGE_ROWS = 200, 2
+PREFETCH, LARGE_ROWS = 500, 2
 """Rows in memory at a time; fewer of a table whose rows may carry images of many megabytes."""
 
 Progress = Callable[[str, int, int], None]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from retrobus.backups import BadBackup, here
-from retrobus.backups.facts import Facts, differing, without_lost
+from retrobus.backups.facts import differing, without_lost
 from retrobus.backups.here import DECIDED, Mark, Since
 from retrobus.backups.intake import Tombstone
 from retrobus.backups.plan import Plan, planned
@@ -18,10 +18,10 @@ from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 class Draft:
     """What a restore would do to the tables that `mark` describes.
 
-    By resource: `outcomes` of rows by key, `before` how many rows it has, `lost` the references to rows that will not
-    be there. `vehicles` are those that will, `renumbered` those of them that need a new number. `erased` are ids of
-    erased members, wherever the backup names them. `learned` are deletions that only the backup knows, and that this
-    database must keep. `headless`: no active ADMIN will be there.
+    By resource: `outcomes` of rows by key, `before` how many rows it has here, `lost` the values of its reference that
+    become null because their row will not be here. `vehicles` are the parcs that will be here, `renumbered` those that
+    need a new number. `erased` are the ids of erased members that the backup names. `learned` are deletions that only
+    the backup knows and that this database must keep. `headless`: no active ADMIN will be here.
     """
 
     there: There
@@ -54,12 +54,12 @@ async def drafted(connection: AnyConnection, there: There, rules: Rules) -> Draf
     for resource in rules.resources:
         _judge(draft, since, await _sides(connection, draft, since, resource))
     warnings = [*_idle(draft, since), *await _warnings(connection, draft)]
-    draft.plan = planned(there.reading, rules, draft.outcomes, since.named, warnings)
+    draft.plan = planned(there.reading, rules, draft.outcomes, since.shared, warnings)
     return draft
 
 
 def _names(there: There) -> set[str]:
-    """Every id of a member that stands in other rows: of those who created a member, deleted a row, were deleted."""
+    """The ids of all members who created a member, deleted a row or were deleted, as far as the backup tells."""
     tombstones = there.tombstones.values()
     names = {facts.reference for facts in there.rows[MEMBER.name].values()} | {found.actor for found in tombstones}
     names |= {found.key for found in tombstones if found.resource == MEMBER.name}
@@ -78,17 +78,13 @@ async def _sides(connection: AnyConnection, draft: Draft, since: Since, resource
     counting = {key: deletion for (deleted, key), deletion in since.counting.items() if deleted == name}
     erased = {key for erased, key in since.erased if erased == name}
     if resource is MEMBER:
-        others = {key: facts for key, facts in there.items() if _is_other(resource, found.get(key), facts)}
+        others = {key: row for key, row in there.items() if key not in found or differing(resource, found[key], row)}
         erased |= await here.erased_members(connection, others)
     return Sides(resource, found, there, refused, counting, erased)
 
 
-def _is_other(resource: Resource, found: Facts | None, facts: Facts) -> bool:
-    return found is None or bool(differing(resource, found, facts))
-
-
 def _judge(draft: Draft, since: Since, sides: Sides) -> None:
-    """Gives every row of one resource its outcome; the facts of its rows here are not needed after that."""
+    """Gives every row of one resource its outcome, after which the facts of its rows here are not needed."""
     name = sides.resource.name
     outcomes = draft.outcomes[name] = verdicts(sides, draft.rules)
     draft.before[name] = len(sides.here)
@@ -105,7 +101,7 @@ def _judge(draft: Draft, since: Since, sides: Sides) -> None:
 
 
 def _idle(draft: Draft, since: Since) -> list[str]:
-    """The options that name, for no row of this backup, the deletion that counts."""
+    """Warns of each option that takes back the counting deletion of no row of this backup."""
     counting = [
         (name, key, deletion.batch)
         for (name, key), deletion in since.counting.items()

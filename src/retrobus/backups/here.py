@@ -1,4 +1,4 @@
-"""The tables' side of a restore: the facts of their rows, the deletions since the backup, the members erased."""
+"""The tables' side of a restore: the facts of their rows, the deletions since the backup, the erased members."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -15,7 +15,7 @@ from retrobus.database.sql import select
 from retrobus.model.resources import MEMBER, Resource
 
 DECIDED = frozenset({"api", "sql", "erase"})
-"""Causes of deletions of one row on purpose. Rows removed by `db clean` or a restore may come back with a backup."""
+"""Causes of deletions that were decided row by row. A restore may bring back what `db clean` or a restore removed."""
 
 TABLES = ("vehicle", "event", "member", "deletion", "erasure")
 MARK = " UNION ALL ".join(
@@ -35,23 +35,23 @@ WHERE EXISTS (SELECT FROM erasure) AND retrobus_is_erased(id, email, matricule, 
 
 @dataclass(slots=True)
 class Since:
-    """The deletions that this database knows, compared with those of the backup.
+    """The deletions of this database, compared with those that the backup knows.
 
-    `counting` is the last decided deletion of each row of the backup that the backup does not know, `erased` are rows
-    with such a deletion by an erasure. `learned` are the backup's deletions that this database does not know. `named`
-    are the resources, by key, of deleted rows whose key a row of another resource has. `taken_back` are the options
-    that name a deletion at all.
+    `learned`: the deletions that only the backup knows. `counting`: for each row of the backup, the last decided
+    deletion that the backup does not know. `erased`: the rows whose member was erased by such a deletion. `shared`: for
+    a key that rows of two resources have or had, the resources whose row was deleted. `taken_back`: the options that
+    name any deletion of this database.
     """
 
     learned: dict[Place, Tombstone]
     counting: dict[tuple[str, str], Deletion] = field(default_factory=dict)
     erased: set[tuple[str, str]] = field(default_factory=set)
-    named: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    shared: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     taken_back: set[str] = field(default_factory=set)
 
 
 async def mark_of(connection: AnyConnection) -> Mark:
-    """A value that is equal at two moments only if no table of a restore changed in between."""
+    """A mark of the tables: if it is the same at two moments, none of them changed in between."""
     return frozenset(tuple(row) for row in await connection.fetch(MARK))
 
 
@@ -62,12 +62,16 @@ async def rows_of(connection: AnyConnection, resource: Resource) -> AsyncIterato
 
 
 async def deletions_since(connection: AnyConnection, there: There, rules: Rules, erased: set[str]) -> Since:
-    """The deletions, in the order in which they happened. The backup's tombstones of `erased` members do not count.
+    """Reads all deletions in their order. The backup's own tombstones of `erased` members do not count.
 
     For example: e1 was deleted in batch 10, brought back, and deleted again in batch 12. For a backup from before all
     that, batch 12 counts.
     """
-    known = {place: found for place, found in there.tombstones.items() if not _is_of_an_erased(found, erased)}
+    known = {
+        place: found
+        for place, found in there.tombstones.items()
+        if not (found.resource == MEMBER.name and found.key in erased)
+    }
     since = Since(dict(known))
     async for row in connection.cursor(DELETIONS, prefetch=1000):
         resource, key, batch = place = row["resource"], row["key"], row["batch"]
@@ -75,17 +79,13 @@ async def deletions_since(connection: AnyConnection, there: There, rules: Rules,
         if decided and row["cause"] != "erase":
             since.taken_back |= {option.said for option in rules.included if option.names(*place)}
         if any(key in rows for other, rows in there.rows.items() if other != resource):
-            since.named[key].add(resource)
+            since.shared[key].add(resource)
         if (*place, row["deleted_at"]) in known:
             since.learned.pop((*place, row["deleted_at"]), None)
         elif decided and key in there.rows.get(resource, ()):
             since.counting[resource, key] = Deletion(row["cause"], batch, row["deleted_at"])
             since.erased |= {(resource, key)} if row["cause"] == "erase" else set()
     return since
-
-
-def _is_of_an_erased(found: Tombstone, erased: set[str]) -> bool:
-    return found.resource == "Member" and found.key in erased
 
 
 async def erased_names(connection: AnyConnection, names: Iterable[str]) -> set[str]:

@@ -28,6 +28,7 @@ from retrobus.model.rows import completed
 LARGEST_LINE = 32 << 20
 """Bytes of one row: one with images as data URLs has a few millions."""
 
+NOTHING: frozenset[str] = frozenset()
 HEAD = b'{"format": "retrobus-'
 _TABLE = re.compile(rb'"(\w+)": \{"count": (\d+), "data": \[(\]\}\}?,?)?\n')
 _LAST = (b"]}\n", b"]},\n", b"]}},\n", b"]}}\n")
@@ -67,8 +68,8 @@ def taken(resource: Resource, raw: Any) -> Taken:
     """A row of our own file, value for value what PostgreSQL held; an older schema had fewer columns."""
     readers = _readers(resource)
     try:
-        values = {name: read(raw[said]) for name, said, read in readers if said in raw}
-        missing = frozenset(name for name, _, _ in readers if name not in values)
+        values = {name: read(raw[said]) if read else raw[said] for name, said, read in readers if said in raw}
+        missing = NOTHING if len(values) == len(readers) else frozenset({name for name, _, _ in readers} - set(values))
         found = Taken(resource.name, completed(resource, values) if missing else values, missing)
         found.key.encode()
     except (ValueError, TypeError, ArithmeticError, KeyError, AttributeError):
@@ -77,18 +78,18 @@ def taken(resource: Resource, raw: Any) -> Taken:
 
 
 @lru_cache
-def _readers(resource: Resource) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
-    """Each column's name here, its name in the file, and how its value is read."""
+def _readers(resource: Resource) -> tuple[tuple[str, str, Callable[[Any], Any] | None], ...]:
+    """Each column's name here, its name in the file, and how its value is read; None: it is as JSON gives it."""
     return tuple((column.name, camel(column.name), _reader(column)) for column in resource.columns)
 
 
-def _reader(column: Column[Any]) -> Callable[[Any], Any]:
+def _reader(column: Column[Any]) -> Callable[[Any], Any] | None:
     kinds: tuple[tuple[type, Callable[[Any], Any]], ...] = (
         (TIMESTAMP, _instant),
         (Float, lambda raw: None if raw is None else float(raw)),
         (Numeric, lambda raw: None if raw is None else Decimal(str(raw))),
     )
-    return next((read for kind, read in kinds if isinstance(column.type, kind)), lambda raw: raw)
+    return next((read for kind, read in kinds if isinstance(column.type, kind)), None)
 
 
 def _instant(raw: Any) -> datetime | None:

@@ -83,9 +83,9 @@ class Plan:
 
 
 def planned(
-    reading: Reading, rules: Rules, outcomes: Outcomes, named: Mapping[str, AbstractSet[str]], warnings: list[str]
+    reading: Reading, rules: Rules, outcomes: Outcomes, shared: Mapping[str, AbstractSet[str]], warnings: list[str]
 ) -> Plan:
-    """The plan that these outcomes make. `named`: the resources of which a row of this key was ever deleted."""
+    """The plan that these outcomes make. `shared`: by key, the resources whose row of this key was ever deleted."""
     return Plan(
         reading.name,
         reading.shape,
@@ -94,7 +94,7 @@ def planned(
         {name: _counts(found, reading.intake.rejected[name]) for name, found in outcomes.items()},
         [Difference(name, key, list(said.columns)) for name, key, said in _listed(outcomes, "update", "differs")],
         [(name, key) for name, key, _ in _listed(outcomes, "delete")],
-        [_buried(*row, shared=bool(named.get(row[1], set()) - {row[0]})) for row in _listed(outcomes, "buried")],
+        [_buried(*row, shared=bool(shared.get(row[1], set()) - {row[0]})) for row in _listed(outcomes, "buried")],
         _batches(outcomes),
         [
             *(reject for reject in reading.intake.rejects if reject.resource in rules.scope),

@@ -1,18 +1,19 @@
-"""What a backup holds, found by reading all of it."""
+"""Reads a whole backup to tell an operator what it holds and whether it is sound."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retrobus.backups.formats import open_reading
 from retrobus.backups.intake import Reject, Tombstone
+from retrobus.backups.manifest import Manifest
+from retrobus.model.resources import ALL
 from retrobus.model.wire import moment
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The counts of one backup; `checked` if its content was compared with a sum made when it was written."""
+    """What one backup holds; `checked` if its content was compared with the sum in its manifest."""
 
     name: str
     shape: str
@@ -33,32 +34,32 @@ class Survey:
 
 
 def survey(path: Path) -> Survey:
-    """Reads and checks everything in constant memory; BadBackup if any of it is damaged."""
-    rows: Counter[str] = Counter(Vehicle=0, Event=0, Member=0)
+    """Reads and checks everything; BadBackup if any part of it is damaged."""
+    rows = {resource.name: 0 for resource in ALL}
     tombstones = passwords = 0
     with open_reading(path) as reading:
         for found in reading:
             if isinstance(found, Tombstone):
                 tombstones += 1
-                continue
-            rows[found.resource] += 1
-            passwords += found.password is not None
-        manifest = reading.manifest
-        return Survey(
-            reading.name,
-            reading.shape,
-            reading.ours,
-            moment(reading.timestamp) if reading.timestamp else None,
-            manifest.kind if manifest else "normal",
-            manifest.note if manifest else None,
-            manifest.revision if manifest else None,
-            manifest.identity if manifest else None,
-            manifest.position if manifest else {},
-            dict(rows),
-            tombstones,
-            passwords,
-            dict(reading.intake.rejected),
-            reading.intake.rejects,
-            reading.foreign,
-            reading.warnings,
-        )
+            else:
+                rows[found.resource] += 1
+                passwords += found.password is not None
+    manifest = reading.manifest or Manifest(reading.name, "")
+    return Survey(
+        reading.name,
+        reading.shape,
+        reading.ours,
+        moment(reading.timestamp) if reading.timestamp else None,
+        manifest.kind,
+        manifest.note,
+        manifest.revision,
+        manifest.identity,
+        manifest.position,
+        rows,
+        tombstones,
+        passwords,
+        dict(reading.intake.rejected),
+        reading.intake.rejects,
+        reading.foreign,
+        reading.warnings,
+    )

@@ -14,7 +14,7 @@ from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import ALL, BY_NAME, MEMBER
 
 UNSETTLED = "!"
-"""Stands for the hash of a password in clear: equal to no hash."""
+"""Stands for the hash of a password in clear until it is known: equal to no hash."""
 
 Place = tuple[str, str, int, datetime]
 """What tells one deletion from another: resource, key, batch and time."""
@@ -22,9 +22,9 @@ Place = tuple[str, str, int, datetime]
 
 @dataclass(slots=True, repr=False)
 class There:
-    """One backup, read whole. `rows` are the facts of its rows by resource and key, of the resources in scope.
+    """One backup, read to its end. `rows` are the facts of its rows, by resource (those in scope) and key.
 
-    `clear` are the passwords in clear by the member's id, `hashes` their hashes once they are known.
+    `clear` are the passwords that the file holds in clear, by the member's id; `hashes` are their hashes once known.
     """
 
     reading: Reading
@@ -34,9 +34,9 @@ class There:
     hashes: dict[str, str] = field(default_factory=dict, repr=False)
 
     async def settle(self, connection: AnyConnection, *, hashed: bool) -> None:
-        """Finds the hash of each password in clear: that of the member here if the password fits it.
+        """Finds a hash for each password in clear: the one that the member has here, if the password fits it.
 
-        Then the password is no difference. The other passwords are hashed if `hashed`, which takes 50 ms each.
+        Such a password is no difference. The others are hashed if `hashed`, which takes some 50 ms each.
         """
         sql = "SELECT id, password_hash FROM member WHERE id = ANY($1) AND password_hash IS NOT NULL"
         here = {row["id"]: row["password_hash"] for row in await connection.fetch(sql, list(self.clear))}
@@ -48,12 +48,9 @@ class There:
                 self.hashes[key] = await hash_password(self.clear[key])
 
         await asyncio.gather(*(one(key) for key in self.clear if key not in self.hashes))
-        for key in self.clear:
-            self._put_hash(key, self.hashes.get(key, UNSETTLED))
-
-    def _put_hash(self, key: str, text: str) -> None:
         rows = self.rows[MEMBER.name]
-        rows[key] = with_value(MEMBER, rows[key], "password_hash", text)
+        for key in self.clear:
+            rows[key] = with_value(MEMBER, rows[key], "password_hash", self.hashes.get(key, UNSETTLED))
 
 
 def read_there(path: Path, rules: Rules, *, public_when_missing: bool) -> There:
@@ -62,7 +59,7 @@ def read_there(path: Path, rules: Rules, *, public_when_missing: bool) -> There:
         there = There(reading, {resource.name: {} for resource in ALL})
         for found in reading:
             if isinstance(found, Tombstone):
-                there.tombstones[place_of(found)] = found
+                there.tombstones[found.resource, found.key, found.batch, found.deleted_at] = found
             elif found.resource in rules.scope:
                 facts = facts_of(BY_NAME[found.resource], found.row, found.missing)
                 there.rows[found.resource][found.key] = facts
@@ -70,8 +67,3 @@ def read_there(path: Path, rules: Rules, *, public_when_missing: bool) -> There:
                     there.clear[found.key] = found.password
     reading.intake.forget()
     return there
-
-
-def place_of(found: Tombstone) -> Place:
-    """What tells this deletion from any other."""
-    return found.resource, found.key, found.batch, found.deleted_at

@@ -53,8 +53,8 @@ class Outcome:
 class Sides:
     """What the tables (here) and the backup (there) know of one resource, by key.
 
-    `refused` are keys of rows of the backup that do not fit. `deleted` are the rows of the backup that were deleted
-    since, `erased` those of members who were erased.
+    `refused` are the keys of rows of the backup that do not fit. `deleted` are the counting deletions of rows of the
+    backup, `erased` the keys of members who were erased.
     """
 
     resource: Resource
@@ -95,7 +95,7 @@ def verdict(sides: Sides, key: str, rules: Rules) -> Outcome:
 
 @lru_cache(maxsize=4096)
 def _plain(verdict: Verdict, columns: tuple[str, ...] = ()) -> Outcome:
-    """One object for all rows with the same outcome: a hundred thousand of them need no memory of their own."""
+    """One object for all rows with the same outcome, so that a hundred thousand of them take no memory."""
     return Outcome(verdict, columns)
 
 
@@ -134,7 +134,7 @@ def _taken(sides: Sides, found: Mapping[str, Outcome], holders: Holders, key: st
 
 
 def _keeps(sides: Sides, found: Mapping[str, Outcome], holder: str, column: str) -> bool:
-    """Whether a row here has the same value in this column after the restore."""
+    """Whether a row here has its value in this column still after the restore."""
     outcome = found.get(holder)
     if outcome is None or outcome.verdict not in {"update", "delete"}:
         return True

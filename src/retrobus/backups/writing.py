@@ -29,7 +29,7 @@ NEW_NUMBERS = f"SELECT nextval({NUMBER_SEQUENCE}) AS number FROM generate_series
 
 
 KEPT: tuple[Verdict, ...] = ("insert", "update", "same")
-"""Verdicts on rows that are here, as in the backup, when the restore is done."""
+"""The verdicts on rows that are here as in the backup when the restore is done."""
 
 
 class Kind(NamedTuple):
@@ -41,9 +41,9 @@ class Kind(NamedTuple):
 
 
 async def prepare(connection: AnyConnection, draft: Draft) -> None:
-    """Learns deletions, deletes, and takes every value away that a row of the backup needs.
+    """Notes the deletions that only the backup knows, deletes rows, and frees the values that rows of the backup need.
 
-    The triggers note the deletions as those of a restore.
+    The triggers write the cause `restore` into the tombstones of the deleted rows.
     """
     await connection.execute("SELECT set_config('retrobus.cause', 'restore', true)")
     values = ([getattr(found, name) for found in draft.learned] for name in TOMBSTONE)
@@ -56,10 +56,10 @@ async def prepare(connection: AnyConnection, draft: Draft) -> None:
 
 
 async def _free_values(connection: AnyConnection, draft: Draft, resource: Resource) -> None:
-    """Takes unique values and stamps from the rows that get others.
+    """Gives the rows that will be updated spare unique values and another `updated_at`.
 
-    Two members may have exchanged their e-mails: without this, the first update would meet the other's. The trigger
-    takes an `updated_at` that an update leaves as it is for one that was not given, and puts the present time.
+    Two members may have exchanged their e-mails: otherwise the first update would break the unique index. The trigger
+    puts the present time where an update leaves `updated_at` as it is: otherwise the backup's own stamp would be lost.
     """
     table, outcomes = resource.table.name, draft.outcomes[resource.name]
     updated = draft.keys(resource, "update")
@@ -86,7 +86,7 @@ async def write_rows(connection: AnyConnection, reading: Reading, draft: Draft, 
 
 
 async def _numbers(connection: AnyConnection, draft: Draft) -> dict[str, int]:
-    """New numbers for the vehicles whose number is taken; later vehicles are numbered after all of the backup."""
+    """Draws new numbers for vehicles whose number is taken; vehicles made later get numbers above all of the backup."""
     if VEHICLE not in draft.rules.resources:
         return {}
     highest = max((facts.number or 0 for facts in draft.there.rows[VEHICLE.name].values()), default=0)
@@ -96,7 +96,7 @@ async def _numbers(connection: AnyConnection, draft: Draft) -> dict[str, int]:
 
 
 def _rows(reading: Reading, draft: Draft, numbers: dict[str, int]) -> Iterator[tuple[Kind, Row]]:
-    """The rows to write, each as it shall be here."""
+    """The rows to write, with the hash, the reference and the number that they have here."""
     for found in reading:
         if not isinstance(found, Taken):
             continue
@@ -134,7 +134,7 @@ async def _put(connection: AnyConnection, kind: Kind, rows: list[Row], epoch: in
 
 
 async def verify(connection: AnyConnection, draft: Draft) -> None:
-    """Compares the tables with the backup once more; BadBackup if a row is missing, too many or different."""
+    """Compares the tables with the facts of the backup; BadBackup if a row is missing, too many or different."""
     for resource in draft.rules.resources:
         if not await _is_done(connection, draft, resource):
             raise BadBackup(f"La vérification de {resource.name} n'a pas réussi : rien n'a été changé.")

@@ -1,4 +1,4 @@
-"""`retrobus backup`: make, list, check, choose and put away backups."""
+"""`retrobus backup`: makes, lists, checks, selects and archives backups."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def create(
 
 
 def _thinned(folder: Path, keep: int) -> list[str]:
-    """The older backups that went. The new one is made: what fails here is told, and changes nothing of that."""
+    """Deletes older backups and gives their names. The new backup is made: a failure here is a warning."""
     from retrobus.backups import BadBackup, catalog
     from retrobus.backups import create as creation
     from retrobus.files.trouble import told
@@ -147,7 +147,7 @@ def show(name: str = NAME, *, as_json: AsJson = False) -> None:
 
 
 def tell_oddities(found: Survey) -> None:
-    """What does not come in, and what had to be decided."""
+    """Prints which rows and tables a restore leaves out, and which values it has to guess."""
     for name, count in found.ignored_tables.items():
         typer.echo(f"ℹ️  table {name} : {count} lignes, qui ne sont pas à nous ; elles restent dans le fichier")
     for warning in found.warnings:

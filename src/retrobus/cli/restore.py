@@ -1,4 +1,4 @@
-"""`retrobus restore`: puts a backup back into Postgres, after showing what that changes."""
+"""`retrobus restore`: shows what a restore would change, and with `--apply` does it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _document(plan: Plan) -> dict[str, Any]:
 
 
 def _show(plan: Plan, *, done: bool) -> None:
-    """The plan as a table, then every row that an operator should know of."""
+    """Prints the counts of the plan, then the rows that an operator should know of."""
     typer.echo(f"📦 {plan.name} ({plan.shape}, {plan.timestamp or 'date inconnue'})")
     for resource, counts in plan.counts.items():
         said = [f"{count} {LABELS[verdict]}" for verdict, count in counts.items() if count]
@@ -157,7 +157,7 @@ def _show_rows(plan: Plan) -> None:
 
 
 def _buried_line(row: Buried) -> str:
-    """A row that was deleted since: the option that brings it back ends the line, so that it can be copied."""
+    """A row that was deleted since; the option that brings it back ends the line, so that it can be copied."""
     if row.erased:
         return f"⏭️  {row.resource} {row.key} effacé : ne revient jamais"
     said = f"⏭️  {row.resource} {row.key} supprimé depuis ({row.cause}, {row.deleted_at})"
