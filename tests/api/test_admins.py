@@ -16,7 +16,7 @@ ENDINGS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("PUT", "/{id}", {"status": "disabled"}), ("PUT", "/{id}", {"status": "terminated"}),
     ("POST", "/{id}/terminate", {}), ("DELETE", "", {"id": "{id}"}), ("PUT", "", {"id": "{id}", "role": "BUREAU"}),
 ]  # fmt: skip
-"""Every way to take somebody's role as an active ADMIN away."""
+"""Every way to take the role of an active ADMIN from a member."""
 
 THE_RULE = "SELECT pg_advisory_xact_lock(hashtext('retrobus:keep_one'))"
 every_ending = pytest.mark.parametrize(("method", "path", "body"), ENDINGS)
@@ -93,7 +93,7 @@ def test_only_an_admin_changes_the_row_of_an_admin(
     assert (refused.status_code, changed.status_code) == (403, 200)
 
 
-def test_whoever_manages_may_send_the_row_of_an_admin_back_unchanged(api: Api, admin: Person, manager: Person) -> None:
+def test_a_manager_may_send_the_row_of_an_admin_back_unchanged(api: Api, admin: Person, manager: Person) -> None:
     row = read(api, manager, "members", {"id": admin.id})
 
     answer = api.put(f"/api/members/{admin.id}", json=row, headers=manager.headers)

@@ -43,7 +43,7 @@ def document(shared_api: Api) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def own_api(shared_api: Api) -> Iterator[Api]:
-    """A service of this module's own on the shared tables: wrong passwords count in nobody else's throttle."""
+    """A service of this module's own on the shared tables: its wrong passwords count in no other test's throttle."""
     with served(settings_for(shared_api.database_url), shared_api.database_url) as api:
         yield api
 

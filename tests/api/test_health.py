@@ -81,7 +81,7 @@ def test_figures_are_for_this_machine(api: Api) -> None:
     ("given", "status"),
     [(f"Bearer {TOKEN}", 200), (f"Bearer {TOKEN}x", 403), ("Bearer", 403), ("Bearer é", 403), ("", 403)],
 )
-def test_figures_are_for_whoever_holds_their_token(lost_api: Api, given: str, status: int) -> None:
+def test_a_client_with_the_token_reads_the_figures(lost_api: Api, given: str, status: int) -> None:
     headers = [*ELSEWHERE.items(), ("Authorization", given.encode())]
 
     answer = lost_api.get("/metrics", headers=headers)  # type: ignore[arg-type]  # bytes in one value

@@ -1,4 +1,4 @@
-"""Idempotency-Key over HTTP: whoever repeats a write gets the one true answer."""
+"""Idempotency-Key over HTTP: a client that repeats a write gets the answer of its first request."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -26,7 +26,7 @@ def expected(operation: Operation, who: tuple[str, ...]) -> dict[str, int]:
 
 @pytest.mark.parametrize("manager", ["BUREAU", "ADMIN"])
 @every_operation
-def test_an_operation_serves_its_audience_and_nobody_else(api: Api, operation: Operation, manager: str) -> None:
+def test_an_operation_serves_its_audience_and_refuses_all_others(api: Api, operation: Operation, manager: str) -> None:
     headers, who = prepared(api), ("no token", "expired token", "MEMBER", "DRIVER", manager)
 
     answers = {name: send(api, operation, headers[name]) for name in who}

@@ -1,4 +1,4 @@
-"""What every write promises, whichever the resource."""
+"""What every write of every resource promises."""
 
 import re
 from typing import Any

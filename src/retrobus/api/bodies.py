@@ -60,20 +60,7 @@ class Body:
             return "", {}
         value = await _object(request, limit)
         key = _key_in(value) if self.key else ""
-        return key, self._fields(value) if self.model else {}
-
-    def _fields(self, value: dict[str, Any]) -> Row:
-        """The fields, checked; 400 if the client sent none that the service knows."""
-        model, resource = self.model, self.resource
-        if model is None:
-            return {}
-        known = _aliases(model)
-        if known.isdisjoint(value) and (resource is None or known_names(resource).isdisjoint(value)):
-            raise Problem("no_known_field", f"Champs possibles : {', '.join(sorted(known))}.")
-        try:
-            return model.model_validate(value).model_dump(exclude_unset=True)
-        except ValidationError as error:
-            raise invalid(*field_errors(error)) from None
+        return key, _fields(self.model, self.resource, value) if self.model else {}
 
 
 IGNORED = Body()
@@ -82,6 +69,17 @@ IGNORED = Body()
 @lru_cache
 def _aliases(model: type[Wire]) -> frozenset[str]:
     return frozenset(field.alias or name for name, field in model.model_fields.items())
+
+
+def _fields(model: type[Wire], resource: Resource | None, value: dict[str, Any]) -> Row:
+    """The fields, checked; 400 if the client sent none that the service knows."""
+    known = _aliases(model)
+    if known.isdisjoint(value) and (resource is None or known_names(resource).isdisjoint(value)):
+        raise Problem("no_known_field", f"Champs possibles : {', '.join(sorted(known))}.")
+    try:
+        return model.model_validate(value).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise invalid(*field_errors(error)) from None
 
 
 def _key_in(value: dict[str, Any]) -> str:

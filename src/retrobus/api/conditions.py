@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Request
 
+from retrobus.api.reference_shapes import parameter
 from retrobus.http.problems import invalid
 from retrobus.model import patterns
 from retrobus.store.contract import Once, Precondition
@@ -16,22 +17,11 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 
 
 def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "header",
-        "required": False,
-        "description": description,
-        "schema": {"type": "string", **schema},
-    }
+    return parameter("header", name, {"type": "string", **schema}, description=description)
 
 
-IDEMPOTENCY_KEY = _header(
-    "Idempotency-Key",
-    "Repeating the request with the same key gives the one true answer, for 24 hours.",
-    minLength=1,
-    maxLength=200,
-    pattern=patterns.IDEMPOTENCY_KEY,
-)
+REPEATED = "Repeating the request with the same key gives the one true answer, for 24 hours."
+IDEMPOTENCY_KEY = _header("Idempotency-Key", REPEATED, minLength=1, maxLength=200, pattern=patterns.IDEMPOTENCY_KEY)
 IF_MATCH = _header("If-Match", "The ETag that the row must still have, else 412; `*` for any.", pattern=patterns.ETAGS)
 IF_NONE_MATCH = _header("If-None-Match", "The ETag that the reader has: 304 if it is still the row's.")
 

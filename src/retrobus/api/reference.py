@@ -11,7 +11,7 @@ from retrobus.api.conditions import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
 from retrobus.api.declaration import Route
 from retrobus.api.queries import PAGING
 from retrobus.api.reference_schemas import components
-from retrobus.api.reference_shapes import reference_to
+from retrobus.api.reference_shapes import parameter, reference_to
 from retrobus.http.problems import KINDS
 
 Described = dict[str, Any]
@@ -37,10 +37,9 @@ def operation(route: Route, keys: dict[str, Described]) -> Described:
 
 def _parameters(route: Route, keys: dict[str, Described]) -> list[Described]:
     """The parameters in path, query and headers."""
-    named = {name: schema for name, schema in keys.items() if f"{{{name}}}" in route.path}
-    found = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in named.items()]
-    queries = {parameter.name: parameter.schema for parameter in route.filters} | (PAGING if route.answer.paged else {})
-    found += [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in queries.items()]
+    found = [parameter("path", name, schema) for name, schema in keys.items() if f"{{{name}}}" in route.path]
+    queries = {query.name: query.schema for query in route.filters} | (PAGING if route.answer.paged else {})
+    found += [parameter("query", name, schema) for name, schema in queries.items()]
     found += [IDEMPOTENCY_KEY] if route.writes else []
     found += [IF_MATCH] if route.conditional else []
     return [*found, IF_NONE_MATCH] if route.method == "GET" and route.answer.row else found

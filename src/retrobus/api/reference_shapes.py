@@ -23,6 +23,11 @@ def record(properties: Schema, required: Iterable[str] | None = None) -> Schema:
     return OBJECT | {"properties": properties} | ({"required": found} if found else {})
 
 
+def parameter(place: str, name: str, schema: Schema, **more: Any) -> Schema:
+    """A parameter of an operation: in its path, its query or its headers."""
+    return {"name": name, "in": place, "required": place == "path", "schema": schema, **more}
+
+
 def listed(items: Schema) -> Schema:
     """A list of these."""
     return {"type": "array", "items": items}

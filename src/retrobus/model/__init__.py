@@ -1,1 +1,1 @@
-"""What the three resources are: their columns, keys, order, rules and JSON."""
+"""What the three resources are: columns, keys, order, input rules and JSON, each said once for every room above."""

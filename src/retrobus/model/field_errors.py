@@ -1,4 +1,4 @@
-"""Why values were refused, field by field, in the words of those who sent them."""
+"""Turns the errors of an input model into French sentences, field by field, under the names that the client sent."""
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ SENTENCES = {
 
 
 def field_errors(error: ValidationError) -> list[tuple[str, str]]:
-    """The fields by wire name, each with the first thing wrong with it; values are never quoted."""
+    """Each refused field by its JSON name, with its first error; the sentence never quotes the value."""
     found: dict[str, str] = {}
     for item in error.errors(include_input=False, include_url=False):
         name = str(item["loc"][0]) if item["loc"] else ""

@@ -1,4 +1,4 @@
-"""Ids of new rows: ordered by time, or derived from the Idempotency-Key so that a repeat makes no second row."""
+"""Ids of new rows: ordered by time, or derived from the Idempotency-Key, so that a repeat makes no second row."""
 
 import hashlib
 import secrets

@@ -1,4 +1,4 @@
-"""JSON read strictly and written as Postgres writes jsonb."""
+"""JSON texts: read strictly, and written as PostgreSQL writes jsonb."""
 
 import json
 import math
@@ -10,13 +10,15 @@ from typing import Any, NoReturn
 
 DEPTH = 64
 VALUES = 50_000
-"""Far more than any body of ours holds; without this bound eight megabytes of `{},` cost seconds."""
+"""Values in one text: far more than any request holds. Eight megabytes of `{},` would cost seconds to parse."""
 
-_TEXT = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # an unfinished one too: linear, whatever comes
+_TEXT = re.compile(
+    r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL
+)  # also without its last quote, so that no input makes the search go back
 
 
 class BadJson(ValueError):
-    """Not JSON that we accept; the text says why, without the input."""
+    """A text that is refused; the message says why and never quotes the input."""
 
 
 def parse(body: bytes) -> Any:
@@ -36,7 +38,7 @@ def parse(body: bytes) -> Any:
 def strict(text: str, *, values: int = VALUES) -> Any:
     """The value of a JSON text; BadJson for duplicate keys, NaN, infinite numbers, or more than 64 levels.
 
-    Also for more than `values` values, which is seen before any of them is made.
+    BadJson also for more than `values` values, before any of them is made.
     """
     if _marks(text) > values and _too_many(text, values):
         raise BadJson(f"au plus {values} valeurs")
@@ -53,12 +55,12 @@ def strict(text: str, *, values: int = VALUES) -> Any:
 
 
 def _marks(text: str) -> int:
-    """At least the number of values: each follows one of these, but the first."""
+    """An upper bound of the number of values: each but the first stands after one of these marks."""
     return text.count(",") + text.count("[") + text.count("{")
 
 
 def _too_many(text: str, values: int) -> bool:
-    """Whether the marks outside of texts, an image's for instance, are too many."""
+    """Whether the marks outside of quoted texts are too many: a data URL may hold thousands of commas."""
     quotes = text.count('"') - text.count('\\"')
     return quotes > 4 * values or _marks(_TEXT.sub("", text)) > values
 
@@ -100,7 +102,7 @@ def _children(value: Any) -> Iterator[Any]:
 
 
 def too_deep(value: Any, text: str) -> bool:
-    """Whether a value, read from this text, nests more than 64 levels: some Pythons read thousands without a word."""
+    """Whether a value, read from this text, nests more than 64 levels: some versions of Python read thousands."""
     if text.count("[") + text.count("{") <= DEPTH:
         return False
     level, depth = [value], 0
@@ -113,7 +115,7 @@ def too_deep(value: Any, text: str) -> bool:
 
 
 def _refuse_bad_text(value: Any) -> None:
-    """A lone surrogate cannot be stored, nor can NUL."""
+    """BadJson if a text in the value holds a lone surrogate, which PostgreSQL cannot store."""
     texts = json.dumps(value, ensure_ascii=False)
     try:
         texts.encode()
@@ -122,7 +124,7 @@ def _refuse_bad_text(value: Any) -> None:
 
 
 def canonical(value: Any) -> str:
-    """The text that Postgres gives back for this value as jsonb; BadJson if jsonb cannot hold it."""
+    """The text that PostgreSQL gives back for this value as jsonb; BadJson if jsonb cannot hold the value."""
     if isinstance(value, dict):
         ordered = sorted(value.items(), key=lambda item: (len(item[0].encode()), item[0].encode()))
         return "{" + ", ".join(f"{_string(key)}: {canonical(item)}" for key, item in ordered) + "}"

@@ -1,4 +1,4 @@
-r"""The rules of the wire as regular expressions for the API reference, read alike by Python and by JavaScript.
+r"""The input rules as regular expressions for the API reference, in the syntax that Python and JavaScript share.
 
 The service checks values with code of its own (`texts`, `quantities`), which also says what is wrong; a test compares
 the two.
@@ -16,7 +16,7 @@ _SCHEME = r"A-Za-z0-9+.\-"
 
 
 def _filled(forbidden: str) -> str:
-    """Some text that is not only spaces, without these characters."""
+    """The pattern of a text without these characters that is not only spaces."""
     return rf"^[^{forbidden}]*[^\s{forbidden}][^{forbidden}]*$"
 
 
@@ -48,7 +48,7 @@ IDEMPOTENCY_KEY = r"^[\x21-\x7e]+$"
 ETAGS = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
 CURSOR = r"^[A-Za-z0-9_\-]+$"
 
-# Every day of these years and no other: 2100-02-29 does not exist.
+# Every day of the years 1800 to 2200 and no other: 2100-02-29 does not exist.
 if (FIRST_YEAR, LAST_YEAR) != (1800, 2200):
     raise ValueError("the pattern of days is written for the years 1800 to 2200")
 _YEAR = "(1[89][0-9][0-9]|2[01][0-9][0-9]|2200)"
@@ -62,7 +62,7 @@ MOMENT = rf"^({_YEAR}-{_MONTH_AND_DAY}|{_LEAP}-02-29)([Tt ]{_HOUR}:[0-5][0-9](\.
 PARC_KEY = {"type": "string", "minLength": 1, "maxLength": PARC, "pattern": PARC_NAME}
 PARC_NUMBER_MAX = 2**53
 OR_INTEGER = {"type": ["string", "integer"], "minimum": -PARC_NUMBER_MAX, "maximum": PARC_NUMBER_MAX}
-"""Besides the rules of a text: clients also send a parc as a number."""
+"""What a parc may be besides a text: some clients send it as a number."""
 
 EVENT_KEY = {
     "type": "string",

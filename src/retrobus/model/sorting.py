@@ -13,7 +13,7 @@ from retrobus.model.columns import NAME_SORT, PARC_SORT
 from retrobus.model.resources import Resource
 
 MARKS = "".join(map(chr, range(0x300, 0x370)))
-"""The accents that remain beside their letter when a text is decomposed."""
+"""The accents that Unicode decomposition puts after their letter."""
 
 LIGATURES = {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae", "ß": "ss", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l"}
 _PLAIN = str.maketrans(LIGATURES | dict.fromkeys(MARKS, "") | {chr(code): chr(code + 32) for code in range(65, 91)})
@@ -48,7 +48,7 @@ RETURN (SELECT coalesce(string_agg(
     '' ORDER BY n), '')
   FROM regexp_matches({NAME_SORT}(parc), '[0-9]+|[^0-9]+' COLLATE "C", 'g') WITH ORDINALITY AS part(found, n))""",  # noqa: S608 - names of our own functions
 )
-"""The same two keys in Postgres; the migrations hold a copy of this text."""
+"""The two functions in PostgreSQL; the migrations hold a copy of this text."""
 
 _FUNCTIONS = {NAME_SORT: name_key, PARC_SORT: parc_key}
 

@@ -1,4 +1,4 @@
-"""The service's own tables beside the three resources; triggers and functions are in the migrations."""
+"""The tables besides those of the three resources; their triggers and functions are in the migrations."""
 
 from sqlalchemy import (
     BigInteger,
@@ -24,12 +24,13 @@ from retrobus.model.members import member
 from retrobus.model.vehicles import vehicle
 
 __all__ = ["event", "member", "metadata", "vehicle"]
+"""A module that imports `metadata` from here gets every table in it."""
 
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 """Who deleted a row, as its tombstone says it."""
 
 REVISION = "0010"
-"""The migration that this code expects; a test compares it with the newest one (Alembic itself costs 9 MiB)."""
+"""The migration that this code expects. A test compares it with the newest one; to ask Alembic would cost 9 MiB."""
 
 deletion = Table(
     "deletion",
@@ -97,7 +98,7 @@ version_guard = Table(
     Column("timeline", String(8, collation="C"), primary_key=True),
     Index("version_guard_single", text("(true)"), unique=True),
 )
-"""One row: the timeline of the write-ahead log on which versions were last drawn."""
+"""One row: the timeline of PostgreSQL's write-ahead log on which versions were last drawn."""
 
 replay = Table(
     "replay",
@@ -125,7 +126,7 @@ login_throttle = Table(
     Index("login_throttle_started_at", "started_at"),
     prefixes=["UNLOGGED"],
 )
-"""Tries at passwords under keyed hashes of account and address; shared by all processes of the service."""
+"""Tries at passwords, counted for keyed hashes of account and address; all processes of the service share them."""
 
 erasure = Table(
     "erasure",
@@ -133,7 +134,7 @@ erasure = Table(
     Column("fingerprint", LargeBinary, primary_key=True),
     Column("erased_at", Moment(), nullable=False, server_default=func.now()),
 )
-"""By what erased members are known again, hashed with the key of this database."""
+"""Fingerprints of erased members, made with the key of this database, by which a restore recognises them."""
 
 erasure_key = Table(
     "erasure_key",
