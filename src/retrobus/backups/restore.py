@@ -16,6 +16,7 @@ from retrobus.backups.there import There, read_there
 from retrobus.backups.writing import prepare, verify, write_rows
 from retrobus.database.connection import AnyConnection
 from retrobus.store.confirmed import confirmed
+from retrobus.store.statements import BARRIER
 
 MAINTENANCE = "retrobus:maintenance"
 """Name of the advisory lock that restore, clean and reset share."""
@@ -88,6 +89,7 @@ async def _carry_out(connection: AnyConnection, request: Request, draft: Draft) 
     if request.rules.replace:
         await connection.execute("UPDATE database_identity SET id = gen_random_uuid(), created_at = now()")
     await verify(connection, draft)
+    await connection.execute(BARRIER)  # the rows may be those of an earlier try that no standby confirmed
 
 
 async def lock_maintenance(connection: AnyConnection) -> None:
