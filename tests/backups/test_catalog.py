@@ -126,7 +126,7 @@ def test_a_backup_that_a_kill_kept_out_of_the_index_comes_in_with_the_next(folde
     assert [entry.name for entry in catalog.entries(folder) if entry.listed][:2] == [second, first]
 
 
-def test_a_damaged_index_is_set_aside_and_made_anew_from_the_manifests(folder: Path) -> None:
+def test_a_damaged_index_is_set_aside_and_written_again_from_the_manifests(folder: Path) -> None:
     add(folder, "backup_2026-01-01T00-00-00-000Z")
     (folder / "index.json").write_text("[{")
 

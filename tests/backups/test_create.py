@@ -52,7 +52,7 @@ def test_a_backup_holds_every_row_value_for_value(database: str, tmp_path: Path)
         columns = ", ".join(rows[0])
         key = "parc" if table == "vehicle" else "id"
         assert rows == [dict(row) for row in run_sql(database, f"SELECT {columns} FROM {table} ORDER BY {key}")]
-    assert [(t.resource, t.key, t.cause) for t in backup.tombstones or []] == [("Vehicle", "P30", "sql")]
+    assert [(t.resource, t.key, t.cause) for t in backup.tombstones] == [("Vehicle", "P30", "sql")]
 
 
 def test_a_backup_is_readable_by_whatever_reads_tables_with_counts_and_data(database: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def an_old_member(**fields: Any) -> dict[str, Any]:
 
 
 def reasons(backup: Backup) -> list[tuple[str, str | None, str]]:
-    return [(reject.resource, reject.key, reject.reason) for reject in backup.rejects]
+    return [(reject.resource, reject.key, reject.reason) for reject in backup.reading.intake.rejects]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_every_legacy_shape_is_read_whole(
 ) -> None:
     backup = read_backup(LEGACY / name)
 
-    assert backup.shape == shape
+    assert backup.reading.shape == shape
     assert tuple(len(backup.rows[resource]) for resource in ("Vehicle", "Event", "Member")) == rows
-    assert len(backup.rejects) == rejected
-    assert backup.ignored_tables == ignored
+    assert len(backup.reading.intake.rejects) == rejected
+    assert backup.reading.foreign == ignored
 
 
 @pytest.mark.parametrize("name", ["damaged-truncated.json", "index.json", "restore-info.json", "nowhere.json"])
@@ -63,8 +63,8 @@ def test_what_is_no_whole_backup_is_refused_with_a_sentence(name: str) -> None:
 def test_the_time_of_a_backup_is_what_it_says_else_what_its_name_says() -> None:
     said, named = read_backup(LEGACY / "t3.json"), read_backup(LEGACY / "backup-2025-12-03T22-00-00-000Z.json")
 
-    assert said.timestamp == datetime(2025, 11, 20, 10, tzinfo=UTC)
-    assert named.timestamp == datetime(2025, 12, 3, 22, tzinfo=UTC)
+    assert said.reading.timestamp == datetime(2025, 11, 20, 10, tzinfo=UTC)
+    assert named.reading.timestamp == datetime(2025, 12, 3, 22, tzinfo=UTC)
 
 
 def test_midnight_in_paris_means_that_day_but_never_for_createdat() -> None:
@@ -76,7 +76,7 @@ def test_midnight_in_paris_means_that_day_but_never_for_createdat() -> None:
     assert backup.rows["Event"][0]["date"] == datetime(2025, 9, 20, tzinfo=UTC)
     assert backup.rows["Member"][0]["birth_date"] == datetime(1990, 5, 1, tzinfo=UTC)
     assert backup.rows["Event"][0]["updated_at"] == datetime(2025, 8, 1, 9, 59, 59, 999000, tzinfo=UTC)
-    assert "dates à minuit de Paris, ramenées au jour même (4)" in backup.warnings
+    assert "dates à minuit de Paris, ramenées au jour même (4)" in backup.reading.warnings
 
 
 @pytest.mark.parametrize("said", ["2025-09-20T14:00:00.000Z", "2025-09-20T00:00:00.000Z", "2025-12-20T22:00:00.000Z"])
@@ -97,7 +97,7 @@ def test_json_comes_as_text_or_as_itself_and_unreadable_lists_are_left_out_with_
     assert real.rows["Vehicle"][0]["caracteristiques"] == '[{"label": "Niveau carburant", "value": "52"}]'
     assert real.rows["Event"][2]["extras"] == '{"eventType": "private_outing", "isVisible": false}'
     assert texts.rows["Vehicle"][1]["caracteristiques"] == "[]"
-    assert "Vehicle : caracteristiques illisible, laissé vide (1)" in texts.warnings
+    assert "Vehicle : caracteristiques illisible, laissé vide (1)" in texts.reading.warnings
 
 
 def test_an_event_whose_extras_cannot_be_read_stays_out_because_they_may_hide_it(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_missing_fields_get_their_defaults() -> None:
 
     assert (vehicle["type"], vehicle["is_public"], vehicle["updated_at"]) == ("Bus", False, vehicle["created_at"])
     assert (member["role"], member["status"], member["email"]) == ("MEMBER", "active", "adresse-sans-arobase")
-    assert "Vehicle : isPublic absent (1)" in backup.warnings
+    assert "Vehicle : isPublic absent (1)" in backup.reading.warnings
 
 
 def test_vehicles_that_do_not_say_whether_they_are_public_are_what_the_operator_says() -> None:
@@ -131,14 +131,16 @@ def test_a_member_without_email_stays_out_with_a_reason() -> None:
 
 
 def test_a_count_that_disagrees_is_said() -> None:
-    assert "manifest.json : 99 lignes annoncées, 6 lues" in read_backup(LEGACY / "backup_2025-12-01T14-00-00").warnings
+    reading = read_backup(LEGACY / "backup_2025-12-01T14-00-00").reading
+
+    assert "manifest.json : 99 lignes annoncées, 6 lues" in reading.warnings
 
 
 def test_an_event_of_an_unknown_vehicle_is_kept_without_it() -> None:
     backup = read_backup(LEGACY / "backup_2025-12-02T02-00-00")
 
     assert [row["vehicle_id"] for row in backup.rows["Event"]] == ["920", None, None]
-    assert "Event : vehicleId inconnu, mis à null (1)" in backup.warnings
+    assert "Event : vehicleId inconnu, mis à null (1)" in backup.reading.warnings
 
 
 def test_hashed_passwords_are_kept_and_clear_ones_are_set_apart_from_the_rows() -> None:
@@ -207,8 +209,8 @@ def test_a_value_that_no_column_holds_keeps_the_row_out_and_names_the_field(
     backup = read_backup(a_file(tmp_path, members=[an_old_member(**fields)]))
 
     assert backup.rows["Member"] == []
-    assert backup.rejects[0].reason.startswith(f"{reason} : ")
-    assert all(str(value) not in backup.rejects[0].reason for value in fields.values())
+    assert backup.reading.intake.rejects[0].reason.startswith(f"{reason} : ")
+    assert all(str(value) not in backup.reading.intake.rejects[0].reason for value in fields.values())
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_plain_restore_adds_what_is_missing_and_leaves_what_differs(filled: st
 
 
 def clean(url: str, table: str, condition: str = "true") -> None:
-    """Deletes rows as `retrobus db clean` does: their tombstones decide about no row."""
+    """Deletes rows as `retrobus db clean` does: no tombstone of theirs counts as a decision."""
     run_sql(url, "SELECT set_config('retrobus.cause', 'clean', false)", f"DELETE FROM {table} WHERE {condition}")
 
 
@@ -237,7 +237,7 @@ def test_deleted_rows_come_back_by_name_or_by_batch(filled: str, tmp_path: Path)
     assert content(filled) == before
 
 
-def test_a_deletion_that_nobody_made_cannot_be_included(filled: str, tmp_path: Path) -> None:
+def test_an_option_that_names_no_deletion_is_refused(filled: str, tmp_path: Path) -> None:
     path = back_up(filled, tmp_path)
 
     with pytest.raises(BadBackup, match="nowhere, batch:7"):
@@ -255,7 +255,7 @@ def test_an_erased_member_never_comes_back(filled: str, tmp_path: Path) -> None:
         apply(filled, path, tmp_path, included=("m2",))
 
 
-def test_a_row_created_anew_after_its_deletion_is_left_alone(filled: str, tmp_path: Path) -> None:
+def test_a_row_created_again_after_its_deletion_is_left_as_it_is(filled: str, tmp_path: Path) -> None:
     path = back_up(filled, tmp_path)
     run_sql(
         filled,
@@ -372,7 +372,7 @@ def test_vehicles_that_do_not_say_whether_they_are_public_are_what_the_operator_
     assert run_sql(database, "SELECT is_public FROM vehicle")[0][0] is True
 
 
-def test_an_email_that_somebody_else_has_here_keeps_the_row_out(filled: str, tmp_path: Path) -> None:
+def test_an_email_that_another_member_has_here_keeps_the_row_out(filled: str, tmp_path: Path) -> None:
     path = back_up(filled, tmp_path)
     clean(filled, "member", "id = 'm2'")
     run_sql(filled, "INSERT INTO member (id, email) VALUES ('other', '2@EXAMPLE.org')")
@@ -421,7 +421,7 @@ def test_only_a_replacing_restore_makes_another_database_of_it(filled: str, tmp_
     assert first == second != run_sql(filled, identity)
 
 
-def test_deletes_of_a_restore_decide_about_no_row(filled: str, tmp_path: Path) -> None:
+def test_rows_that_a_restore_deleted_come_back_with_a_newer_backup(filled: str, tmp_path: Path) -> None:
     older = back_up(filled, tmp_path)
     run_sql(filled, "INSERT INTO vehicle (parc) VALUES ('new')")
     newer = back_up(filled, tmp_path)

@@ -156,7 +156,7 @@ def test_a_buried_row_says_which_value_was_given_to_another() -> None:
     assert found["m1"] == Outcome("buried", reason="email : déjà pris ici par other", deletion=DELETED)
 
 
-def test_a_number_that_is_taken_is_given_anew() -> None:
+def test_a_vehicle_whose_number_is_taken_gets_another() -> None:
     here = {"a": a_row(VEHICLE, parc="a", id=1)}
     there = {key: a_row(VEHICLE, parc=key, id=number) for key, number in (("b", 1), ("c", 2), ("d", 2), ("e", None))}
     sides = Sides(VEHICLE, here, there)

@@ -32,7 +32,7 @@ Item = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """One backup of the folder: `listed` in the index, `present` on the disk."""
 
     name: str
@@ -113,7 +113,7 @@ def deselect(folder: Path) -> bool:
     return True
 
 
-def entries(folder: Path) -> list[Entry]:
+def entries(folder: Path) -> list[CatalogEntry]:
     """Every backup of the index and of the folder, the newest first."""
     index = _index(folder)
     found = [*_entries_of(folder, index), *(_entry(folder, item, listed=False) for item in _unlisted(folder, index))]
@@ -213,15 +213,15 @@ def _item(manifest: Manifest) -> Item:
     }
 
 
-def _entries_of(folder: Path, index: list[Item]) -> list[Entry]:
+def _entries_of(folder: Path, index: list[Item]) -> list[CatalogEntry]:
     named = [item for item in index if isinstance(item.get("name"), str) and NAME.fullmatch(item["name"])]
     return [_entry(folder, item, listed=True) for item in named]
 
 
-def _entry(folder: Path, item: Item, *, listed: bool) -> Entry:
+def _entry(folder: Path, item: Item, *, listed: bool) -> CatalogEntry:
     statistics = item.get("statistics")
     rows = statistics.get("totalRows") if isinstance(statistics, dict) else item.get("totalRows")
-    return Entry(
+    return CatalogEntry(
         item["name"],
         str(item.get("timestamp") or ""),
         str(item.get("kind") or "normal"),

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from retrobus.backups import BadBackup, lines, predecessor
 from retrobus.backups.conversion import EPOCH, Conversion
-from retrobus.backups.intake import NAMES, Damaged, Intake, Reject, TableRead, Taken, Tombstone
+from retrobus.backups.intake import NAMES, Damaged, Intake, TableRead, Taken, Tombstone
 from retrobus.backups.manifest import Manifest, open_backup
 from retrobus.model.quantities import moment_of
 from retrobus.model.resources import ALL, BY_NAME
@@ -132,49 +132,33 @@ def open_reading(path: Path, *, public_when_missing: bool = False) -> Iterator[R
         yield Reading(file, name, manifest, public_when_missing=public_when_missing)
 
 
-@dataclass
+@dataclass(slots=True)
 class Backup:
-    """A whole backup in memory. `rows` hold every column; `passwords` are those that the file holds in clear."""
+    """A whole backup in memory. `rows` hold every column, by resource; `reading` tells what else was in the file.
 
-    name: str
-    shape: str
-    timestamp: datetime | None
-    identity: str | None
+    `passwords` are those that the file holds in clear, by the member's id.
+    """
+
+    reading: Reading
     rows: dict[str, list[Row]]
-    rejects: list[Reject]
-    ignored_tables: dict[str, int]
-    warnings: list[str]
-    tombstones: list[Tombstone] | None
-    passwords: dict[str, str] = field(repr=False)
+    tombstones: list[Tombstone] = field(default_factory=list)
+    passwords: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def read_backup(path: Path, *, public_when_missing: bool = False) -> Backup:
     """Everything in a backup folder or lone file; BadBackup, and no row, if any of it is damaged."""
-    rows: dict[str, list[Row]] = {resource.name: [] for resource in ALL}
-    passwords: dict[str, str] = {}
-    tombstones: list[Tombstone] = []
     with open_reading(path, public_when_missing=public_when_missing) as reading:
+        backup = Backup(reading, {resource.name: [] for resource in ALL})
         for found in reading:
             if isinstance(found, Tombstone):
-                tombstones.append(found)
+                backup.tombstones.append(found)
                 continue
-            rows[found.resource].append(found.row)
+            backup.rows[found.resource].append(found.row)
             if found.password is not None:
-                passwords[found.key] = found.password
-    dangling = _release(rows)
-    _number(rows["Vehicle"])
-    return Backup(
-        reading.name,
-        reading.shape,
-        reading.timestamp,
-        reading.manifest.identity if reading.manifest else None,
-        rows,
-        reading.intake.rejects,
-        reading.foreign,
-        reading.warnings + dangling,
-        tombstones if reading.ours else None,
-        passwords,
-    )
+                backup.passwords[found.key] = found.password
+    reading.warnings += _release(backup.rows)
+    _number(backup.rows["Vehicle"])
+    return backup
 
 
 def _release(rows: dict[str, list[Row]]) -> list[str]:

@@ -67,24 +67,20 @@ async def deletions_since(connection: AnyConnection, there: There, rules: Rules,
     For example: e1 was deleted in batch 10, brought back, and deleted again in batch 12. For a backup from before all
     that, batch 12 counts.
     """
-    known = {
-        place: found
-        for place, found in there.tombstones.items()
-        if not (found.resource == MEMBER.name and found.key in erased)
-    }
+    ignored = {(MEMBER.name, name) for name in erased}
+    known = {place: found for place, found in there.tombstones.items() if place[:2] not in ignored}
     since = Since(dict(known))
     async for row in connection.cursor(DELETIONS, prefetch=1000):
-        resource, key, batch = place = row["resource"], row["key"], row["batch"]
-        decided = row["cause"] in DECIDED
-        if decided and row["cause"] != "erase":
-            since.taken_back |= {option.said for option in rules.included if option.names(*place)}
+        resource, key, batch, cause = row["resource"], row["key"], row["batch"], row["cause"]
+        if cause in DECIDED - {"erase"}:
+            since.taken_back |= {option.said for option in rules.included if option.names(resource, key, batch)}
         if any(key in rows for other, rows in there.rows.items() if other != resource):
             since.shared[key].add(resource)
-        if (*place, row["deleted_at"]) in known:
-            since.learned.pop((*place, row["deleted_at"]), None)
-        elif decided and key in there.rows.get(resource, ()):
-            since.counting[resource, key] = Deletion(row["cause"], batch, row["deleted_at"])
-            since.erased |= {(resource, key)} if row["cause"] == "erase" else set()
+        if (resource, key, batch, row["deleted_at"]) in known:
+            since.learned.pop((resource, key, batch, row["deleted_at"]), None)
+        elif cause in DECIDED and key in there.rows.get(resource, ()):
+            since.counting[resource, key] = Deletion(cause, batch, row["deleted_at"])
+            since.erased |= {(resource, key)} if cause == "erase" else set()
     return since
 
 

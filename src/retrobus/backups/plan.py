@@ -19,7 +19,7 @@ Outcomes = Mapping[str, Mapping[str, Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class DifferingRow:
     """A row that is here and in the backup with other values in these columns."""
 
     resource: str
@@ -59,7 +59,7 @@ class Plan:
     timestamp: str | None
     replace: bool
     counts: dict[str, dict[str, int]]
-    differences: list[Difference]
+    differences: list[DifferingRow]
     deletes: list[tuple[str, str]]
     buried: list[Buried]
     batches: dict[int, int]
@@ -92,7 +92,7 @@ def planned(
         moment(reading.timestamp) if reading.timestamp else None,
         rules.replace,
         {name: _counts(found, reading.intake.rejected[name]) for name, found in outcomes.items()},
-        [Difference(name, key, list(said.columns)) for name, key, said in _listed(outcomes, "update", "differs")],
+        [DifferingRow(name, key, list(said.columns)) for name, key, said in _listed(outcomes, "update", "differs")],
         [(name, key) for name, key, _ in _listed(outcomes, "delete")],
         [_buried(*row, shared=bool(shared.get(row[1], set()) - {row[0]})) for row in _listed(outcomes, "buried")],
         _batches(outcomes),

@@ -58,7 +58,7 @@ def _load_backup(mirror: Mirror, folder: Path) -> None:
     for name_of_rows, rows in backup.rows.items():
         hold_rows(memory, BY_NAME[name_of_rows], rows)
     mirror.hold(memory)
-    mirror.describe(f"backup:{name}", backup.timestamp, None)
+    mirror.describe(f"backup:{name}", backup.reading.timestamp, None)
 
 
 def hold_rows(memory: Memory, resource: Resource, rows: Rows) -> None:

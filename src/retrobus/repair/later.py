@@ -22,7 +22,7 @@ def remembered(folder: Path, identity: str | None) -> list[Tombstone]:
     return []
 
 
-def _is_of(folder: Path, entry: catalog.Entry, identity: str | None) -> bool:
+def _is_of(folder: Path, entry: catalog.CatalogEntry, identity: str | None) -> bool:
     if not entry.present or not (folder / entry.name).is_dir():
         return False
     manifest = read_manifest(folder, entry.name)

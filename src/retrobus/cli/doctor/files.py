@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from retrobus.backups import BadBackup, catalog
-from retrobus.backups.catalog import Entry
+from retrobus.backups.catalog import CatalogEntry
 from retrobus.backups.survey import survey
 from retrobus.cli.doctor.checks import Item
 from retrobus.fallback.journal import NAME as JOURNAL
@@ -114,7 +114,7 @@ def _backups(folder: Path) -> Iterator[Item]:
     yield _soundness(folder, usable[0])
 
 
-def _age(newest: Entry) -> Item:
+def _age(newest: CatalogEntry) -> Item:
     try:
         days = (datetime.now(UTC) - moment_of(newest.timestamp)).total_seconds() / 86_400
     except ValueError:
@@ -123,7 +123,7 @@ def _age(newest: Entry) -> Item:
     return Item("ok", "Dernier backup", text) if days < OLD else Item("warning", "Dernier backup", text, CREATE)
 
 
-def _soundness(folder: Path, newest: Entry) -> Item:
+def _soundness(folder: Path, newest: CatalogEntry) -> Item:
     try:
         found = survey(folder / newest.name)
     except BadBackup as error:
