@@ -1,6 +1,9 @@
 """Starts that would promise what cannot be kept end with one sentence; the others say what they are."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from faults.outage import Outage, a_person, outage, outage_of_a_process
 from faults.proxy import Proxy
 from harness import SECRET, Person, Process, free_port, process, until
 from retrobus.development.embedded import EmbeddedPostgres
+from retrobus.fallback.opening import sole_use
 
 pytestmark = pytest.mark.faults
 
@@ -25,6 +29,14 @@ def ended(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
         return running.popen.wait(20), running.log
     finally:
         running.popen.kill()
+
+
+WITHOUT_THE_CHECK = """
+import uvicorn
+from retrobus.serving.server import PoliteServer
+config = uvicorn.Config("retrobus.cli.worker:application", factory=True, port=0, log_level="warning")
+PoliteServer(config).run()
+"""
 
 
 @pytest.fixture
@@ -149,3 +161,22 @@ def test_a_developer_without_postgres_works_on_the_sample(tmp_path: Path) -> Non
     assert len(vehicles.json()) > 3
     assert (ready.status_code, ready.json()["mode"], ready.json()["database"]) == (200, "memory", "down")
     assert "Traceback" not in running.log
+
+
+def test_a_start_that_is_refused_after_the_check_of_the_command_ends_with_the_same_sentence(tmp_path: Path) -> None:
+    """Between the check and the start another service may take the folder."""
+    environment = {"JWT_SECRET": SECRET, "DATABASE_URL": NOWHERE, "ENABLE_MEMORY_FALLBACK": "true"}
+
+    with sole_use(tmp_path / "backups"):
+        found = subprocess.run(
+            [sys.executable, "-c", WITHOUT_THE_CHECK],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    told = [line for line in found.stderr.splitlines() if line.startswith(("❌", "ERROR", "Traceback"))]
+    assert (found.returncode, told) == (78, ["❌ Un autre service utilise déjà backups : un seul à la fois."])

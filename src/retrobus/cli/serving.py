@@ -75,7 +75,6 @@ def _check_start(settings: Settings, workers: int = 1) -> None:
 
 def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
     """Serves until Ctrl-C or SIGTERM; the exit code of a service that cannot start is that of the program."""
-    from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import ChangeReload
 
     from retrobus.serving.server import PoliteServer
@@ -89,8 +88,8 @@ def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, r
             config.workers = workers
             supervisor = Workers(config, [listener])
             supervisor.run()
-            if supervisor.failed:
-                raise typer.Exit(STARTUP_FAILURE)
+            if supervisor.failure is not None:
+                raise typer.Exit(supervisor.failure)
         else:
             PoliteServer(config).run([listener])
     except KeyboardInterrupt:

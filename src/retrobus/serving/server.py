@@ -1,8 +1,11 @@
 """How one process of the service stops: load balancers hear of it first, then running requests finish."""
 
 import asyncio
+import logging
 import multiprocessing
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +14,11 @@ from typing import cast
 
 import uvicorn
 from uvicorn.config import Config
+from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
 
 from retrobus.serving.ending import EndingConnection, State
 from retrobus.serving.listening import refuse_new
+from retrobus.toggles import CannotStart
 
 NOTICE = 1.0
 """Seconds between /ready turning 503 and the end of listening: about as often as load balancers look."""
@@ -23,6 +28,25 @@ LATECOMERS = 0.4
 
 LOOKED_EVERY = 0.5
 """Seconds between two looks of a supervisor at its processes: it hears of a stop at most so much later."""
+
+
+class Lifespan(LifespanOn):
+    """uvicorn's start of the application. It prevents that a refusal to start is buried in a trace.
+
+    For example: after the command's checks another service takes the folder of the journal. The operator reads that
+    sentence alone.
+    """
+
+    refused = False
+    """Whether the application refused to start with these settings."""
+
+    async def send(self, message: LifespanSendMessage) -> None:
+        error = sys.exception()  # the application tells of its failure while it handles the error
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, CannotStart):
+            self.refused = True
+            sys.stderr.write(f"❌ {error}.\n")
+            self.logger.setLevel(logging.CRITICAL)  # uvicorn has only the trace to add, and the process ends
+        await super().send(message)
 
 
 class PoliteServer(uvicorn.Server):
@@ -42,8 +66,14 @@ class PoliteServer(uvicorn.Server):
         self._reloads = reloads
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Starts the application, then listens."""
-        await super().startup(sockets)
+        """Starts the application, then listens; a refusal to start ends the process with exit code 78."""
+        self.lifespan = lifespan = Lifespan(self.config)
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            if lifespan.refused:
+                sys.exit(os.EX_CONFIG)
+            raise
         if self._replaces_dead:
             self.lifespan.state["count_death"]()
 

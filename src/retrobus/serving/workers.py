@@ -18,6 +18,9 @@ from retrobus.serving.server import LATECOMERS, LOOKED_EVERY, NOTICE, PoliteServ
 HUNG_AFTER = 30.0
 """Seconds without an answer after which a process counts as hung; a start on a busy machine takes some."""
 
+FAILURES = (STARTUP_FAILURE, os.EX_CONFIG)
+"""The exit codes of a process that cannot start."""
+
 
 class Worker(Process):
     """One process, which counts the death of the process that it replaces."""
@@ -46,9 +49,9 @@ class Workers(Multiprocess):
     _with_notice = True
 
     @property
-    def failed(self) -> bool:
-        """Whether a process could not start: each would fail again, so the service ends."""
-        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+    def failure(self) -> int | None:
+        """The exit code of a process that could not start, if any: each would fail again, so the service ends."""
+        return next((process.exitcode for process in self.processes if process.exitcode in FAILURES), None)
 
     def run(self) -> None:
         """Serves until SIGTERM or Ctrl-C, or until a process cannot start."""
@@ -57,7 +60,7 @@ class Workers(Multiprocess):
             self.handle_signals()
             self.keep_subprocess_alive()
         self.terminate_all()
-        if not self.failed:
+        if self.failure is None:
             self._end_listening()
         self.join_all()
 
@@ -75,7 +78,7 @@ class Workers(Multiprocess):
             hung = process.process.is_alive()
             process.kill()
             process.join()
-            if process.exitcode == STARTUP_FAILURE:
+            if process.exitcode in FAILURES:
                 self.should_exit.set()
                 return
             logbook.worker_died(process.pid, "ne répondait plus" if hung else _end_of(process.process))
