@@ -100,25 +100,27 @@ def filters_of(values: dict[str, str], parameters: Iterable[Parameter]) -> tuple
 
 def values_of(request: Request, parameters: Iterable[Parameter]) -> dict[str, str]:
     """The values of these parameters, of `limit` and of `cursor`, each at most once, as clean text."""
-    try:
-        raw = request.scope["query_string"].decode("ascii")
-        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=100)
-    except (UnicodeDecodeError, ValueError):
-        raise Problem("bad_request", "Paramètres d'adresse illisibles : UTF-8 encodé attendu.") from None
     names = {*PAGING, *(parameter.name for parameter in parameters)}
     found: dict[str, str] = {}
-    for name, value in pairs:
+    for name, value in _pairs(request):
         if name in FOREIGN:
             raise invalid((name, "inconnu ici : la page suivante se demande par cursor, le nombre de lignes par limit"))
-        if name not in names:
-            continue
         if name in found:
             raise invalid((name, "une seule fois"))
-        try:
-            found[name] = str(one_line(value))
-        except ValueError as error:
-            raise invalid((name, str(error))) from None
+        if name in names:
+            try:
+                found[name] = str(one_line(value))
+            except ValueError as error:
+                raise invalid((name, str(error))) from None
     return found
+
+
+def _pairs(request: Request) -> list[tuple[str, str]]:
+    try:
+        raw = request.scope["query_string"].decode("ascii")
+        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except (UnicodeDecodeError, ValueError):
+        raise Problem("bad_request", "Paramètres d'adresse illisibles : UTF-8 encodé attendu.") from None
 
 
 def limit_of(values: dict[str, str]) -> int:

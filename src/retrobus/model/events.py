@@ -55,7 +55,6 @@ event = Table(
     Index("event_date_id", text("date DESC"), "id"),
     Index("event_vehicle_id", "vehicle_id"),
     Index("event_version", "version"),
-    info={"resource": "Event", "key": "id"},
 )
 
 

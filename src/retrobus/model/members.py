@@ -75,7 +75,6 @@ member = Table(
     Index("member_member_number", "member_number", unique=True),
     Index("member_sort_last_name_sort_first_name_id", "sort_last_name", "sort_first_name", "id"),
     Index("member_version", "version"),
-    info={"resource": "Member", "key": "id"},
 )
 
 

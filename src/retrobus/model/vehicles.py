@@ -51,7 +51,6 @@ vehicle = Table(
     Index("vehicle_parc", "parc", unique=True),
     Index("vehicle_sort_parc_parc", "sort_parc", "parc"),
     Index("vehicle_version", "version"),
-    info={"resource": "Vehicle", "key": "parc", "number": "id"},
 )
 
 
