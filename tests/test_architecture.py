@@ -1,9 +1,11 @@
-"""docs/architecture.md says what is: its picture is compared with the packages and the import rules, its table with
+"""Compares docs/architecture.md with the code: the picture with packages and import rules, the table of promises with
 the files and tests that exist.
 """
 
+import ast
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,14 @@ def test_every_promise_names_a_file_that_keeps_it_and_a_test_that_proves_it() ->
     assert len(promises()) >= 12
     assert all(kept)
     assert all(proven)
+
+
+def test_two_classes_never_share_a_name() -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")]
+
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+
+    assert [name for name, number in names.items() if number > 1] == []
 
 
 def test_the_readme_sends_developers_to_this_page_first() -> None:

@@ -30,7 +30,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What one file shows. `imports` names the rooms of the package that it imports."""
+    """What one file shows. `untyped_connections` are lines; `imports` names the rooms that the file imports."""
 
     path: str
     room: str
@@ -39,7 +39,7 @@ class Module:
     deep_functions: tuple[str, ...]
     driver: bool
     sql: bool
-    untyped_connections: int
+    untyped_connections: tuple[int, ...]
     classes: tuple[str, ...]
     imports: frozenset[str]
 
@@ -67,7 +67,6 @@ class Tree:
             **{title: str(len(places)) for title, places in self.lists().items()},
             "modules that name the driver": str(sum(module.driver for module in self.modules)),
             "modules with SQL text": str(sum(module.sql for module in self.modules)),
-            "connection: Any": str(sum(module.untyped_connections for module in self.modules)),
             "circles between rooms": str(len(self.circles())),
         }
 
@@ -89,6 +88,9 @@ class Tree:
             ],
             f"functions nested deeper than {DEEP}": [
                 f"{module.path}: {name}" for module in modules for name in module.deep_functions
+            ],
+            "connection: Any": [
+                f"{module.path}: line {line}" for module in modules for line in module.untyped_connections
             ],
             "class names used twice": [
                 f"{name} ({', '.join(places)})" for name, places in sorted(self.classes().items()) if len(places) > 1
@@ -148,7 +150,7 @@ def _module(path: Path, place: Path) -> Module:
         deep_functions=tuple(_deep(tree, level=-1)),
         driver=any(name.partition(".")[0] == "asyncpg" for name in _imported(tree)),
         sql=any(SQL.match(string) for string in _strings(tree)),
-        untyped_connections=sum(_is_untyped_connection(argument) for argument in arguments),
+        untyped_connections=tuple(argument.lineno for argument in arguments if _is_untyped_connection(argument)),
         classes=tuple(node.name for node in tree.body if isinstance(node, ast.ClassDef)),
         imports=frozenset(name.split(".")[1] for name in _imported(tree) if name.startswith(f"{PACKAGE}.")),
     )
