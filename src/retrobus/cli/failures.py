@@ -37,10 +37,9 @@ def sentence(error: BaseException | None) -> str | None:
 
 
 def _meaning(error: BaseException) -> str | None:
-    import asyncpg
     from alembic.util import CommandError
 
-    from retrobus.database.errors import PoolerInTheWay, is_unavailable
+    from retrobus.database.errors import DriverError, PoolerInTheWay, ServerError, is_unavailable
     from retrobus.files.folder import Refused
     from retrobus.files.trouble import is_of_a_file, told
     from retrobus.store.confirmed import Unconfirmed
@@ -59,8 +58,8 @@ def _meaning(error: BaseException) -> str | None:
     kinds: tuple[tuple[type[BaseException], str], ...] = (
         (Unconfirmed, str(error)),
         (CommandError, f"Migration impossible : {error}"),
-        (asyncpg.PostgresError, f"PostgreSQL refuse : {_said(error)}"),
-        (asyncpg.InterfaceError, "DATABASE_URL n'est pas utilisable (voir .env.example)."),
+        (ServerError, f"PostgreSQL refuse : {_said(error)}"),
+        (DriverError, "DATABASE_URL n'est pas utilisable (voir .env.example)."),
     )
     return next((said for kind, said in kinds if isinstance(error, kind)), None)
 

@@ -58,9 +58,8 @@ def _asked() -> str:
 
 async def add_admin(connection: Any, email: str, password: str | None = None) -> None:
     """Creates an active ADMIN. Without a password no one can log in: only `retrobus token` gives access."""
-    import asyncpg
-
     from retrobus.accounts.passwords import hash_password
+    from retrobus.database.errors import Meaning, ServerError, meaning_of
     from retrobus.model.ids import new_id
     from retrobus.store.confirmed import confirmed
 
@@ -68,7 +67,9 @@ async def add_admin(connection: Any, email: str, password: str | None = None) ->
     try:
         async with confirmed(connection):
             await connection.execute(ADD_ADMIN, new_id("", None), email, password_hash)
-    except asyncpg.UniqueViolationError:
+    except ServerError as error:
+        if meaning_of(error) is not Meaning.TAKEN:
+            raise
         raise stop("un membre a déjà cette adresse : donnez-lui le rôle ADMIN (voir docs/operations.md)") from None
 
 

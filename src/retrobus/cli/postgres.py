@@ -32,15 +32,14 @@ def with_connection(work: Callable[[OwnNames], Awaitable[T]], timelines: Timelin
 
     With `timelines`, every server of DATABASE_URL is asked first, so that a former primary is never chosen.
     """
-    import asyncpg
-
+    from retrobus.database.errors import DriverError
     from retrobus.database.session import connect_for_command
 
     async def run() -> T:
         connection = await connect_for_command(url, TIMEOUT, "retrobus cli", timelines)
         try:
             return await work(connection)
-        except asyncpg.InterfaceError as error:
+        except DriverError as error:
             raise _behind(error)  # noqa: B904 - the error behind it has a cause of its own
         finally:
             try:
@@ -56,10 +55,10 @@ def _behind(error: BaseException) -> BaseException:
     """The error that stopped the work: on a connection that the server has cut, the driver's own error hides it.
 
     For example: the disk is full, and meanwhile the server cut the idle connection. No transaction can be ended on it,
-    so asyncpg raises InterfaceError; the operator must read of the disk.
+    so the driver raises its own error; the operator must read of the disk.
     """
-    import asyncpg
+    from retrobus.database.errors import DriverError
 
-    while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
+    while isinstance(error, DriverError) and error.__context__ is not None:
         error = error.__context__
     return error

@@ -172,8 +172,7 @@ def _short(value: Any) -> str:
 
 def _decided(one: OpenConflict, *, applies: bool, named: bool) -> str | None:
     """None if the conflict is decided now; else the reason why nothing of it was done."""
-    import asyncpg
-
+    from retrobus.database.errors import REFUSED_VALUES
     from retrobus.fallback.resync import Decided, Deleted, discard
     from retrobus.fallback.resync import apply as apply_conflict
 
@@ -186,7 +185,7 @@ def _decided(one: OpenConflict, *, applies: bool, named: bool) -> str | None:
         return "déjà réglé"
     except Deleted:
         return f"la ligne a été supprimée depuis ; pour la rétablir : --apply {one.number}"
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+    except REFUSED_VALUES as error:
         return sentence(error)
     return None
 

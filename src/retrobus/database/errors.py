@@ -124,14 +124,20 @@ class PoolerInTheWay(CannotConnect):
     """These settings cannot work behind the pooler that is there; the text is a sentence for the operator."""
 
 
-FAILURES = (CannotConnect, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""Every error with which a question to PostgreSQL can end; anything else is a bug of ours."""
-
 ServerError = asyncpg.PostgresError
 """An error that the server itself sent, with a SQLSTATE."""
 
+DriverError = asyncpg.InterfaceError
+"""An error of the driver itself, for example about a connection that is closed."""
+
+REFUSED_VALUES = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+"""The server refuses a value: a constraint, or a column that cannot hold it."""
+
 UNREADABLE = (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError)
 """A table is missing before the first migration, or this role may not read it."""
+
+FAILURES = (CannotConnect, ServerError, DriverError, asyncpg.InternalClientError, OSError)
+"""Every error with which a question to PostgreSQL can end; anything else is a bug of ours."""
 
 STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 """A migration changed a table, and this connection still knows the former one: a new connection does not."""
@@ -158,7 +164,7 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     if state_of(error):
         return meaning_of(error) is Meaning.AWAY
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, DriverError):
         return "clos" in str(error)  # "connection is closed", "the underlying connection is closed"
     if isinstance(error, OSError) and error.errno in NETWORK:
         return True
