@@ -25,7 +25,7 @@ from retrobus.http.problems import KINDS, from_store
 from retrobus.model.tables import metadata
 from retrobus.settings import Settings
 from retrobus.store import refusals as store
-from retrobus.store.contract import StoreError
+from retrobus.store.errors import StoreError
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

@@ -30,7 +30,7 @@ from retrobus.model.tables import REVISION
 from retrobus.readiness import Readiness
 from retrobus.settings import Settings
 from retrobus.settings.complaints import misspelt
-from retrobus.store.contract import StoreError
+from retrobus.store.errors import StoreError
 from retrobus.toggles import OpenStore, open_store
 
 DESCRIPTION = "Events, vehicles and members of an association that runs historic vehicles. PostgreSQL is the truth."

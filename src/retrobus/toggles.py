@@ -22,8 +22,9 @@ from retrobus.files.trouble import told
 from retrobus.settings import Settings
 from retrobus.store.availability import Availability, Watcher
 from retrobus.store.commit import Commits
-from retrobus.store.contract import Store, StoreError
+from retrobus.store.contract import Store
 from retrobus.store.diagnosis import Diagnosis, Diagnostician
+from retrobus.store.errors import StoreError
 from retrobus.store.opening import open_connection
 from retrobus.store.pool import Connection, Pool
 from retrobus.store.postgres import PostgresStore

@@ -21,7 +21,11 @@ from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.mirrored import MirroredStore
 from retrobus.fallback.snapshot import SnapshotWriter, read_snapshot
 from retrobus.model.resources import BY_NAME, VEHICLE, Resource
-from retrobus.store.contract import Page, Query, StoreError
+from retrobus.store.contract import (
+    Page,
+    Query,
+)
+from retrobus.store.errors import StoreError
 
 Plant = Callable[[pytest.MonkeyPatch, Path], None]
 

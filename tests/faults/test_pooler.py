@@ -22,7 +22,7 @@ from retrobus.database.pooler import OwnNames
 from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
-from retrobus.store.contract import StatementLost
+from retrobus.store.errors import StatementLost
 from retrobus.store.opening import open_connection
 from retrobus.store.pool import Connection, Pool
 

@@ -7,7 +7,11 @@ import pytest
 
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE
 from retrobus.model.wire import View
-from retrobus.store.contract import Filter, NotFound, Page
+from retrobus.store.contract import (
+    Filter,
+    Page,
+)
+from retrobus.store.errors import NotFound
 from stores import FOUNDER, Subject, a_member, a_vehicle, an_event, day, setting
 
 PRIVATE = {"id", "fuel", "mileage", "isPublic", "version"}

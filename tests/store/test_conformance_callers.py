@@ -10,18 +10,20 @@ import pytest
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE
 from retrobus.store.contract import (
     Caller,
-    Conflict,
     Document,
+    Once,
+    Precondition,
+    Terms,
+    Update,
+)
+from retrobus.store.errors import (
+    Conflict,
     InProgress,
     KeyReused,
     NoAnswer,
     NotFound,
-    Once,
-    Precondition,
     Stale,
-    Terms,
     Unauthenticated,
-    Update,
 )
 from stores import FOUNDER, Subject, a_member, a_vehicle, an_event, setting
 

@@ -9,14 +9,16 @@ import pytest
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE
 from retrobus.store.contract import (
     Caller,
-    Conflict,
     Document,
+    Precondition,
+    Row,
+)
+from retrobus.store.errors import (
+    Conflict,
     FieldError,
     Forbidden,
     Invalid,
     NotFound,
-    Precondition,
-    Row,
     Stale,
 )
 from stores import FOUNDER, ROWS, Subject, a_member, a_vehicle, an_event, day, setting

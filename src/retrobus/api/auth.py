@@ -20,14 +20,16 @@ from retrobus.model.wire import render
 from retrobus.store.contract import (
     Caller,
     Document,
-    NotFound,
     Row,
+    Terms,
+    Update,
+)
+from retrobus.store.errors import (
+    NotFound,
     Stale,
     StoreError,
-    Terms,
     Unauthenticated,
     Unavailable,
-    Update,
 )
 
 router = Routes("auth", "/api")

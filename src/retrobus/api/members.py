@@ -17,13 +17,15 @@ from retrobus.store.contract import (
     Change,
     Delete,
     Document,
-    FieldError,
-    Forbidden,
     Insert,
-    Invalid,
     Page,
     Row,
     Update,
+)
+from retrobus.store.errors import (
+    FieldError,
+    Forbidden,
+    Invalid,
 )
 
 router = Routes("members", "/api/members", id=MEMBER_KEY)

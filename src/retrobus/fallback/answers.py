@@ -4,7 +4,11 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from retrobus.store.contract import Document, KeyReused, Terms
+from retrobus.store.contract import (
+    Document,
+    Terms,
+)
+from retrobus.store.errors import KeyReused
 
 REMEMBERED = 10_000
 """Answers that are kept; the oldest goes first."""

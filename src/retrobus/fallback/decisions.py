@@ -13,23 +13,25 @@ from retrobus.model.rows import Row, completed, now
 from retrobus.model.wire import View
 from retrobus.store.contract import (
     Caller,
-    Conflict,
     Delete,
     Document,
-    FieldError,
     Filter,
     Insert,
-    Invalid,
-    NoAnswer,
-    NotFound,
     Origin,
     Page,
     Query,
-    Stale,
     Terms,
-    Unauthenticated,
     Update,
     Write,
+)
+from retrobus.store.errors import (
+    Conflict,
+    FieldError,
+    Invalid,
+    NoAnswer,
+    NotFound,
+    Stale,
+    Unauthenticated,
 )
 from retrobus.store.steps import LAST_ONE, has_values, loses_one
 

@@ -9,7 +9,7 @@ from retrobus.fallback.feed import Feed
 from retrobus.fallback.settling import Settling
 from retrobus.store.availability import Availability
 from retrobus.store.confirmed import Unconfirmed
-from retrobus.store.contract import StoreError
+from retrobus.store.errors import StoreError
 from retrobus.store.pool import Opener
 
 POLL = 0.3

@@ -21,18 +21,20 @@ from retrobus.model.wire import View
 from retrobus.store.availability import Availability
 from retrobus.store.contract import (
     POSTGRES,
-    Busy,
     Caller,
     Document,
     Filter,
-    JournalFailed,
-    NoAnswer,
     Origin,
     Page,
     Query,
+    Write,
+)
+from retrobus.store.errors import (
+    Busy,
+    JournalFailed,
+    NoAnswer,
     StoreError,
     Unavailable,
-    Write,
 )
 from retrobus.store.failover import Acknowledged
 from retrobus.store.pool import Opener

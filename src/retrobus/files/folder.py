@@ -8,7 +8,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -194,7 +194,7 @@ def leave_to_owner(new: int | Path, folder: Path) -> None:
 def sweep(folder: Path, pattern: str = "*") -> list[str]:
     """Removes the temporary files that killed writes of names like `pattern` left; call it under their lock."""
     swept = []
-    for entry in _entries(folder):
+    for entry in sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ():
         found = _LEFTOVER.fullmatch(entry)
         if found and fnmatchcase(found["name"], pattern):
             _remove(folder / entry)
@@ -229,16 +229,11 @@ def _check(name: str) -> None:
         raise Refused("nom de fichier attendu, sans chemin")
 
 
-def _entries(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-
-
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        with suppress(FileNotFoundError):
-            path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def sync(folder: Path) -> None:

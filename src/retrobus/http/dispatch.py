@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute, APIRouter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retrobus.http.problems import Problem
-from retrobus.store.contract import StoreError
+from retrobus.store.errors import StoreError
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 Refuse = Callable[[Request, Exception], Awaitable[Response]]

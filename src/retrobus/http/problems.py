@@ -10,7 +10,8 @@ from starlette.types import Scope
 
 from retrobus import logbook
 from retrobus.model.names import camel
-from retrobus.store import contract
+from retrobus.store import errors
+from retrobus.store.contract import Origin
 
 TYPE_BASE = "urn:retrobus:error:"
 PROBLEM_JSON = "application/problem+json"
@@ -96,37 +97,37 @@ def _later(code: str, outcome: str) -> Problem:
     return Problem(code, headers={"Retry-After": "30" if code == "database_read_only" else "1"}, outcome=outcome)
 
 
-def _conflict(error: contract.Conflict) -> Problem:
+def _conflict(error: errors.Conflict) -> Problem:
     errors = [{"field": camel(error.field), "message": str(error)}] if error.field else []
     return Problem("conflict" if error.field == "role" else "duplicate", str(error), errors)
 
 
-def _busy(error: contract.Busy) -> Problem:
+def _busy(error: errors.Busy) -> Problem:
     return _later("database_busy" if error.outcome == "not_applied" else "outcome_unknown", error.outcome)
 
 
-_ANSWERS: dict[type[contract.StoreError], Callable[[Any], Problem]] = {
-    contract.Unauthenticated: lambda _: unauthenticated("Ce jeton n'est plus valable, reconnectez-vous."),
-    contract.Forbidden: lambda error: Problem("forbidden", str(error) or None),
-    contract.NotFound: lambda _: Problem("not_found"),
-    contract.Conflict: _conflict,
-    contract.Stale: lambda _: Problem("precondition_failed"),
-    contract.KeyReused: lambda _: Problem("idempotency_key_reused"),
-    contract.InProgress: lambda _: Problem("request_in_progress", headers={"Retry-After": "1"}),
-    contract.Invalid: lambda error: invalid(*((camel(item.field), item.message) for item in error.errors)),
-    contract.Unavailable: lambda error: _later("database_unavailable", error.outcome),
-    contract.NoAnswer: lambda error: _later("memory_unavailable", error.outcome),
-    contract.Busy: _busy,
-    contract.ReadOnly: lambda error: _later("database_read_only", error.outcome),
-    contract.JournalFailed: lambda _: _later("journal_unavailable", "not_applied"),
-    contract.MissingRight: lambda _: _later("database_rights", "not_applied"),
-    contract.SchemaOutdated: lambda _: _later("schema_outdated", "not_applied"),
-    contract.StatementLost: lambda _: _later("statement_lost", "not_applied"),
+_ANSWERS: dict[type[errors.StoreError], Callable[[Any], Problem]] = {
+    errors.Unauthenticated: lambda _: unauthenticated("Ce jeton n'est plus valable, reconnectez-vous."),
+    errors.Forbidden: lambda error: Problem("forbidden", str(error) or None),
+    errors.NotFound: lambda _: Problem("not_found"),
+    errors.Conflict: _conflict,
+    errors.Stale: lambda _: Problem("precondition_failed"),
+    errors.KeyReused: lambda _: Problem("idempotency_key_reused"),
+    errors.InProgress: lambda _: Problem("request_in_progress", headers={"Retry-After": "1"}),
+    errors.Invalid: lambda error: invalid(*((camel(item.field), item.message) for item in error.errors)),
+    errors.Unavailable: lambda error: _later("database_unavailable", error.outcome),
+    errors.NoAnswer: lambda error: _later("memory_unavailable", error.outcome),
+    errors.Busy: _busy,
+    errors.ReadOnly: lambda error: _later("database_read_only", error.outcome),
+    errors.JournalFailed: lambda _: _later("journal_unavailable", "not_applied"),
+    errors.MissingRight: lambda _: _later("database_rights", "not_applied"),
+    errors.SchemaOutdated: lambda _: _later("schema_outdated", "not_applied"),
+    errors.StatementLost: lambda _: _later("statement_lost", "not_applied"),
 }
 """The answer to each error of the store."""
 
 
-def from_store(error: contract.StoreError) -> Problem:
+def from_store(error: errors.StoreError) -> Problem:
     """The answer to an error of the store; its headers say so if memory found the error."""
     problem = _ANSWERS[type(error)](error)
     if error.origin is not None:
@@ -134,7 +135,7 @@ def from_store(error: contract.StoreError) -> Problem:
     return problem
 
 
-def origin_headers(origin: contract.Origin) -> dict[str, str]:
+def origin_headers(origin: Origin) -> dict[str, str]:
     """Where an answer comes from: without them, a client would take old data from memory for present ones."""
     headers: dict[str, str] = {"X-Data-Source": origin.source}
     if origin.as_of is not None:

@@ -7,7 +7,13 @@ from retrobus import logbook
 from retrobus.database import rights
 from retrobus.database.errors import FAILURES, READ_ONLY, STALE, Meaning, is_unavailable, meaning_of, state_of
 from retrobus.store.availability import Availability
-from retrobus.store.contract import Busy, MissingRight, SchemaOutdated, StoreError, Unavailable
+from retrobus.store.errors import (
+    Busy,
+    MissingRight,
+    SchemaOutdated,
+    StoreError,
+    Unavailable,
+)
 from retrobus.store.pool import ACQUIRE_TIMEOUT, Connection, PoolExhausted
 from retrobus.store.refusals import translate
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from retrobus.database.errors import CannotConnect, PoolerInTheWay, reason_of
 from retrobus.database.hosts import SILENT
-from retrobus.store.contract import Unavailable
+from retrobus.store.errors import Unavailable
 from retrobus.store.pool import Opener, Pool
 
 PATIENCE = 0.35

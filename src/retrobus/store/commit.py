@@ -26,7 +26,11 @@ from retrobus.database.errors import is_refusal, is_unavailable
 from retrobus.model.resources import Resource
 from retrobus.store import statements
 from retrobus.store.availability import Availability
-from retrobus.store.contract import Busy, Outcome, Unavailable
+from retrobus.store.errors import (
+    Busy,
+    Outcome,
+    Unavailable,
+)
 from retrobus.store.pool import Connection, Opener
 
 T = TypeVar("T")

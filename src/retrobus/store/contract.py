@@ -1,7 +1,7 @@
 """What every store promises: find, get and write over any resource, each one transaction, and the errors they raise."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from retrobus.model.resources import Resource
@@ -10,7 +10,6 @@ from retrobus.model.wire import View
 Row = dict[str, Any]
 """A row by column name; jsonb columns hold JSON text, timestamps are aware and in UTC."""
 
-Outcome = Literal["not_applied", "unknown"]
 Durability = Literal["journal", "memory"]
 
 
@@ -178,99 +177,3 @@ class Store(Protocol):
 
     async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
         """The member's row, secrets included, by e-mail or matricule (ASCII case ignored), or by id."""
-
-
-class StoreError(Exception):
-    """An outcome of a verb that is not its answer."""
-
-    origin: Origin | None = None
-    """Who said so, when it was not Postgres: a row that memory does not know may exist."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """What is wrong with one field, by its column name."""
-
-    field: str
-    message: str
-
-
-class Unauthenticated(StoreError):
-    """The caller's token no longer gives access."""
-
-
-class Forbidden(StoreError):
-    """The caller may not do this."""
-
-
-class NotFound(StoreError):
-    """No such row."""
-
-
-class Conflict(StoreError):
-    """A key or unique value is taken, or a rule about the whole table would break."""
-
-    def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.field = field
-
-
-class Stale(StoreError):
-    """The row moved on since the client read it (If-Match)."""
-
-
-class KeyReused(StoreError):
-    """The Idempotency-Key was used for another request."""
-
-
-class InProgress(StoreError):
-    """A request with the same Idempotency-Key is still running."""
-
-
-@dataclass(eq=False)
-class Invalid(StoreError):
-    """Values that the table refuses."""
-
-    errors: list[FieldError] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Unavailable(StoreError):
-    """Postgres cannot be asked; `outcome` says what became of a write, `sent` whether its COMMIT was on its way."""
-
-    outcome: Outcome = "not_applied"
-    sent: bool = False
-
-
-@dataclass(eq=False)
-class Busy(StoreError):
-    """Postgres lives but could not do this now: lock, pool, deadlock, statement timeout."""
-
-    outcome: Outcome = "not_applied"
-
-
-@dataclass(eq=False)
-class ReadOnly(StoreError):
-    """Postgres answers reads and refuses writes: its disk is full, or it is a standby."""
-
-    outcome: Outcome = "not_applied"
-
-
-class SchemaOutdated(StoreError):
-    """A table or column that this code needs is not there: the migrations have not run."""
-
-
-class MissingRight(StoreError):
-    """The role that serves lacks a right in Postgres; the text is the server's, and names the object."""
-
-
-class StatementLost(StoreError):
-    """The server process that answered does not have the prepared statement: a pooler changed it under the service."""
-
-
-class JournalFailed(StoreError):
-    """The disk did not take the write's journal entry: nothing of it was done."""
-
-
-class NoAnswer(Unavailable):
-    """Postgres is away, and memory does not know enough to answer in its place."""

@@ -1,6 +1,10 @@
 """The answers kept in Postgres for an Idempotency-Key: a client that repeats a write gets the first answer again."""
 
-from retrobus.store.contract import Document, KeyReused, Terms
+from retrobus.store.contract import (
+    Document,
+    Terms,
+)
+from retrobus.store.errors import KeyReused
 from retrobus.store.pool import Connection
 
 FIND = "SELECT fingerprint, answer, etag, row_key FROM retrobus_kept($1, $2, $3, $4)"

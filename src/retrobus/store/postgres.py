@@ -21,12 +21,14 @@ from retrobus.store.contract import (
     Delete,
     Document,
     Filter,
-    NotFound,
     Page,
     Query,
     Row,
-    Unauthenticated,
     Write,
+)
+from retrobus.store.errors import (
+    NotFound,
+    Unauthenticated,
 )
 from retrobus.store.failover import Acknowledged
 from retrobus.store.plain import is_plain, opened_by, reread, single

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from retrobus.database.errors import READ_ONLY, Meaning, column_of, meaning_of, state_of
-from retrobus.store.contract import (
+from retrobus.store.errors import (
     Busy,
     Conflict,
     FieldError,

@@ -5,7 +5,19 @@ from typing import Any
 
 from retrobus.model.resources import Resource
 from retrobus.store import statements
-from retrobus.store.contract import Conflict, Delete, Insert, NotFound, Precondition, Row, Stale, Update, Write
+from retrobus.store.contract import (
+    Delete,
+    Insert,
+    Precondition,
+    Row,
+    Update,
+    Write,
+)
+from retrobus.store.errors import (
+    Conflict,
+    NotFound,
+    Stale,
+)
 from retrobus.store.pool import Connection
 from retrobus.store.statements import Statement
 
