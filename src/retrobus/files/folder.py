@@ -184,10 +184,8 @@ def leave_to_owner(new: int | Path, folder: Path) -> None:
 
     Otherwise a backup made once as root would keep the service, which is another account, from its own files.
     """
-    if os.geteuid() != 0:
-        return
     owner = folder.stat()
-    if owner.st_uid != 0:
+    if os.geteuid() == 0 and owner.st_uid != 0:
         os.chown(new, owner.st_uid, owner.st_gid)
 
 
