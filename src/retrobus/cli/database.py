@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from retrobus.cli.terminal import say, stop, warn
 
 if TYPE_CHECKING:
     from retrobus.cli.drafting import Difference
+    from retrobus.database.connection import AnyConnection
 
 app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
 
@@ -56,7 +57,7 @@ def grant(
     """Donne au rôle du service ses droits, et aucun autre ; à lancer avec le rôle propriétaire."""
     from retrobus.database import rights
 
-    async def work(connection: Any) -> list[str]:
+    async def work(connection: AnyConnection) -> list[str]:
         found = await rights.grants(connection, role)
         if not show:
             async with connection.transaction():

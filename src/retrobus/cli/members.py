@@ -1,8 +1,10 @@
 """`retrobus member` and `retrobus token`: accounts. No account has a default password."""
 
+from __future__ import annotations
+
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 import typer
@@ -10,6 +12,9 @@ import typer
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import CONFIGURATION, say, stop
 from retrobus.settings import Settings
+
+if TYPE_CHECKING:
+    from retrobus.database.connection import AnyConnection
 
 app = typer.Typer(help="Les comptes des membres.", no_args_is_help=True)
 
@@ -56,7 +61,7 @@ def _asked() -> str:
     return found
 
 
-async def add_admin(connection: Any, email: str, password: str | None = None) -> None:
+async def add_admin(connection: AnyConnection, email: str, password: str | None = None) -> None:
     """Creates an active ADMIN. Without a password no one can log in: only `retrobus token` gives access."""
     from retrobus.accounts.passwords import hash_password
     from retrobus.database.errors import Meaning, ServerError, meaning_of
@@ -89,7 +94,7 @@ def token(
     typer.echo(signed(settings, row, seconds))
 
 
-async def find_account(connection: Any, email: str) -> dict[str, Any] | None:
+async def find_account(connection: AnyConnection, email: str) -> dict[str, Any] | None:
     """The columns that a token is made of, and the status, of the account with this e-mail."""
     row = await connection.fetchrow(BY_EMAIL, normalize("NFC", email.strip()))
     return None if row is None else dict(row)

@@ -13,6 +13,7 @@ from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, sa
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from retrobus.database.connection import AnyConnection
     from retrobus.privacy.database import Document
     from retrobus.privacy.person import Person
 
@@ -24,7 +25,7 @@ Key = Annotated[str, typer.Argument(help="id, adresse ou matricule du membre.")]
 def list_(*, as_json: AsJson = False) -> None:
     """Liste les membres : id, adresse, nom, rôle, état."""
 
-    async def work(connection: Any) -> list[dict[str, Any]]:
+    async def work(connection: AnyConnection) -> list[dict[str, Any]]:
         return [dict(row) for row in await connection.fetch(LIST)]
 
     members = with_connection(work)
@@ -44,7 +45,7 @@ def export(key: Key) -> None:
     answer(document | found | {"toLookAt": document["toLookAt"] + found["toLookAt"]})
 
 
-async def _told(connection: Any, key: str) -> tuple[Person, Document]:
+async def _told(connection: AnyConnection, key: str) -> tuple[Person, Document]:
     from retrobus.privacy import database
 
     try:
@@ -86,7 +87,7 @@ def erase(key: Key, *, dry_run: DryRun = False, yes: Yes = False) -> None:
         _say_remains(person, folder)
 
 
-async def _erased(connection: Any, person: Person, folder: Path) -> None:
+async def _erased(connection: AnyConnection, person: Person, folder: Path) -> None:
     """Erases in one transaction, with the files inside it: after a failure the member is whole, and the command can be
     repeated.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from retrobus.backups.manifest import Manifest
+    from retrobus.database.connection import AnyConnection
     from retrobus.repair.findings import Findings, Keys
 
 SHOWN = 10
@@ -68,7 +69,7 @@ def _end(base: str, found: Findings, *, done: bool, as_json: bool) -> None:
         typer.echo(f"✅ Base {base} : rien à réparer")
 
 
-async def _looked(connection: Any, *, restored: bool) -> tuple[str, Findings]:
+async def _looked(connection: AnyConnection, *, restored: bool) -> tuple[str, Findings]:
     from retrobus.database.revisions import revision_of
     from retrobus.model.tables import REVISION
     from retrobus.repair.findings import look
@@ -82,7 +83,7 @@ async def _looked(connection: Any, *, restored: bool) -> tuple[str, Findings]:
 
 
 async def _mended(
-    connection: Any, returned: Literal["keep", "drop"] | None, *, restored: bool
+    connection: AnyConnection, returned: Literal["keep", "drop"] | None, *, restored: bool
 ) -> tuple[Findings, Findings, Manifest]:
     from retrobus.repair.mending import mend
 
