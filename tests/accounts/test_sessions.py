@@ -13,7 +13,7 @@ either_me = pytest.mark.parametrize("path", ["/api/me", "/api/auth/me", "/me", "
 
 
 @either_me
-def test_me_tells_who_one_is(api: Api, path: str) -> None:
+def test_me_gives_the_member_of_the_token(api: Api, path: str) -> None:
     person = api.person("DRIVER", permissions='["volant"]', email="Camille@Example.org")
 
     answer = api.get(path, headers=person.headers)
@@ -29,7 +29,7 @@ def test_me_tells_who_one_is(api: Api, path: str) -> None:
     }  # fmt: skip
 
 
-def test_me_follows_what_is_not_about_rights(api: Api) -> None:
+def test_me_shows_changes_that_leave_the_rights_as_they_are(api: Api) -> None:
     person = api.person()
     api.sql(f"UPDATE member SET first_name = 'Sacha' WHERE id = '{person.id}'")
 

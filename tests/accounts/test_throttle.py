@@ -281,7 +281,7 @@ def requests_of(metrics: str) -> float:
     return sum(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("retrobus_requests_total{"))
 
 
-def test_who_may_log_in_does_not_depend_on_the_shared_count(fresh_api: Api) -> None:
+def test_each_process_counts_by_itself_while_the_shared_count_cannot_be_asked(fresh_api: Api) -> None:
     email = email_of(fresh_api, an_account(fresh_api))
     fresh_api.sql("DROP TABLE login_throttle")
 

@@ -105,7 +105,7 @@ def test_a_token_is_refused_for(api: Api, token: str) -> None:
         assert token not in answer.text
 
 
-def test_the_same_token_without_a_fault_is_believed(api: Api) -> None:
+def test_the_same_token_without_the_fault_is_believed(api: Api) -> None:
     api.person("ADMIN", id="camille")
 
     tokens = [saying(), saying(aud=["retrobus-api", "site"]), saying(exp=NOW + LONGEST_LIFE - 60),

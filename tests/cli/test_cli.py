@@ -181,7 +181,7 @@ def test_a_second_account_with_the_same_address_is_refused(retrobus: Retrobus, d
 
 
 @pytest.mark.parametrize("email", ["alix", "alix@", "a b@example.org", "alix@example", f"{'a' * 200}@example.org", ""])
-def test_an_address_that_is_none_is_refused_before_anything_is_asked(retrobus: Retrobus, email: str) -> None:
+def test_a_text_that_is_no_address_is_refused_before_the_password_is_asked(retrobus: Retrobus, email: str) -> None:
     ended = retrobus("member", "create-admin", "--email", email, "--password-stdin", url=NOWHERE)
 
     assert ended == (1, "", "❌ adresse attendue : nom@domaine.fr\n")
@@ -265,7 +265,7 @@ def test_the_service_answers_and_ends_quietly(number: signal.Signals, code: int,
     assert "Traceback" not in running.log
 
 
-def test_who_comes_through_the_proxy_of_this_machine_is_no_neighbour(database: str, tmp_path: Path) -> None:
+def test_a_visitor_behind_the_proxy_of_this_machine_needs_the_metrics_token(database: str, tmp_path: Path) -> None:
     token = "un-jeton-de-mesure"
     visitor = {"X-Forwarded-For": "203.0.113.7"}
 

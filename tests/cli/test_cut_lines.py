@@ -46,7 +46,7 @@ async def full_disk(connection: Any) -> None:
 
 
 @pytest.mark.parametrize("work", [confirmed_work, plain_work, nested_work, closed_by_the_driver])
-def test_a_line_that_is_cut_during_the_work_is_told_as_that(
+def test_a_connection_that_is_cut_during_the_work_is_told_as_cut(
     work: Work, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
@@ -59,7 +59,7 @@ def test_a_line_that_is_cut_during_the_work_is_told_as_that(
     assert "elle est fermée" in said or "le serveur l'a coupée" in said
 
 
-def test_what_stopped_the_work_is_not_hidden_by_a_line_that_is_cut_too(
+def test_the_error_that_stopped_the_work_is_told_although_the_connection_is_cut_too(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)

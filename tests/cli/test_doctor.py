@@ -57,7 +57,7 @@ def test_a_sound_installation_passes(doctor: Doctor, terminal: Terminal, databas
     assert items["Migrations"][0] == items["Administrateur actif"][0] == items["Horloge du serveur"][0] == "ok"
 
 
-def test_people_read_one_line_an_item_with_its_cure(terminal: Terminal, database: str) -> None:
+def test_the_operator_reads_one_line_for_each_check_with_its_cure(terminal: Terminal, database: str) -> None:
     code, said, _ = terminal("doctor", url=database, JWT_SECRET=SECRET)
 
     assert code == 1

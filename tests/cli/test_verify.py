@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import Api, Person, Process, run_sql, served, settings_for, until
+from locks import held
 
 LEFT = "SELECT id FROM event WHERE id LIKE 'verification-%'"
 NOWHERE = "http://127.0.0.1:1"
@@ -63,7 +64,7 @@ def test_a_service_that_is_not_there_fails_every_check(run: Run) -> None:
 
 
 @pytest.mark.parametrize("address", ["localhost:3001", "ftp://localhost", "http://"])
-def test_an_address_that_is_none_is_one_sentence(run: Run, address: str) -> None:
+def test_a_text_that_is_no_address_is_one_sentence(run: Run, address: str) -> None:
     ended = run("--base-url", address, "--token", "x")
 
     assert ended == (1, "", "❌ --base-url : http(s)://hôte[:port] attendu\n")
@@ -89,14 +90,16 @@ def test_a_verification_that_is_interrupted_still_deletes_its_event(
 ) -> None:
     run_sql(
         database,
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.5); RETURN OLD; END$$",
-        "CREATE TRIGGER a_slow BEFORE DELETE ON event FOR EACH ROW EXECUTE FUNCTION slow()",
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN OLD; END$$",
+        "CREATE TRIGGER a_wait BEFORE DELETE ON event FOR EACH ROW EXECUTE FUNCTION wait()",
     )
-    with served(settings_for(database), database) as api:
+    with served(settings_for(database), database) as api, held(database, "SELECT pg_advisory_xact_lock(7)") as lock:
         token = api.person("BUREAU").token
         running = Process(["verify", "--base-url", at(api)], tmp_path, {"TOKEN": token})
-        until(lambda: run_sql(database, LEFT))
+        until(lambda: lock.waiting() == 1, what="the deletion")
         running.popen.send_signal(how)
+        lock.release()
         code = running.popen.wait(20)
 
         assert code != 0

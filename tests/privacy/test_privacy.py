@@ -112,7 +112,7 @@ def test_members_are_listed(terminal: Terminal, filled: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["m1", "sacha@example.org", "s12"])
-def test_an_export_tells_every_trace_but_no_password(terminal: Terminal, filled: str, old: Path, key: str) -> None:
+def test_an_export_shows_every_trace_but_no_password(terminal: Terminal, filled: str, old: Path, key: str) -> None:
     leave_files()
 
     code, said, _ = terminal("member", "export", key, url=filled)
@@ -132,7 +132,7 @@ def test_an_export_tells_every_trace_but_no_password(terminal: Terminal, filled:
     assert "secret-hash" not in said
 
 
-def test_an_export_tells_no_word_of_others_and_no_secret(terminal: Terminal, filled: str) -> None:
+def test_an_export_shows_nothing_of_other_members_and_no_secret(terminal: Terminal, filled: str) -> None:
     run_sql(filled, *OF_OTHERS.split(";\n"))
     FOLDER.mkdir(exist_ok=True)
     at, theirs = "2026-01-31T14:00:00.000Z", {"address": "1 rue Tierce", "password_hash": "hash-tierce"}
@@ -158,7 +158,7 @@ def test_an_export_tells_no_word_of_others_and_no_secret(terminal: Terminal, fil
     assert found["toLookAt"] == ["conflit 4", "journal.jsonl", "runtime-state.json"]
 
 
-def test_a_kept_answer_about_a_bus_with_the_members_id_is_not_theirs(terminal: Terminal, filled: str) -> None:
+def test_a_kept_answer_about_a_bus_whose_parc_is_the_members_id_is_not_theirs(terminal: Terminal, filled: str) -> None:
     kept = """('m2', 'PUT', '/api/vehicles/m1', 'k', '', '{"parc": "m1"}', '"x"', 'm1')"""
     run_sql(filled, f"INSERT INTO idempotency VALUES {kept}")
 
@@ -169,7 +169,7 @@ def test_a_kept_answer_about_a_bus_with_the_members_id_is_not_theirs(terminal: T
     assert run_sql(filled, "SELECT path FROM idempotency") == [("/api/vehicles/m1",)]
 
 
-def test_what_others_wait_for_is_kept_without_the_erased_as_creator(terminal: Terminal, filled: str) -> None:
+def test_writes_about_others_wait_on_without_the_erased_member_as_creator(terminal: Terminal, filled: str) -> None:
     FOLDER.mkdir()
     at = datetime.now(UTC).isoformat()
     made, changed = a_row("m9", created_by="m1"), a_row("m9", created_by="m1", city="Lyon")
@@ -236,7 +236,7 @@ def test_no_restore_brings_an_erased_member_back_under_any_id(terminal: Terminal
     assert [(row["key"], row["option"]) for row in json.loads(document)["buried"]] == [("m1", None)]
 
 
-def test_a_number_that_was_given_anew_does_not_make_its_owner_an_erased_one(
+def test_a_member_who_has_the_number_of_an_erased_one_can_be_restored(
     terminal: Terminal, filled: str, old: Path
 ) -> None:
     terminal("member", "erase", "m1", "--yes", url=filled)

@@ -123,7 +123,7 @@ def test_rows_written_without_triggers_are_found_and_served_as_they_are(
 
 
 @pytest.mark.parametrize("name", sorted(parts.TRIGGERS))
-def test_each_trigger_that_is_missing_is_missed_and_made_again(
+def test_each_missing_trigger_is_found_and_made_again(
     name: str, terminal: Terminal, levels: Levels, filled: str
 ) -> None:
     query = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
@@ -358,14 +358,14 @@ def test_commands_that_renew_the_identity_leave_the_database_at_home(
         "REINDEX TABLE database_identity",
     ],
 )
-def test_what_operators_do_to_a_database_in_its_place_raises_no_alarm(statement: str, filled: str) -> None:
+def test_maintenance_of_a_database_leaves_it_at_home(statement: str, filled: str) -> None:
     run_sql(filled, statement)
 
     assert run_sql(filled, AT_HOME)[0][0] is True
 
 
 @pytest.mark.parametrize(("major", "at_home"), [("server_major - 1", True), ("server_major", False)])
-def test_a_server_that_pg_upgrade_made_is_no_other_place(major: str, at_home: bool, filled: str) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_database_stays_at_home_after_pg_upgrade(major: str, at_home: bool, filled: str) -> None:  # noqa: FBT001 - a parameter of the test
     run_sql(
         filled,
         OFF,  # pg_upgrade keeps row and database, and makes a server with another identifier and version

@@ -11,7 +11,7 @@ import typer
 
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import AsJson, answer, progress_bar, report, say, stop, warn
+from retrobus.cli.terminal import AsJson, answer, counted, progress_bar, report, say, stop, warn
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def create(
     if as_json:
         report({"path": folder / made.name, "removed": gone, **asdict(made)})
         return
-    say(f"✅ {folder / made.name} : {_counts(made.counts)}, {_size(made.size)}")
+    say(f"✅ {folder / made.name} : {counted(made.counts)}, {_size(made.size)}")
     for name in gone:
         say(f"🗑️  {name} supprimé (--keep {keep})")
 
@@ -88,11 +88,6 @@ def _from_snapshot(folder: Path, note: str | None) -> Manifest:
     settings = Settings()
     logbook.configure(settings.log_format, settings.log_level)  # a damaged snapshot is set aside, and that is logged
     return asyncio.run(create_from_snapshot(folder, note))
-
-
-def _counts(counts: dict[str, int]) -> str:
-    words = {"Vehicle": "véhicules", "Event": "événements", "members": "membres", "Member": "membres"}
-    return ", ".join(f"{count} {words.get(name, 'suppressions')}" for name, count in counts.items())
 
 
 def _size(size: int) -> str:
@@ -137,7 +132,7 @@ def show(name: str = NAME, *, as_json: AsJson = False) -> None:
         ("Format", found.shape),
         ("Date", found.timestamp or "inconnue"),
         ("Note", found.note or "-"),
-        ("Lignes", _counts(found.rows)),
+        ("Lignes", counted(found.rows)),
         ("Suppressions connues", found.tombstones),
         ("Schéma", found.revision or "-"),
         ("Base", found.identity or "-"),
@@ -190,7 +185,7 @@ def _verified(path: Path) -> dict[str, Any]:
         found = survey(path)
     except BadBackup as error:
         return {"name": path.name, "ok": False, "text": str(error)}
-    text = f"{_counts(found.rows)} ; " + ("sommes vérifiées" if found.checked else "lisible, sans somme de contrôle")
+    text = f"{counted(found.rows)} ; " + ("sommes vérifiées" if found.checked else "lisible, sans somme de contrôle")
     rejected = sum(found.rejected.values())
     return {"name": path.name, "ok": True, "text": text + (f" ; {rejected} lignes rejetées" if rejected else "")}
 
@@ -207,7 +202,7 @@ def select(
     folder = backups_folder()
     found = survey(folder / catalog.checked_name(name))
     catalog.select(folder, name, reason)
-    typer.echo(f"✅ {name} sélectionné ({_counts(found.rows)})")
+    typer.echo(f"✅ {name} sélectionné ({counted(found.rows)})")
 
 
 @app.command()

@@ -73,10 +73,11 @@ def confirm_typed(what: str, word: str, *, yes: bool, as_json: bool = False) -> 
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """How many rows of each resource, as `3 véhicules, 2 membres`."""
-    from retrobus.model.resources import BY_NAME
+    """How many rows of each resource, as `3 véhicules, 2 membres`; a name of no resource counts deletions."""
+    from retrobus.model.resources import ALL
 
-    return ", ".join(f"{count} {BY_NAME[name].label}" for name, count in counts.items())
+    labels = {name: resource.label for resource in ALL for name in (resource.name, resource.plural)}
+    return ", ".join(f"{count} {labels.get(name, 'suppressions')}" for name, count in counts.items())
 
 
 @contextmanager
