@@ -15,7 +15,7 @@ from retrobus.model.limits import NUMBER_MAX
 from retrobus.store.contract import Caller, Row
 
 LONGEST_LIFE = 86_400
-"""Seconds beyond which no token is believed, whoever signed it."""
+"""Seconds beyond which no token is believed, also if its signature is right."""
 
 TYPES = ("jwt", "at+jwt")
 """What the header's `typ` may be, in any case (RFC 7519, RFC 9068)."""
