@@ -1,4 +1,4 @@
-"""Backups: what is kept on disk, how it is read back, and how it returns to Postgres."""
+"""Makes, lists and reads backups, and restores them: all or nothing, and no row that was deleted since."""
 
 
 class BadBackup(ValueError):
