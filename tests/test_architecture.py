@@ -66,6 +66,12 @@ def test_every_promise_names_a_file_that_keeps_it_and_a_test_that_proves_it() ->
     assert all(proven)
 
 
+def test_no_module_is_longer_than_a_reader_can_keep_in_mind() -> None:
+    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCE.rglob("*.py")}
+
+    assert {name: number for name, number in lines.items() if number > 250} == {}
+
+
 def test_two_classes_never_share_a_name() -> None:
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")]
 
