@@ -39,7 +39,6 @@ event = Table(
     column.prose("description"),
     column.words("hello_asso_url", URL),
     column.words("layout"),
-    column.words("sponsor"),
     column.money("adult_price"),
     column.money("child_price"),
     Column(
@@ -69,7 +68,6 @@ class EventChange(Wire):
     description: OrNull[Long] = UNCHANGED
     hello_asso_url: OrNull[Url] = UNCHANGED
     layout: OrNull[Short] = UNCHANGED
-    sponsor: OrNull[Short] = UNCHANGED
     adult_price: OrNull[Money] = UNCHANGED
     child_price: OrNull[Money] = UNCHANGED
     vehicle_id: OrNull[Parc] = UNCHANGED
