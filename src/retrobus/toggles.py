@@ -17,8 +17,8 @@ from retrobus.fallback.mirrored import MirroredStore
 from retrobus.fallback.opening import DAY, FolderInUse, Sample, open_mirrored, sole_use
 from retrobus.fallback.snapshot import SnapshotWriter
 from retrobus.fallback.timelines import read_timelines
+from retrobus.files.error_texts import told
 from retrobus.files.folder import Refused
-from retrobus.files.trouble import told
 from retrobus.settings import Settings
 from retrobus.store.availability import Availability, Watcher
 from retrobus.store.commit import Commits

@@ -17,7 +17,7 @@ from harness import run_sql
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.opening import LOCK
-from retrobus.files.trouble import told
+from retrobus.files.error_texts import told
 
 Terminal = Callable[..., tuple[int, str, str]]
 BACKUP = "backup_2026-01-01T00-00-00-000Z"

@@ -15,7 +15,7 @@ from retrobus.backups import catalog
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
 from retrobus.files import folder as files
-from retrobus.files.trouble import is_of_a_file, told
+from retrobus.files.error_texts import is_of_a_file, told
 
 Terminal = Callable[..., tuple[int, str, str]]
 PROGRAM = [sys.executable, "-c", "from retrobus.cli import main; main()"]

@@ -17,7 +17,8 @@ from clients import answer_on
 from harness import Api, Person, process, served, settings_for
 from raw_http import connected, exchange, head
 from retrobus.api import bodies
-from retrobus.serving import ending, lingering
+from retrobus.serving import connection_end as ending
+from retrobus.serving import last_bytes as lingering
 from routes import assert_refused
 
 MIB = 1 << 20

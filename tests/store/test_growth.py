@@ -17,7 +17,7 @@ from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.store import statements
 from retrobus.store.contract import Caller, Delete, Filter, Insert, Once, Terms, Update, Write
 from retrobus.store.idempotency import PRUNE
-from retrobus.store.plain import opened_by, single
+from retrobus.store.single_statement import opened_by, single
 from retrobus.store.statements import Statement, shape_of
 
 FILL = """INSERT INTO member (id, email, first_name, last_name)

@@ -23,7 +23,7 @@ from forked import Forked
 from retrobus import logbook
 from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.app import create_app
-from retrobus.database.home import SETTLE
+from retrobus.database.identity import SETTLE
 from retrobus.development.sample import with_admin
 from retrobus.serving.connection import HttpConnection
 from retrobus.serving.server import PoliteServer

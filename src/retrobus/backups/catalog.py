@@ -12,8 +12,8 @@ from typing import Any
 from retrobus.backups import BadBackup
 from retrobus.backups.manifest import FORMAT, Manifest, read_manifest
 from retrobus.files import folder as files
+from retrobus.files.error_texts import told
 from retrobus.files.folder import Refused, locked, read_capped, write_atomically
-from retrobus.files.trouble import told
 from retrobus.model.jsontext import BadJson, parse
 from retrobus.model.quantities import moment_of
 from retrobus.model.wire import moment

@@ -17,7 +17,7 @@ from retrobus.backups.manifest import Kind as BackupKind
 from retrobus.database.connection import AnyConnection
 from retrobus.database.session import LONG_TRANSACTION
 from retrobus.files import folder as files
-from retrobus.files.trouble import is_of_a_file, told
+from retrobus.files.error_texts import is_of_a_file, told
 from retrobus.model.names import camel
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.tables import deletion

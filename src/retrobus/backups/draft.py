@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
-from retrobus.backups import BadBackup, here
+from retrobus.backups import BadBackup, tables_side
+from retrobus.backups.backup_side import There
 from retrobus.backups.facts import differing, without_lost
-from retrobus.backups.here import DECIDED, Mark, Since
 from retrobus.backups.intake import Tombstone
 from retrobus.backups.plan import Plan, planned
 from retrobus.backups.rules import Rules
-from retrobus.backups.there import There
+from retrobus.backups.tables_side import DECIDED, Mark, Since
 from retrobus.backups.verdicts import Outcome, Sides, keeps_one, renumbered, verdicts
 from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
@@ -44,13 +44,13 @@ class Draft:
 
 async def drafted(connection: AnyConnection, there: There, rules: Rules) -> Draft:
     """The draft for the tables as one transaction sees them; BadBackup if an option names no deletion at all."""
-    erased = await here.erased_names(connection, _names(there))
-    since = await here.deletions_since(connection, there, rules, erased)
+    erased = await tables_side.erased_names(connection, _names(there))
+    since = await tables_side.deletions_since(connection, there, rules, erased)
     unknown = [option.said for option in rules.included if option.said not in since.taken_back]
     if unknown:
         raise BadBackup(f"Aucune suppression à annuler pour --include-deleted {', '.join(unknown)}.")
     vehicles = {row["parc"] for row in await connection.fetch("SELECT parc FROM vehicle")}
-    draft = Draft(there, rules, await here.mark_of(connection), erased, vehicles)
+    draft = Draft(there, rules, await tables_side.mark_of(connection), erased, vehicles)
     for resource in rules.resources:
         _judge(draft, since, await _sides(connection, draft, since, resource))
     warnings = [*_idle(draft, since), *await _warnings(connection, draft)]
@@ -73,13 +73,13 @@ async def _sides(connection: AnyConnection, draft: Draft, since: Since, resource
     lost = draft.lost[name] = references - draft.vehicles if resource is EVENT else references & draft.erased
     if lost:
         there = {key: without_lost(resource, facts, lost) for key, facts in there.items()}
-    found = {key: facts async for key, facts in here.rows_of(connection, resource)}
+    found = {key: facts async for key, facts in tables_side.rows_of(connection, resource)}
     refused = {key for refused, key in draft.there.reading.intake.refused if refused == name}
     counting = {key: deletion for (deleted, key), deletion in since.counting.items() if deleted == name}
     erased = {key for erased, key in since.erased if erased == name}
     if resource is MEMBER:
         others = {key: row for key, row in there.items() if key not in found or differing(resource, found[key], row)}
-        erased |= await here.erased_members(connection, others)
+        erased |= await tables_side.erased_members(connection, others)
     return Sides(resource, found, there, refused, counting, erased)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from retrobus.backups import BadBackup
+from retrobus.files.error_texts import told
 from retrobus.files.folder import Refused, open_file, read_capped
-from retrobus.files.trouble import told
 from retrobus.model.jsontext import BadJson, parse
 
 FORMAT = "retrobus-backup-1"

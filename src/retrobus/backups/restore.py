@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrobus.backups import BadBackup, create
+from retrobus.backups.backup_side import There, read_there
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.draft import Draft, drafted
 from retrobus.backups.formats import open_reading
-from retrobus.backups.here import mark_of
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.plan import Plan
 from retrobus.backups.rules import Rules
-from retrobus.backups.there import There, read_there
+from retrobus.backups.tables_side import mark_of
 from retrobus.backups.writing import prepare, verify, write_rows
 from retrobus.database.connection import AnyConnection
 from retrobus.store.confirmed import confirmed

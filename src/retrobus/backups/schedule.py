@@ -19,7 +19,7 @@ from retrobus import logbook
 from retrobus.backups import BadBackup, catalog, create
 from retrobus.database.pooler import OwnNames
 from retrobus.database.session import LONG_TRANSACTION, connect_for_command
-from retrobus.files.trouble import why
+from retrobus.files.error_texts import why
 from retrobus.model.quantities import moment_of
 
 BEGIN_TURN = f"""BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0;

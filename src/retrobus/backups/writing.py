@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from retrobus.backups import BadBackup, here
+from retrobus.backups import BadBackup, tables_side
 from retrobus.backups.create import prefetch
 from retrobus.backups.draft import Draft
 from retrobus.backups.facts import compared, differing, uniques, without_lost
@@ -145,7 +145,7 @@ async def _is_done(connection: AnyConnection, draft: Draft, resource: Resource) 
     outcomes, there, lost = draft.outcomes[name], draft.there.rows[name], draft.lost[name]
     counts = Counter(outcome.verdict for outcome in outcomes.values())
     rows = kept = 0
-    async for key, facts in here.rows_of(connection, resource):
+    async for key, facts in tables_side.rows_of(connection, resource):
         rows += 1
         if key in outcomes and outcomes[key].verdict in KEPT:
             kept += 1

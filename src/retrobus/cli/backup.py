@@ -69,7 +69,7 @@ def _thinned(folder: Path, keep: int) -> list[str]:
     """Deletes older backups and gives their names. The new backup is made: a failure here is a warning."""
     from retrobus.backups import BadBackup, catalog
     from retrobus.backups import create as creation
-    from retrobus.files.trouble import told
+    from retrobus.files.error_texts import told
 
     try:
         with creation.alone(folder):

@@ -40,8 +40,8 @@ def _meaning(error: BaseException) -> str | None:
     from alembic.util import CommandError
 
     from retrobus.database.errors import DriverError, PoolerInTheWay, ServerError, is_unavailable
+    from retrobus.files.error_texts import is_of_a_file, told
     from retrobus.files.folder import Refused
-    from retrobus.files.trouble import is_of_a_file, told
     from retrobus.store.confirmed import Unconfirmed
 
     state = getattr(error, "sqlstate", None)

@@ -136,6 +136,8 @@ def _configured(settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the service."""
     import uvicorn
 
+    from retrobus.serving.server import LONGEST_ANSWER
+
     return uvicorn.Config(
         "retrobus.cli.worker:application",
         factory=True,
@@ -145,6 +147,6 @@ def _configured(settings: Settings) -> uvicorn.Config:
         log_level="warning",
         server_header=False,
         forwarded_allow_ips=settings.forwarded_allow_ips,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=LONGEST_ANSWER,
         timeout_keep_alive=75,  # longer than proxies: none may send a request on a connection that closes
     )

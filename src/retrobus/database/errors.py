@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 import asyncpg
 
-from retrobus.files.trouble import NETWORK
+from retrobus.files.error_texts import NETWORK
 
 
 class Meaning(Enum):

@@ -13,8 +13,8 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.fallback.entries import Entry
+from retrobus.files.error_texts import why
 from retrobus.files.folder import leave_to_owner, read_capped, set_aside, write_atomically
-from retrobus.files.trouble import why
 
 NAME = "journal.jsonl"
 LARGEST = 1 << 30

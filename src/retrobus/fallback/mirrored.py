@@ -14,7 +14,7 @@ from retrobus.fallback.feed import Feed
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.mirror import Mirror
 from retrobus.fallback.settling import Settling
-from retrobus.files.trouble import why
+from retrobus.files.error_texts import why
 from retrobus.model.resources import Resource
 from retrobus.model.rows import Row
 from retrobus.model.wire import View

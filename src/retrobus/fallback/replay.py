@@ -9,7 +9,7 @@ it was acknowledged, so it wins, and the row that it removed is kept with the se
 from dataclasses import dataclass, field
 
 from retrobus import logbook
-from retrobus.database import home, sql
+from retrobus.database import identity, sql
 from retrobus.database.errors import state_of
 from retrobus.database.pooler import OwnNames
 from retrobus.database.session import LONG_TRANSACTION
@@ -112,7 +112,7 @@ class Replay:
             return f"journal sans base connue (origine {self._journal.origin})"
         if await self._connection.fetchval(IDENTITY) != self._journal.identity:
             return "journal d'une autre base"
-        if not await home.is_at_home(self._connection):
+        if not await identity.is_at_home(self._connection):
             return "base restaurée ou copiée depuis"
         return None
 

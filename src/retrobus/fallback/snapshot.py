@@ -12,8 +12,8 @@ from typing import Any
 from retrobus import logbook
 from retrobus.fallback.memory import Held, Memory
 from retrobus.fallback.mirror import Mirror
+from retrobus.files.error_texts import told, why
 from retrobus.files.folder import Refused, read_capped, set_aside, write_atomically
-from retrobus.files.trouble import told, why
 from retrobus.model.resources import ALL, Resource
 from retrobus.model.rows import Row, decode
 from retrobus.model.wire import moment

@@ -24,6 +24,7 @@ from retrobus.model.fields import (
 )
 from retrobus.model.jsonvalues import none_is_null
 from retrobus.model.limits import PARC, PARTICIPANTS_MAX, TITLE, URL
+from retrobus.model.resource import Order, Resource
 
 Status = Literal["DRAFT", "PUBLISHED", "ARCHIVED"]
 EVENT_STATUSES: tuple[str, ...] = get_args(Status)
@@ -55,6 +56,17 @@ event = Table(
     Index("event_date_id", text("date DESC"), "id"),
     Index("event_vehicle_id", "vehicle_id"),
     Index("event_version", "version"),
+)
+
+EVENT = Resource(
+    name="Event",
+    plural="events",
+    label="événements",
+    table=event,
+    key="id",
+    order=(Order("date", descending=True), Order("id")),
+    unique=(),
+    reference="vehicle_id",
 )
 
 

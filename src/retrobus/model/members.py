@@ -20,6 +20,7 @@ from retrobus.model.fields import (
     Wire,
 )
 from retrobus.model.limits import KEY, SHORT
+from retrobus.model.resource import Order, Resource, Unique
 from retrobus.model.texts import lowered
 
 ROLES = (
@@ -75,6 +76,19 @@ member = Table(
     Index("member_member_number", "member_number", unique=True),
     Index("member_sort_last_name_sort_first_name_id", "sort_last_name", "sort_first_name", "id"),
     Index("member_version", "version"),
+)
+
+MEMBER = Resource(
+    name="Member",
+    plural="members",
+    label="membres",
+    table=member,
+    key="id",
+    order=(Order("sort_last_name"), Order("sort_first_name"), Order("id")),
+    unique=(Unique("email", folded=True), Unique("matricule", folded=True), Unique("member_number")),
+    keep_one={"role": "ADMIN", "status": "active"},
+    reference="created_by",
+    secret=frozenset({"password_hash", "token_epoch"}),
 )
 
 

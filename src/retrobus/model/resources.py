@@ -1,118 +1,14 @@
-"""The three resources: one object each says what the rest of the service asks about vehicles, events, members."""
+"""The three resources together; each stands beside its table and its inputs, in a module of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Table
+from retrobus.model.events import EVENT
+from retrobus.model.members import MEMBER
+from retrobus.model.resource import Order, Resource, Unique
+from retrobus.model.vehicles import VEHICLE
 
-from retrobus.model.columns import is_derived
-from retrobus.model.events import event
-from retrobus.model.members import member
-from retrobus.model.vehicles import vehicle
+__all__ = ["ALL", "BY_NAME", "EVENT", "MEMBER", "VEHICLE", "Order", "Resource", "Unique"]
 
-
-class Unique(NamedTuple):
-    """A column whose values differ from row to row; `folded` if upper and lower case of ASCII letters are the same."""
-
-    column: str
-    folded: bool = False
-
-
-class Order(NamedTuple):
-    """One step of the order of lists."""
-
-    column: str
-    descending: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Resource:
-    """One kind of row that clients read and write.
-
-    `name` stands in tombstones, journals, backups and command lines; `plural` in addresses and in the snapshot; `label`
-    is the French plural that operators read. `key` is the column by which clients address a row, `number` the column
-    that PostgreSQL counts by itself and that addresses nothing. `order` is the total order of lists. `keep_one` names
-    values of which one row at least must stay: the last active ADMIN. `reference` is the column that names another row:
-    an event's vehicle, the member who created a member. `images` are the columns that lists leave out where they hold
-    data URLs, `private` those that the public website never sees, `secret` those that no answer ever holds; a row's
-    JSON has its images and then its private columns at the end.
-    """
-
-    name: str
-    plural: str
-    label: str
-    table: Table
-    key: str
-    order: tuple[Order, ...]
-    unique: tuple[Unique, ...]
-    number: str | None = None
-    keep_one: Mapping[str, str] = field(default_factory=dict)
-    reference: str | None = None
-    images: tuple[str, ...] = ()
-    private: tuple[str, ...] = ()
-    secret: frozenset[str] = frozenset()
-
-    def __repr__(self) -> str:
-        return f"<Resource {self.name}>"
-
-    @cached_property
-    def columns(self) -> tuple[Column[Any], ...]:
-        """The columns that hold facts: all but those that PostgreSQL computes from them (wire JSON, sort keys)."""
-        return tuple(column for column in self.table.columns if not is_derived(column))
-
-    @cached_property
-    def shown(self) -> tuple[Column[Any], ...]:
-        """The columns that members see, in the order of the table."""
-        return tuple(column for column in self.columns if column.name not in self.secret)
-
-    @cached_property
-    def key_column(self) -> Column[Any]:
-        """The column of `key`."""
-        column: Column[Any] = self.table.c[self.key]
-        return column
-
-    @cached_property
-    def machinery(self) -> frozenset[str]:
-        """Columns that PostgreSQL or the service fills in: two rows that differ in these alone say the same."""
-        return frozenset({"version", "created_at", "updated_at"} | ({self.number} if self.number else set()))
-
-
-VEHICLE = Resource(
-    name="Vehicle",
-    plural="vehicles",
-    label="véhicules",
-    table=vehicle,
-    key="parc",
-    order=(Order("sort_parc"), Order("parc")),
-    unique=(Unique("parc"),),
-    number="id",
-    images=("background_image", "gallery"),
-    private=("id", "fuel", "mileage", "is_public", "version"),
-)
-EVENT = Resource(
-    name="Event",
-    plural="events",
-    label="événements",
-    table=event,
-    key="id",
-    order=(Order("date", descending=True), Order("id")),
-    unique=(),
-    reference="vehicle_id",
-)
-MEMBER = Resource(
-    name="Member",
-    plural="members",
-    label="membres",
-    table=member,
-    key="id",
-    order=(Order("sort_last_name"), Order("sort_first_name"), Order("id")),
-    unique=(Unique("email", folded=True), Unique("matricule", folded=True), Unique("member_number")),
-    keep_one={"role": "ADMIN", "status": "active"},
-    reference="created_by",
-    secret=frozenset({"password_hash", "token_epoch"}),
-)
 ALL = (VEHICLE, EVENT, MEMBER)
 """In the order in which rows are written: an event refers to a vehicle."""
 

@@ -90,7 +90,7 @@ database_identity = Table(
     Column("written_by", BigInteger),
     Index("database_identity_single", text("(true)"), unique=True),
 )
-"""Which database this is, and where the identity was given (see `retrobus.database.home`)."""
+"""Which database this is, and where the identity was given (see `retrobus.database.identity`)."""
 
 version_guard = Table(
     "version_guard",

@@ -18,6 +18,7 @@ from retrobus.model.fields import (
     Wire,
 )
 from retrobus.model.limits import FUEL_MAX, GALLERY_ENTRIES, MILEAGE_MAX, PARC, URL
+from retrobus.model.resource import Order, Resource, Unique
 
 vehicle = Table(
     "vehicle",
@@ -51,6 +52,19 @@ vehicle = Table(
     Index("vehicle_parc", "parc", unique=True),
     Index("vehicle_sort_parc_parc", "sort_parc", "parc"),
     Index("vehicle_version", "version"),
+)
+
+VEHICLE = Resource(
+    name="Vehicle",
+    plural="vehicles",
+    label="véhicules",
+    table=vehicle,
+    key="parc",
+    order=(Order("sort_parc"), Order("parc")),
+    unique=(Unique("parc"),),
+    number="id",
+    images=("background_image", "gallery"),
+    private=("id", "fuel", "mileage", "is_public", "version"),
 )
 
 

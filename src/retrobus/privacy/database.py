@@ -13,7 +13,7 @@ from retrobus.model.resources import ALL, MEMBER
 from retrobus.model.rows import encoded
 from retrobus.model.wire import moment
 from retrobus.privacy.person import Person, person_of
-from retrobus.privacy.telling import Role, Trace, own_row, trace
+from retrobus.privacy.traces import Role, Trace, own_row, trace
 
 NAMED_SO = """id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
 OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id"""

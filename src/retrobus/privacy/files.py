@@ -18,7 +18,7 @@ from retrobus.files.folder import read_capped, write_atomically
 from retrobus.model.resources import MEMBER
 from retrobus.model.rows import content_hash, decode
 from retrobus.privacy.person import Person
-from retrobus.privacy.telling import Trace, own_row, trace
+from retrobus.privacy.traces import Trace, own_row, trace
 
 
 def entries_about(person: Person, folder: Path) -> list[Entry]:

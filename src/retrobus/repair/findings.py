@@ -6,12 +6,12 @@ from pathlib import Path
 
 from retrobus.backups.intake import Tombstone
 from retrobus.database.connection import AnyConnection
-from retrobus.database.home import is_at_home
+from retrobus.database.identity import is_at_home
 from retrobus.database.triggers import HIGHEST, NUMBERED
 from retrobus.model.resources import ALL, Resource
 from retrobus.model.wire import pieces
 from retrobus.repair import parts
-from retrobus.repair.later import remembered
+from retrobus.repair.newest_backup import remembered
 
 BODIES = "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
 STATES = """SELECT tgname, tgenabled IN ('O', 'A') AS fires FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid

@@ -7,7 +7,7 @@ from retrobus.backups import BadBackup, create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.restore import later_epoch, lock_maintenance, lock_tables
-from retrobus.database import home, sql
+from retrobus.database import identity, sql
 from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import BY_NAME
 from retrobus.model.wire import pieces
@@ -112,6 +112,6 @@ async def _settle(connection: AnyConnection) -> None:
 
     Every token ends: one of them may have been ended in the other database after this copy was made.
     """
-    for statement in home.SETTLE:
+    for statement in identity.SETTLE:
         await connection.execute(statement)
     await connection.execute(END_TOKENS, later_epoch())

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import httptools
 
+from retrobus.serving.connection_end import IDLE_SILENCE, EndingConnection, State
 from retrobus.serving.cycle import Cycle
-from retrobus.serving.ending import IDLE_SILENCE, EndingConnection, State
 from retrobus.serving.heads import decoded, lines_without_upgrade, plain
 
 HEAD_BYTES = 65_536

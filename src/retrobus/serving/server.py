@@ -16,12 +16,15 @@ import uvicorn
 from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
 
-from retrobus.serving.ending import EndingConnection, State
+from retrobus.serving.connection_end import EndingConnection, State
 from retrobus.serving.listening import refuse_new
 from retrobus.toggles import CannotStart
 
 NOTICE = 1.0
 """Seconds between /ready turning 503 and the end of listening: about as often as load balancers look."""
+
+LONGEST_ANSWER = 30
+"""Seconds that running requests have to finish before the stop cuts them."""
 
 LATECOMERS = 0.4
 """Seconds for connections that are half made, or wait in the kernel's queue, to reach us."""

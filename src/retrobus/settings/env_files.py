@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from retrobus.files.trouble import told
+from retrobus.files.error_texts import told
 
 ENV_FILES = (".env", ".env.local")
 LARGEST_ENV = 1 << 20

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from retrobus.database import home, rights
+from retrobus.database import identity, rights
 from retrobus.database.errors import FAILURES, UNREADABLE
 from retrobus.database.revisions import Revision, revision_of
 from retrobus.store.availability import Availability
@@ -106,6 +106,6 @@ async def _inspect(connection: Connection) -> Diagnosis:
     )
     with suppress(*UNREADABLE):
         found = replace(found, conflicts=await connection.fetchval(CONFLICTS))
-    if not found.missing_rights and not await home.is_at_home(connection):
-        found = replace(found, at_home=False, reason=home.ELSEWHERE)
+    if not found.missing_rights and not await identity.is_at_home(connection):
+        found = replace(found, at_home=False, reason=identity.ELSEWHERE)
     return found

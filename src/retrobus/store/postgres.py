@@ -31,9 +31,9 @@ from retrobus.store.errors import (
     Unauthenticated,
 )
 from retrobus.store.failover import Acknowledged
-from retrobus.store.plain import is_plain, opened_by, reread, single
 from retrobus.store.pool import Connection, Opener
 from retrobus.store.refusals import tells_state
+from retrobus.store.single_statement import is_plain, opened_by, reread, single
 from retrobus.store.statements import Statement, shape_of
 from retrobus.store.steps import act
 

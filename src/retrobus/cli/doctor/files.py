@@ -12,8 +12,8 @@ from retrobus.cli.doctor.checks import Item
 from retrobus.fallback.journal import NAME as JOURNAL
 from retrobus.fallback.journal import read_journal
 from retrobus.fallback.snapshot import NAME as SNAPSHOT
+from retrobus.files.error_texts import told
 from retrobus.files.folder import Refused
-from retrobus.files.trouble import told
 from retrobus.model.quantities import moment_of
 from retrobus.settings import Settings
 

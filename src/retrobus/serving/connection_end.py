@@ -7,7 +7,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from retrobus.serving.cycle import Cycle
-from retrobus.serving.lingering import SILENCE, Lingering
+from retrobus.serving.last_bytes import SILENCE, Lingering
 
 IDLE_SILENCE = 1.0
 """Seconds that an idle client has to notice that its connection ends."""

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from retrobus.backups.backup_side import Place, There
 from retrobus.backups.create import prefetch
 from retrobus.backups.facts import Facts, facts_of, uniques
 from retrobus.backups.intake import Tombstone
 from retrobus.backups.rules import Rules
-from retrobus.backups.there import Place, There
 from retrobus.backups.verdicts import Deletion
 from retrobus.database.connection import AnyConnection
 from retrobus.database.sql import select
