@@ -34,11 +34,6 @@ NAMES = "SELECT name FROM pg_prepared_statements"
 OF_A_PROCESS = """
 import asyncio, sys, asyncpg
 from retrobus.database.pooler import OwnNames
-from retrobus.store.attempts import Attempts
-from retrobus.store.availability import Availability
-from retrobus.store.contract import StatementLost
-from retrobus.store.opening import open_connection
-from retrobus.store.pool import Connection, Pool
 async def names():
     connection = await asyncpg.connect(sys.argv[1], connection_class=OwnNames)
     await connection.fetch("SELECT 1")

@@ -292,7 +292,7 @@ def test_a_write_whose_commit_was_cut_and_that_is_repeated_in_the_outage_is_done
     """Postgres has it, the service cannot know, psql has changed the row since: the repeat must not be a second one."""
     add(fallback, etat="au départ")
     headers = {"Idempotency-Key": "une-demande"}
-    line.cut_commit("after", lambda: line.become("refuse"))
+    line.cut_write("after", lambda: line.become("refuse"))
 
     first = fallback.send("PATCH", "vehicles/920", {"etat": "par l'API"}, **headers)
     again = fallback.send("PATCH", "vehicles/920", {"etat": "par l'API"}, **headers)
