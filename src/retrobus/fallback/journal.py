@@ -64,9 +64,11 @@ class Journal:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             leave_to_owner(descriptor, path.parent)
-            if os.fstat(descriptor).st_size < self.size:
+            found = os.fstat(descriptor).st_size
+            if found < self.size:
                 raise OSError(errno.ESTALE, "the journal is not the one that was written", str(path))
-            os.ftruncate(descriptor, self.size)
+            if found > self.size:
+                os.ftruncate(descriptor, self.size)  # the rest of a write that was never acknowledged
             if first:
                 _sync_folder(path.parent)  # before the write: once it is on the disk, nothing may call it refused
             _add(descriptor, added, self.size)
@@ -122,7 +124,7 @@ def _add(descriptor: int, content: bytes, size: int) -> None:
     try:
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
+        os.fdatasync(descriptor)  # the bytes and the size of the file, without its times
     except OSError:
         with suppress(OSError):  # else the next append cuts it
             os.ftruncate(descriptor, size)
