@@ -57,7 +57,7 @@ END $$
     r"""
 CREATE OR REPLACE FUNCTION public.vehicle_stamp() RETURNS trigger
 LANGUAGE plpgsql AS $$
--- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
+-- Keeps version, updated_at and the wire JSON of a row, for every writer.
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     NEW.sort_parc := OLD.sort_parc;
@@ -108,7 +108,7 @@ END $$
     r"""
 CREATE OR REPLACE FUNCTION public.event_stamp() RETURNS trigger
 LANGUAGE plpgsql AS $$
--- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
+-- Keeps version, updated_at and the wire JSON of a row, for every writer.
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     IF NEW IS NOT DISTINCT FROM OLD THEN
@@ -151,7 +151,7 @@ END $$
     r"""
 CREATE OR REPLACE FUNCTION public.member_stamp() RETURNS trigger
 LANGUAGE plpgsql AS $$
--- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
+-- Keeps version, updated_at and the wire JSON of a row, for every writer.
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     NEW.sort_last_name := OLD.sort_last_name;

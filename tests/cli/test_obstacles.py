@@ -39,7 +39,7 @@ COMMANDS = [
 PROGRAM = [sys.executable, "-c", "from retrobus.cli import main; main()"]
 UNLINK = """import sys
 from pathlib import Path
-from retrobus.files.trouble import told
+from retrobus.files.error_texts import told
 try:
     Path(sys.argv[1]).unlink()
 except OSError as error:

@@ -127,6 +127,7 @@ def nursery() -> None:
 def _deliver(link: socket.socket) -> None:
     """Forks one process as it was ordered, tells its pid and then its exit code; returns in that process only."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores Ctrl-C
     order, files = socket.recv_fds(link, 1 << 16, 3)[:2]
     while not order.endswith(END):
         order += link.recv(1 << 16)

@@ -126,7 +126,7 @@ def _stamp_sql(resource: Resource) -> str:
     name, key = resource.name, resource.key
     return f"""CREATE OR REPLACE FUNCTION public.{resource.table.name}_stamp() RETURNS trigger
 LANGUAGE plpgsql AS $$
--- Keeps version, updated_at and the wire JSON of a row, whoever writes it.
+-- Keeps version, updated_at and the wire JSON of a row, for every writer.
 BEGIN
   IF TG_OP = 'UPDATE' THEN
 {_generated(resource)}    IF NEW IS NOT DISTINCT FROM OLD THEN

@@ -142,9 +142,12 @@ class Commits:
         task = asyncio.create_task(sending)
         self._running[task] = time.monotonic()
         task.add_done_callback(self._running.pop)
-        await asyncio.wait({task}, timeout=COMMIT_TIMEOUT)
+        try:
+            await asyncio.wait({task}, timeout=COMMIT_TIMEOUT)
+        finally:
+            if not task.done():
+                connection.terminate()  # which ends the task; no other request may get this connection
         if not task.done():
-            connection.terminate()  # which ends the task
             await asyncio.wait({task})
         found = task.result()
         if REPLICATION_CANCELLED in connection.warnings:
