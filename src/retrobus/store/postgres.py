@@ -7,6 +7,7 @@ from random import Random, SystemRandom
 from typing import Any
 
 from retrobus.database.errors import ServerError
+from retrobus.database.sql import latest_tombstone
 from retrobus.model.names import camel
 from retrobus.model.resources import Resource
 from retrobus.model.sorting import sort_values
@@ -27,6 +28,7 @@ from retrobus.store.contract import (
     Write,
 )
 from retrobus.store.errors import (
+    Busy,
     NotFound,
     Unauthenticated,
 )
@@ -156,12 +158,19 @@ class PostgresStore:
         return _document(rows[0])
 
     async def _found_again(self, write: Write, nonce: int) -> Document:
-        """The answer of a write whose own answer was cut off; a delete has none but the key."""
+        """The answer of a write whose own answer was cut off; a delete has none but the key.
+
+        Busy if the row was written again since: the write is applied, but what it left cannot be told any more.
+        """
+        if isinstance(write, Delete):
+            version = await self.commits.beside(lambda beside: latest_tombstone(beside, write.resource, write.key))
+            self._tell(write, {"witness": version})
+            return Document("", "", write.key)
         statement = reread(write.resource, whole=self._whole)
         values = statement.values({"row_key": write.key, "nonce": nonce})
-        rows = await self.commits.beside(lambda connection: connection.fetch(statement.sql, *values))
+        rows = await self.commits.beside(lambda beside: beside.fetch(statement.sql, *values))
         if not rows:
-            return Document("", "", write.key)
+            raise Busy("unknown")
         self._tell(write, rows[0])
         return _document(rows[0])
 
