@@ -92,7 +92,7 @@ class Commits:
             if _said_no(error, connection):
                 raise
             if not await self._is_applied(connection, sent, until):
-                raise self._refusal("not_applied") from error
+                raise self.refusal("not_applied") from error
 
     async def run(
         self, connection: Connection, sent: Sent, sending: Coroutine[Any, Any, list[Any]]
@@ -130,7 +130,7 @@ class Commits:
             with suppress(Exception):  # the server may be gone: then the transaction is too
                 async with asyncio.timeout(self._availability.timeout):
                     await self.beside(lambda beside: _settled(beside, own["pid"], own["xid"], None))
-            raise self._refusal("unknown") if not self._availability.up else self._unconfirmed() from error
+            raise self.refusal("unknown") if not self._availability.up else self._unconfirmed() from error
 
     async def _commit(self, connection: Connection) -> None:
         if await self._ended(connection, connection.execute("COMMIT")) != "COMMIT":
@@ -163,7 +163,8 @@ class Commits:
             logbook.commit_unconfirmed()
         return Busy("unknown")
 
-    def _refusal(self, outcome: Outcome) -> Busy | Unavailable:
+    def refusal(self, outcome: Outcome) -> Busy | Unavailable:
+        """What the client of a write is told whose connection was cut, with what is known of the outcome."""
         return Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True)
 
     async def _is_applied(self, connection: Connection, sent: Sent, until: float) -> bool:
@@ -180,10 +181,10 @@ class Commits:
                     await self._availability.verdict()
                 else:
                     if found is None:
-                        raise self._refusal("unknown")
+                        raise self.refusal("unknown")
                     return found
             if time.monotonic() > until:
-                raise self._refusal("unknown")
+                raise self.refusal("unknown")
             await asyncio.sleep(OUTCOME_PAUSE)
 
     async def beside(self, ask: Callable[[Connection], Awaitable[T]]) -> T:

@@ -28,7 +28,6 @@ from retrobus.store.contract import (
     Write,
 )
 from retrobus.store.errors import (
-    Busy,
     NotFound,
     Unauthenticated,
 )
@@ -145,7 +144,10 @@ class PostgresStore:
             await self._confirm_refusal(connection, error)
             raise
         if rows is None:
-            return await self._found_again(write, nonce)
+            try:
+                return await self._found_again(write, nonce)
+            except Exception as error:  # it is applied: nothing may try it again, or call it not applied
+                raise self.commits.refusal("unknown") from error
         if rows and write.terms.once is not None and rows[0]["kept_key"] is not None:
             await self._begin_again(connection)
             await self.commits.confirm(connection)
@@ -160,7 +162,7 @@ class PostgresStore:
     async def _found_again(self, write: Write, nonce: int) -> Document:
         """The answer of a write whose own answer was cut off; a delete has none but the key.
 
-        Busy if the row was written again since: the write is applied, but what it left cannot be told any more.
+        LookupError if the row was written again since: what the write left cannot be told any more.
         """
         if isinstance(write, Delete):
             version = await self.commits.beside(lambda beside: latest_tombstone(beside, write.resource, write.key))
@@ -170,7 +172,7 @@ class PostgresStore:
         values = statement.values({"row_key": write.key, "nonce": nonce})
         rows = await self.commits.beside(lambda beside: beside.fetch(statement.sql, *values))
         if not rows:
-            raise Busy("unknown")
+            raise LookupError(write.key)
         self._tell(write, rows[0])
         return _document(rows[0])
 
