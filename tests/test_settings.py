@@ -1,5 +1,6 @@
 """The environment variables: what they may hold, where they are read, and what is said of a bad one."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +8,14 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness import SECRET, at, free_port
+from harness import SECRET, Process, at, free_port
 from retrobus.cli import main
 from retrobus.cli.postgres import with_connection
 from retrobus.database.url import normalized
 from retrobus.development.embedded import embedded_postgres
 from retrobus.settings import DEV_ORIGINS, Settings
 from retrobus.settings.complaints import misspelt
+from retrobus.settings.env_files import VARIABLE, use_env_files
 
 PASSWORD_HINT = "hôte ou port illisible ; dans un mot de passe, @ : / ? # s'écrivent %40 %3A %2F %3F %23"
 BAD_VALUES = [
@@ -325,3 +327,48 @@ def test_a_name_that_is_nearly_a_setting_is_told(tmp_path: Path, monkeypatch: py
         ("DATABASE_URLS", "DATABASE_URL"),
         ("ENABLE_MEMORY_FALLBAK", "ENABLE_MEMORY_FALLBACK"),
     ]
+
+
+def test_named_files_are_read_instead_of_the_usual_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("HOST=0.0.0.0\n")
+    (tmp_path / "service.env").write_text("PORT=4001\nLOG_LEVEL=warning\nLOG_FORMAT=json\n")
+    (tmp_path / "owner.env").write_text("PORT=4002\nPGAPPNAME=owner\n")
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv("PGAPPNAME", "taken back after the test")
+    monkeypatch.delenv("PGAPPNAME")
+
+    use_env_files([Path("service.env"), Path("owner.env")])
+    settings = Settings()
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 4002)
+    assert (settings.log_level, settings.log_format) == ("debug", "json")
+    assert os.environ["PGAPPNAME"] == "owner"
+    assert os.environ[VARIABLE] == f"{tmp_path}/service.env:{tmp_path}/owner.env"
+
+
+def said_by(arguments: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
+    """What `retrobus` prints, as a process of its own."""
+    (folder / "output.log").unlink(missing_ok=True)
+    running = Process(arguments, folder, environment or {})
+    running.popen.wait(60)
+    return running.log
+
+
+def test_a_command_and_its_children_see_the_named_file(server: str, tmp_path: Path) -> None:
+    (tmp_path / "service.env").write_text(f"DATABASE_URL={server}\nBACKUPS_DIR={tmp_path}/kept\n")
+    (tmp_path / "elsewhere").mkdir()
+
+    done = said_by(["--env-file", "../service.env", "doctor"], tmp_path / "elsewhere")
+    by_variable = said_by(["doctor"], tmp_path / "elsewhere", {VARIABLE: f"{tmp_path}/service.env"})
+
+    assert f"{tmp_path}/kept" in done
+    assert by_variable == done  # a child gets the variable
+
+
+def test_a_named_file_that_cannot_be_read_ends_the_command(tmp_path: Path) -> None:
+    absent = said_by(["--env-file", "absent.env", "db", "current"], tmp_path)
+    folder = said_by(["--env-file", ".", "db", "current"], tmp_path)
+
+    assert absent == f"❌ {tmp_path}/absent.env : absent ; corrigez le chemin, ou créez le fichier\n"
+    assert folder == f"❌ {tmp_path} : ni fichier ni lien vers un fichier ; corrigez-le ou retirez-le\n"

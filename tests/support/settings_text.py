@@ -9,6 +9,7 @@ from retrobus.settings import Settings
 HEADER = """\
 # Every setting of the service. A commented line shows the default; a line without value has none.
 # Read in this order, the last one wins: .env, .env.local, the environment of the process.
+# Or, instead of both files: retrobus --env-file /etc/retrobus.env …; the environment of the process still wins.
 # Neither .env nor .env.local is ever committed.
 """
 

@@ -1,6 +1,8 @@
 """The program `retrobus`: its groups of commands, and how each failure ends it."""
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 from pydantic import ValidationError
@@ -25,7 +27,7 @@ from retrobus.cli.doctor.command import doctor
 from retrobus.cli.failures import sentence
 from retrobus.cli.terminal import CONFIGURATION
 from retrobus.settings.complaints import complaints
-from retrobus.settings.env_files import UnreadableFile
+from retrobus.settings.env_files import VARIABLE, UnreadableFile, use_env_files
 
 app = typer.Typer(
     help="RétroBus API : la collection, ses sorties et ses membres. PostgreSQL fait foi.",
@@ -54,10 +56,19 @@ app.add_typer(members.app, name="member")
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: bool = typer.Option(False, "--version", help="Affiche la version.")) -> None:  # noqa: FBT001 - typer reads it so
+def _options(
+    version: bool = typer.Option(False, "--version", help="Affiche la version."),  # noqa: FBT001 - typer reads it so
+    env_file: list[Path] = typer.Option(  # noqa: B008 - typer reads it so
+        [],
+        metavar="FICHIER",
+        help="Lit les réglages dans ce fichier, et non dans .env et .env.local ; répété, le dernier l'emporte "
+        f"(ou : {VARIABLE}, fichiers séparés par « {os.pathsep} »).",
+    ),
+) -> None:
     if version:
         typer.echo(retrobus.__version__)
         raise typer.Exit
+    use_env_files(env_file)
 
 
 def main() -> None:

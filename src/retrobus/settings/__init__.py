@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from retrobus.database.url import normalized
-from retrobus.settings.env_files import ENV_FILES, check_env_files
+from retrobus.settings.env_files import check_env_files, env_files
 from retrobus.settings.origins import network, origin
 
 DEV_ORIGINS = "http://localhost:5173,http://localhost:3000,http://127.0.0.1:5173,http://127.0.0.1:3000"
@@ -18,10 +18,9 @@ SHORTEST_SECRET, SHORTEST_TOKEN = 32, 16
 
 
 class Settings(BaseSettings):
-    """One attribute per variable; `.env`, then `.env.local`, then the process environment wins."""
+    """One attribute per variable; a later file of `env_files` wins, and the process environment wins over all."""
 
     model_config = SettingsConfigDict(
-        env_file=ENV_FILES,
         env_file_encoding="utf-8",
         extra="ignore",
         hide_input_in_errors=True,
@@ -29,8 +28,9 @@ class Settings(BaseSettings):
     )
 
     def __init__(self, **values: Any) -> None:
-        if values.get("_env_file", ENV_FILES) is not None:
+        if "_env_file" not in values:
             check_env_files()
+            values["_env_file"] = env_files()
         super().__init__(**values)
 
     app_env: Literal["development", "production", "test"] = Field(

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource
 
 from retrobus.settings import Settings
-from retrobus.settings.env_files import UnreadableFile
+from retrobus.settings.env_files import UnreadableFile, env_files
 
 ALIKE = 0.85
 """How alike a name must be to a variable's (1 is the same) for us to say that this variable was meant."""
@@ -28,9 +28,9 @@ _SENTENCES = {
 
 
 def misspelt() -> list[tuple[str, str]]:
-    """Names in the `.env` files and in the environment that are nearly a variable's, each with that variable."""
+    """Names in the files of settings and in the environment that are nearly a variable's, each with that variable."""
     known = sorted(name.upper() for name in Settings.model_fields)
-    found = {name.upper() for name in (*DotEnvSettingsSource(Settings).env_vars, *os.environ)} - set(known)
+    found = {name.upper() for name in (*DotEnvSettingsSource(Settings, env_files()).env_vars, *os.environ)} - set(known)
     return list(_meant(sorted(found), known))
 
 

@@ -36,11 +36,11 @@ def _items() -> list[Item]:
     from retrobus.cli.doctor.settings import settings_items
     from retrobus.settings import Settings
     from retrobus.settings.complaints import complaints
-    from retrobus.settings.env_files import UnreadableFile
+    from retrobus.settings.env_files import UnreadableFile, env_files
 
     try:
         settings = Settings()
     except (ValidationError, UnreadableFile) as error:
-        cure = "corriger .env, .env.local ou l'environnement"
+        cure = f"corriger {', '.join(env_files())} ou l'environnement"
         return [Item("error", "Réglages", text, cure) for text in complaints(error)]
     return [*settings_items(settings), *file_items(settings), *server_items(settings)]
