@@ -24,7 +24,7 @@ from retrobus.fallback.opening import Sample
 from retrobus.http.cors import Cors
 from retrobus.http.dispatch import Dispatch
 from retrobus.http.edge import Edge, Gate
-from retrobus.http.problems import Problem, answer, from_store
+from retrobus.http.problems import Problem, answer, from_store, not_allowed
 from retrobus.metrics import Metrics
 from retrobus.model.tables import REVISION
 from retrobus.readiness import Readiness
@@ -49,6 +49,7 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         version=retrobus.__version__,
         summary="The collection, its outings and its members.",
         description=DESCRIPTION,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -88,8 +89,7 @@ def _problem(error: Exception) -> Problem:
         return from_store(error)
     code = error.status_code if isinstance(error, HTTPException) else 500
     if code == 405:
-        allowed = dict(getattr(error, "headers", None) or {})
-        return Problem("method_not_allowed", headers=allowed)
+        return not_allowed((getattr(error, "headers", None) or {}).get("Allow", "GET"))
     return Problem("unknown_route" if code == 404 else "bad_request")
 
 

@@ -45,6 +45,7 @@ def test_an_address_that_guesses_an_account_waits_and_no_other_does(fresh_api: A
     for answer in stopped:
         assert_refused(answer, 429, "too_many_attempts")
         assert 800 < int(answer.headers["Retry-After"]) <= 901
+        assert answer.json()["error"] in {f"Trop de tentatives : réessayez dans {n} minutes." for n in (14, 15)}
         assert "WWW-Authenticate" not in answer.headers
     assert [answer.status_code for answer in elsewhere] == [401, 200]
     assert fresh_api.get("/api/me", headers=person.headers).status_code == 200

@@ -37,6 +37,7 @@ def test_the_last_active_admin_stays(
     answer = end(api, admin, admin, method, path, body)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert answer.json()["error"].startswith("role : le dernier administrateur actif ")
     assert api.get("/api/members/me", headers=admin.headers).json()["role"] == "ADMIN"
 
 

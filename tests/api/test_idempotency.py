@@ -8,7 +8,7 @@ from builders import Body, a_member, an_event
 from harness import Api, Person, until
 from locks import held
 from repeats import count, keyed, same
-from rows import BODIES, KINDS, create, path_of
+from rows import BODIES, KINDS, create, path_of, refused_fields
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,6 +89,7 @@ def test_if_match_is_part_of_what_a_key_served_for(api: Api, manager: Person) ->
     answer = api.put(path, json={"layout": "carte"}, headers={**keyed(manager), "If-Match": "*"})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert refused_fields(answer.json()) == ["Idempotency-Key"]
 
 
 def test_a_repeat_while_the_first_is_still_running_is_told_so(api: Api, manager: Person) -> None:
@@ -103,6 +104,7 @@ def test_a_repeat_while_the_first_is_still_running_is_told_so(api: Api, manager:
 
     assert (second.status_code, second.json()["code"]) == (409, "request_in_progress")
     assert second.headers["Retry-After"] == "1"
+    assert refused_fields(second.json()) == ["Idempotency-Key"]
     assert first.result().status_code == 200
     assert same(first.result(), api.put(path, json=said, headers=keyed(manager)))
 

@@ -32,6 +32,7 @@ def test_what_names_a_member_is_unique(api: Api, manager: Person, field: str, ta
 
     assert [(answer.status_code, answer.json()["code"]) for answer in (created, changed)] == [(409, "duplicate")] * 2
     assert refused_fields(created.json()) == refused_fields(changed.json()) == [field]
+    assert created.json()["error"] == f"{field} : cette valeur est déjà prise."
     assert read(api, manager, "members", other) == other
 
 

@@ -116,6 +116,16 @@ def test_members_change_nothing_else_of_their_own_record(api: Api, member: Perso
     assert (answer.status_code, answer.json()) == (200, before)
 
 
+@pytest.mark.parametrize("body", [{"role": "ADMIN"}, {"status": "active", "notes": ""}, {"version": 1}])
+def test_members_are_told_when_nothing_that_they_send_is_theirs_to_change(
+    api: Api, member: Person, body: dict[str, object]
+) -> None:
+    answer = api.put("/api/members/me", json=body, headers=member.headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_known_field")
+    assert answer.json()["error"] == "Champs possibles : address, birthDate, city, newsletter, phone, postalCode."
+
+
 @pytest.mark.parametrize("body", [{"json": {"reason": "départ"}}, {"data": {"reason": "départ"}}, {}])
 def test_a_terminated_member_is_cancelled_and_logged_out(api: Api, manager: Person, body: dict[str, object]) -> None:
     leaver = api.person("DRIVER", membership_status="ACTIVE")

@@ -12,7 +12,6 @@ from rows import create, path_of
 
 PROBLEM = "application/problem+json"
 UNKNOWN = [
-    "/",
     "/api",
     "/rien",
     "/api/events/a/b",
@@ -68,6 +67,7 @@ def test_a_method_that_a_path_does_not_know_is_told_with_those_that_it_knows(api
         set(answer.headers["Allow"].split(", ")) == known | ({"HEAD"} if "GET" in known else set())
         for answer in answers
     )
+    assert all(answer.headers["Allow"] in answer.json()["error"] for answer in answers)
 
 
 @pytest.mark.parametrize("path", [found.target for found in OPERATIONS.values() if found.method == "GET"])
@@ -138,6 +138,59 @@ def test_no_error_tells_what_the_database_said(fresh_api: Api, does: str, status
     assert [word for word in DATABASE_WORDS if word in answer.text.lower()] == []
     assert answer.headers["X-Request-Id"] == answer.json()["requestId"]
     assert answer.headers["Access-Control-Allow-Origin"] == DEV
+
+
+READ = sorted({found.target for found in OPERATIONS.values() if found.method == "GET"} | {"/openapi.json", "/"})
+
+
+@pytest.mark.parametrize("path", [*READ, "/rien"])
+def test_a_json_answer_ends_with_a_new_line(api: Api, path: str) -> None:
+    admin = stocked(api)
+
+    answer = api.get(path, headers=admin.headers)
+
+    assert answer.text.endswith("\n")
+    assert not answer.text.endswith("\n\n")
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
+def test_answers_to_writes_end_with_a_new_line(api: Api) -> None:
+    admin = stocked(api)
+    preflight = {"Origin": DEV, "Access-Control-Request-Method": "GET"}
+
+    created = api.post("/api/vehicles", json={"parc": "921"}, headers={**admin.headers, "Idempotency-Key": "k"})
+    repeated = api.post("/api/vehicles", json={"parc": "921"}, headers={**admin.headers, "Idempotency-Key": "k"})
+    changed = api.put("/api/vehicles/921", json={"etat": "vendu"}, headers=admin.headers)
+    deleted = api.delete("/api/vehicles/921", headers=admin.headers)
+    allowed = api.request("OPTIONS", "/api/events", headers=preflight)
+
+    assert [answer.text[-2:] for answer in (created, changed, deleted, allowed)] == ["}\n"] * 4
+    assert repeated.content == created.content
+
+
+def test_a_reader_who_has_the_row_is_still_told_so_without_a_body(api: Api) -> None:
+    admin = stocked(api)
+    tag = api.get(f"/api/vehicles/{VEHICLE}", headers=admin.headers).headers["ETag"]
+
+    answer = api.get(f"/api/vehicles/{VEHICLE}", headers={**admin.headers, "If-None-Match": tag})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/", "//"])
+def test_the_front_door_leads_a_browser_to_the_reference_and_tells_curl_where_to_look(api: Api, path: str) -> None:
+    answer = api.get(path)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/docs")
+    assert answer.json()["name"] == "RétroBus API"
+    assert {api.get(answer.json()[name]).status_code for name in ("docs", "openapi", "health", "ready")} == {200}
+
+
+def test_the_front_door_takes_no_write(api: Api) -> None:
+    answer = api.post("/", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer.json()["error"]
 
 
 def test_a_slash_at_the_end_changes_no_address(api: Api) -> None:

@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from retrobus.api.conditions import already_has
 from retrobus.api.queries import cursor_of, next_page
 from retrobus.api.reference_shapes import reference_to
-from retrobus.http.problems import origin_headers
+from retrobus.http.problems import json_line, origin_headers
 from retrobus.store.contract import Document, Page
 
 JSON = "application/json"
@@ -53,13 +53,13 @@ class Answer:
         if found.durability is not None:
             status, headers["X-Durability"] = 202, found.durability
         if not self.row:
-            return Response('{"ok": true}', status, headers, JSON)
+            return Response('{"ok": true}\n', status, headers, JSON)
         headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
         if self.created:
             headers["Location"] = f"{request.scope['path']}/{quote(found.key, safe='')}"
         if already_has(request, found.etag):
             return Response(status_code=304, headers=headers)
-        return Response(found.json, status, headers, JSON)
+        return Response(f"{found.json}\n", status, headers, JSON)
 
     def _page(self, page: Page, request: Request) -> Response:
         """A page of a list, with the address of the next page in Link."""
@@ -68,7 +68,7 @@ class Answer:
         if cursor is not None:
             headers["Link"] = next_page(request, cursor)
         rows = ",".join(page.documents)
-        body = f"[{rows}]" if self.name is None else f'{{"{self.name}":[{rows}],"nextCursor":{json.dumps(cursor)}}}'
+        body = f"[{rows}]\n" if self.name is None else f'{{"{self.name}":[{rows}],"nextCursor":{json.dumps(cursor)}}}\n'
         return Response(body, 200, headers, JSON)
 
     def described(self, status: int, description: str = "Done.") -> dict[str, Any]:
@@ -107,8 +107,7 @@ DONE = Answer("Done")
 
 def answered(value: dict[str, Any], headers: dict[str, str] | None = None, status: int = 200) -> Response:
     """JSON that no cache may keep: it depends on the caller or on the moment."""
-    text = json.dumps(value, ensure_ascii=False)
-    return Response(text, status, {"Cache-Control": "no-store", **(headers or {})}, JSON)
+    return Response(json_line(value), status, {"Cache-Control": "no-store", **(headers or {})}, JSON)
 
 
 def header(description: str, *, always: bool = False, **schema: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from retrobus.api.bodies import Body
 from retrobus.api.calls import Call, Routes
 from retrobus.api.declaration import Route
 from retrobus.api.rights import ANYONE, MEMBERS
-from retrobus.http.problems import Problem, invalid, origin_headers, unauthenticated
+from retrobus.http.problems import invalid, origin_headers, too_many_attempts, unauthenticated
 from retrobus.model.credentials import Login, MemberLogin, PasswordChange
 from retrobus.model.resources import MEMBER
 from retrobus.model.wire import render
@@ -134,7 +134,7 @@ def _refuse(wait: float) -> None:
     """429 if there are seconds to wait."""
     if wait > 0:
         logbook.login_throttled()
-        raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
+        raise too_many_attempts(wait)
 
 
 class _Turn:

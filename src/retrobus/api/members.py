@@ -60,7 +60,7 @@ async def get_own_member(call: Call) -> Document:
     return await call.store.get(MEMBER, call.who.id, view="one", caller=call.who)
 
 
-@router.declare(Route("PUT", "/me", MEMBERS, row("Member"), body=Body(OwnChange, MEMBER)))
+@router.declare(Route("PUT", "/me", MEMBERS, row("Member"), body=Body(OwnChange)))
 async def update_own_member(call: Call) -> Document:
     """Changes what members may change of their own record."""
     return await call.store.write(Update(MEMBER, call.who.id, call.values, call.terms()))

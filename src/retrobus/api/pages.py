@@ -1,20 +1,32 @@
-"""The pages that show the reference, Swagger UI and ReDoc: their files come from a package, not from the internet."""
+"""The front door and the pages that show the reference: their files come from a package, not from the internet."""
 
 from fastapi import FastAPI, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.staticfiles import StaticFiles
 
+from retrobus.api.answers import answered
+from retrobus.http.problems import json_line
+
 ASSETS = "/docs/assets"
 ICON = f"{ASSETS}/fastapi/favicon.png"
+REFERENCE = "/openapi.json"
 
 
 def add_pages(app: FastAPI) -> None:
-    """Adds /docs, /redoc and the files that they load."""
+    """Adds /, /openapi.json, /docs, /redoc and the files that they load."""
     app.mount(ASSETS, StaticFiles(packages=[("fastapi_standalone_docs", "static")]), name="docs-assets")
+
+    async def front_door() -> Response:
+        """Sends a browser to the reference, and shows a person with curl where to look."""
+        links = {"docs": "/docs", "openapi": REFERENCE, "health": "/health", "ready": "/ready"}
+        return answered({"name": app.title, "version": app.version} | links, {"Location": "/docs"}, 303)
+
+    async def reference() -> Response:
+        return Response(json_line(app.openapi()), media_type="application/json")
 
     async def swagger() -> Response:
         return get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            openapi_url=REFERENCE,
             title=app.title,
             swagger_js_url=f"{ASSETS}/swagger/swagger-ui-bundle.js",
             swagger_css_url=f"{ASSETS}/swagger/swagger-ui.css",
@@ -24,12 +36,12 @@ def add_pages(app: FastAPI) -> None:
 
     async def redoc() -> Response:
         return get_redoc_html(
-            openapi_url="/openapi.json",
+            openapi_url=REFERENCE,
             title=app.title,
             redoc_js_url=f"{ASSETS}/redoc/redoc.standalone.js",
             redoc_favicon_url=ICON,
             with_google_fonts=False,
         )
 
-    app.add_api_route("/docs", swagger, include_in_schema=False)
-    app.add_api_route("/redoc", redoc, include_in_schema=False)
+    for path, page in (("/", front_door), (REFERENCE, reference), ("/docs", swagger), ("/redoc", redoc)):
+        app.add_api_route(path, page, include_in_schema=False)

@@ -35,7 +35,7 @@ from retrobus.store.errors import (
 )
 from retrobus.store.steps import LAST_ONE, has_values, loses_one
 
-TAKEN = "Cette valeur est déjà prise."
+TAKEN = "cette valeur est déjà prise."
 
 Stamp = Callable[[Held | None], tuple[int, str]]
 """Gives a new state of a row its version and the last part of its ETag, from the state before it."""

@@ -2,7 +2,7 @@
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retrobus.http.problems import Problem, answer
@@ -52,7 +52,7 @@ class Cors(CORSMiddleware):
         found = self.preflight_response(headers)
         told = {name: value for name, value in found.headers.items() if not name.startswith("content-")}
         if found.status_code == 200:
-            return JSONResponse({"ok": True}, headers=told)
+            return Response('{"ok": true}\n', 200, told, "application/json")
         wrong = bytes(found.body).decode().removeprefix("Disallowed CORS ").split(", ")
         reasons = " ; ".join(REASONS[word] for word in wrong)
         problem = Problem("bad_request", f"Ce navigateur ne peut pas envoyer cette requête : {reasons}.", headers=told)

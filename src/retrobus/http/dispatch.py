@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute, APIRouter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from retrobus.http.problems import Problem
+from retrobus.http.problems import Problem, not_allowed
 from retrobus.store.errors import StoreError
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -73,7 +73,7 @@ class Dispatch:
         if route is None:
             known = [method for method in METHODS if method in routes]
             allowed = ", ".join(["HEAD", *known] if "GET" in known else known)
-            return await self._refuse(request, Problem("method_not_allowed", headers={"Allow": allowed}))
+            return await self._refuse(request, not_allowed(allowed))
         scope["app"], scope["route"], scope["path_params"] = self._app, route, key
         try:
             response: Response = await route.endpoint(request)

@@ -12,9 +12,12 @@ from retrobus import logbook
 from retrobus.model.names import camel
 from retrobus.store import errors
 from retrobus.store.contract import Origin
+from retrobus.words import duration
 
 TYPE_BASE = "urn:retrobus:error:"
 PROBLEM_JSON = "application/problem+json"
+KEY_REUSED = "cette clé a servi à une autre requête, prenez-en une nouvelle."
+IN_PROGRESS = "la même requête est encore en cours, répétez dans une seconde."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,32 @@ def unauthenticated(detail: str | None = None, code: str = "unauthenticated") ->
     return Problem(code, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
+def not_allowed(methods: str) -> Problem:
+    """405 with the methods that the address takes, in the body and in `Allow`."""
+    return Problem("method_not_allowed", f"Méthodes prévues à cette adresse : {methods}.", headers={"Allow": methods})
+
+
+def too_many_attempts(wait: float) -> Problem:
+    """429 with the time to wait, in words and in `Retry-After`."""
+    headers = {"Retry-After": str(int(wait) + 1)}
+    return Problem("too_many_attempts", f"Trop de tentatives : réessayez dans {duration(wait)}.", headers=headers)
+
+
 def _later(code: str, outcome: str) -> Problem:
     return Problem(code, headers={"Retry-After": "30" if code == "database_read_only" else "1"}, outcome=outcome)
 
 
 def _conflict(error: errors.Conflict) -> Problem:
-    errors = [{"field": camel(error.field), "message": str(error)}] if error.field else []
-    return Problem("conflict" if error.field == "role" else "duplicate", str(error), errors)
+    code, name = "conflict" if error.field == "role" else "duplicate", camel(error.field or "")
+    if not name:
+        return Problem(code, str(error))
+    return Problem(code, f"{name} : {error}", [{"field": name, "message": str(error)}])
+
+
+def _key(code: str, message: str, headers: dict[str, str] | None = None) -> Problem:
+    """A refusal because of the Idempotency-Key: the header is named like a field."""
+    errors = [{"field": "Idempotency-Key", "message": message}]
+    return Problem(code, f"Idempotency-Key : {message}", errors, headers or {})
 
 
 def _busy(error: errors.Busy) -> Problem:
@@ -112,8 +134,8 @@ _ANSWERS: dict[type[errors.StoreError], Callable[[Any], Problem]] = {
     errors.NotFound: lambda _: Problem("not_found"),
     errors.Conflict: _conflict,
     errors.Stale: lambda _: Problem("precondition_failed"),
-    errors.KeyReused: lambda _: Problem("idempotency_key_reused"),
-    errors.InProgress: lambda _: Problem("request_in_progress", headers={"Retry-After": "1"}),
+    errors.KeyReused: lambda _: _key("idempotency_key_reused", KEY_REUSED),
+    errors.InProgress: lambda _: _key("request_in_progress", IN_PROGRESS, {"Retry-After": "1"}),
     errors.Invalid: lambda error: invalid(*((camel(item.field), item.message) for item in error.errors)),
     errors.Unavailable: lambda error: _later("database_unavailable", error.outcome),
     errors.NoAnswer: lambda error: _later("memory_unavailable", error.outcome),
@@ -164,4 +186,9 @@ def answer(problem: Problem, scope: Scope) -> Response:
     accepted = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
     media = PROBLEM_JSON if PROBLEM_JSON in accepted else "application/json"
     headers = problem.headers | {"Cache-Control": "no-store"}
-    return Response(json.dumps(body, ensure_ascii=False), kind.status, headers, media)
+    return Response(json_line(body), kind.status, headers, media)
+
+
+def json_line(value: object) -> str:
+    """A small JSON body. It ends its line, so that a terminal's prompt does not stand behind it."""
+    return json.dumps(value, ensure_ascii=False) + "\n"

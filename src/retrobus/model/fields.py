@@ -55,7 +55,7 @@ _IMAGE = _schema(
 Image = Annotated[str, _IMAGE, AfterValidator(texts.image), _LINE]
 Parc = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=limits.PARC, pattern=r"^[^/]+$"),
+    StringConstraints(min_length=1, max_length=limits.PARC, pattern=patterns.NO_SLASH),
     _schema(**patterns.PARC_KEY | patterns.OR_INTEGER),
     _TRIMMED,
     _SEEN,

@@ -34,6 +34,7 @@ FILLED_NAME = _filled(_CONTROL + _INVISIBLE)
 MATRICULE = rf"^[^@{_CONTROL}{_INVISIBLE}]*$"
 EMAIL = rf"^[^@\s{_CONTROL}{_INVISIBLE}]+@[^@\s.{_CONTROL}{_INVISIBLE}]+(\.[^@\s.{_CONTROL}{_INVISIBLE}]+)+$"
 PARC_NAME = _filled("/" + _CONTROL + _INVISIBLE)
+NO_SLASH = "^[^/]+$"
 EVENT_ID = r"^[A-Za-z0-9._~\-]+$"
 STORABLE = r"^[^\x00]*$"
 TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"

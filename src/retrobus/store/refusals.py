@@ -30,7 +30,7 @@ REFUSALS: dict[Meaning | None, Callable[[Exception], Exception]] = {
     Meaning.OUTDATED: lambda _: SchemaOutdated(),
     Meaning.STATEMENT_LOST: lambda _: StatementLost(),
     Meaning.RIGHT: lambda error: MissingRight(str(error)),
-    Meaning.TAKEN: lambda error: Conflict("Cette valeur est déjà prise.", column_of(error)),
+    Meaning.TAKEN: lambda error: Conflict("cette valeur est déjà prise.", column_of(error)),
     Meaning.INVALID: lambda error: Invalid([FieldError(column_of(error), _fault(error))]),
 }
 

@@ -21,7 +21,7 @@ from retrobus.store.errors import (
 from retrobus.store.pool import Connection
 from retrobus.store.statements import Statement
 
-LAST_ONE = "Le dernier administrateur actif ne peut être ni supprimé ni rétrogradé."
+LAST_ONE = "le dernier administrateur actif ne peut être ni supprimé ni rétrogradé."
 
 
 async def act(connection: Connection, write: Write, *, whole: bool) -> Any:

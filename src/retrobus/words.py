@@ -1,0 +1,18 @@
+"""French for what is counted: the one place that decides between singular and plural."""
+
+from math import ceil
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """The count with its words: `0 ligne`, `1 ligne`, `2 lignes`. French has the plural from two on.
+
+    `many` is the plural if more changes than an `s` at the end: `plural(2, "ligne lue", "lignes lues")`.
+    """
+    return f"{count} {one if abs(count) < 2 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """How long to wait, rounded up: `45 secondes`, `12 minutes`."""
+    if seconds <= 90:
+        return plural(max(ceil(seconds), 1), "seconde")
+    return plural(ceil(seconds / 60), "minute")
