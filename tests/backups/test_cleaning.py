@@ -45,7 +45,7 @@ def test_a_reset_empties_everything_and_gives_a_new_identity(terminal: Terminal,
     code, said, _ = terminal("db", "reset", given=f"{name}\n", url=filled)
 
     assert code == 0
-    assert "Supprimés : 2 véhicules, 1 événements, 1 membres" in said
+    assert "Supprimés : 2 véhicules, 1 événement, 1 membre" in said
     assert "retrobus member create-admin" in said
     assert run_sql(filled, COUNTS) == [(0, 0, 0)]
     assert run_sql(filled, IDENTITY) != before

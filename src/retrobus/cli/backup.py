@@ -12,13 +12,14 @@ import typer
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, counted, progress_bar, report, say, stop, warn
+from retrobus.cli.usage import Program
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
     from retrobus.backups.manifest import Manifest
     from retrobus.backups.survey import Survey
 
-app = typer.Typer(help="Les backups de la base.", no_args_is_help=True)
+app = Program(help="Les backups de la base.")
 
 NAME = typer.Argument(..., help="Nom d'un backup de la liste, ou chemin d'un fichier ou dossier.")
 SHOWN = 20

@@ -11,12 +11,13 @@ import typer
 
 from retrobus.cli.postgres import url_or_exit, with_connection
 from retrobus.cli.terminal import say, stop, warn
+from retrobus.cli.usage import Program
 
 if TYPE_CHECKING:
     from retrobus.cli.drafting import Difference
     from retrobus.database.connection import AnyConnection
 
-app = typer.Typer(help="Le schéma de la base.", no_args_is_help=True)
+app = Program(help="Le schéma de la base.")
 
 
 @app.command()

@@ -10,13 +10,14 @@ from unicodedata import normalize
 import typer
 
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import CONFIGURATION, say, stop
+from retrobus.cli.terminal import CONFIGURATION, ask_new_password, say, stop
+from retrobus.cli.usage import Program
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
     from retrobus.database.connection import AnyConnection
 
-app = typer.Typer(help="Les comptes des membres.", no_args_is_help=True)
+app = Program(help="Les comptes des membres.")
 
 BY_EMAIL = """SELECT id, email, role, status, token_epoch FROM member
 WHERE lower(email COLLATE "C") = lower($1::text COLLATE "C")"""
@@ -39,7 +40,7 @@ def create_admin(
     email = _checked(Email, email, "adresse attendue : nom@domaine.fr")
     if not EMAIL.fullmatch(email):
         raise stop("adresse attendue : nom@domaine.fr")
-    given = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
+    given = sys.stdin.readline().rstrip("\r\n") if password_stdin else ask_new_password()
     password = _checked(Password, given, "mot de passe de 10 à 200 caractères attendu")
     with_connection(lambda connection: add_admin(connection, email, password))
     say(f"✅ Administrateur créé : {email}")
@@ -53,11 +54,6 @@ def _checked(kind: Any, text: str, sentence: str) -> str:
         found: str = TypeAdapter(kind).validate_python(text)
     except ValidationError:
         raise stop(sentence) from None
-    return found
-
-
-def _asked() -> str:
-    found: str = typer.prompt("Mot de passe", hide_input=True, confirmation_prompt="Encore une fois")
     return found
 
 

@@ -26,12 +26,12 @@ from retrobus.cli import (
 from retrobus.cli.doctor.command import doctor
 from retrobus.cli.failures import sentence
 from retrobus.cli.terminal import CONFIGURATION
+from retrobus.cli.usage import Program, told
 from retrobus.settings.complaints import complaints
 from retrobus.settings.env_files import VARIABLE, UnreadableFile, use_env_files
 
-app = typer.Typer(
+app = Program(
     help="RétroBus API : la collection, ses sorties et ses membres. PostgreSQL fait foi.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -57,6 +57,7 @@ app.add_typer(members.app, name="member")
 
 @app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Affiche la version."),  # noqa: FBT001 - typer reads it so
     env_file: list[Path] = typer.Option(  # noqa: B008 - typer reads it so
         [],
@@ -68,13 +69,20 @@ def _options(
     if version:
         typer.echo(retrobus.__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        context.fail("Missing command.")
     use_env_files(env_file)
 
 
 def main() -> None:
     """Runs one command; an error that the operator can cure is one sentence each, never a trace."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        _end([told(error)] if error.format_message() else [], error.exit_code)
+    except typer.Abort:
+        typer.echo(err=True)  # the question stands without an answer on its line
+        _end(["pas de réponse : rien n'a été changé"], 1)
     except (ValidationError, UnreadableFile) as error:
         _end(complaints(error), CONFIGURATION)
     except BadBackup as error:

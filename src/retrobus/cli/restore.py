@@ -11,7 +11,7 @@ from retrobus.cli.backup import NAME, SHOWN, located
 from retrobus.cli.cleaning import Tables, scope_of
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import AsJson, Yes, answer, confirm, progress_bar, say, stop
+from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, progress_bar, say, stop
 
 if TYPE_CHECKING:
     from retrobus.backups.draft import Draft
@@ -115,8 +115,7 @@ def _ask(plan: Plan, *, empty: bool, as_json: bool) -> None:
         return
     if not empty:
         raise stop(f"{plan.name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
-    if typer.prompt(f"Pour vider les tables, tapez le nom du backup ({plan.name})", err=as_json) != plan.name:
-        raise stop("rien n'a été changé")
+    confirm_typed("le nom du backup", plan.name, yes=False, as_json=as_json)
 
 
 def _document(plan: Plan) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrobus.words import plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 CONFIGURATION = 78
 """Exit code for settings with which nothing can start (EX_CONFIG of sysexits)."""
 
+ANSWERS = dict.fromkeys(("o", "oui", "y", "yes"), True) | dict.fromkeys(("n", "non", "no", ""), False)
 AsJson = Annotated[bool, typer.Option("--json", help="Réponse en JSON sur la sortie standard.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Dit ce qui serait fait, et ne fait rien.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Sans demander de confirmation.")]
@@ -62,14 +65,40 @@ def _json(document: Any) -> str:
 
 def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
     """Ends the command unless the operator answers yes, or gave `--yes`; with --json the question is no output."""
-    if not yes and not typer.confirm(question, err=as_json):
+    if not yes and not _agreed(question, err=as_json):
         raise stop("rien n'a été changé")
+
+
+def _agreed(question: str, *, err: bool) -> bool:
+    """Asks until the answer is yes or no, in French or in English; Enter alone is no."""
+    while True:
+        said = ask(f"{question} [o/N]", err=err, end=" ", default="").strip().casefold()
+        if said in ANSWERS:
+            return ANSWERS[said]
+        typer.echo("Répondez o (oui) ou n (non).", err=True)
+
+
+def ask(question: str, *, hidden: bool = False, err: bool = False, end: str = " : ", default: str | None = None) -> str:
+    """What the operator types; without a default, the question comes again until something is typed."""
+    return str(typer.prompt(question, default, hidden, prompt_suffix=end, show_default=False, err=err))
+
+
+def ask_new_password() -> str:
+    """A new password, typed twice and never shown."""
+    while True:
+        first = ask("Mot de passe", hidden=True)
+        if ask("Encore une fois", hidden=True) == first:
+            return first
+        typer.echo("Les deux mots de passe diffèrent : recommencez.", err=True)
 
 
 def confirm_typed(what: str, word: str, *, yes: bool, as_json: bool = False) -> None:
     """Ends the command unless the operator types the word in full, or gave `--yes`: for what empties or forgets."""
-    if not yes and typer.prompt(f"Pour confirmer, tapez {what} ({word})", err=as_json) != word:
-        raise stop("rien n'a été changé")
+    if yes:
+        return
+    said = ask(f"Pour confirmer, tapez {what} ({word})", err=as_json).strip()
+    if said != word:
+        raise stop(f"« {said} » n'est pas {what} : rien n'a été changé")
 
 
 def counted(counts: Mapping[str, int]) -> str:
@@ -77,7 +106,8 @@ def counted(counts: Mapping[str, int]) -> str:
     from retrobus.model.resources import ALL
 
     labels = {name: resource.label for resource in ALL for name in (resource.name, resource.plural)}
-    return ", ".join(f"{count} {labels.get(name, 'suppressions')}" for name, count in counts.items())
+    words = ((count, labels.get(name, "suppressions")) for name, count in counts.items())
+    return ", ".join(plural(count, label.removesuffix("s")) for count, label in words)
 
 
 @contextmanager

@@ -46,10 +46,11 @@ def complaints(error: ValidationError | UnreadableFile) -> list[str]:
     if isinstance(error, UnreadableFile):
         return [str(error)]
     found = error.errors(include_input=False, include_url=False)
-    return [f"{str(item['loc'][0]).upper()} : {_sentence(item['type'], item.get('ctx', {}))}" for item in found]
+    return [f"{str(item['loc'][0]).upper()} : {sentence_for(item['type'], item.get('ctx', {}))}" for item in found]
 
 
-def _sentence(kind: str, context: dict[str, object]) -> str:
+def sentence_for(kind: str, context: dict[str, object]) -> str:
+    """What was expected of a value, from the kind and the details of a pydantic error."""
     if kind == "value_error":
         return str(context["error"])
     words = {n: str(v).removesuffix(".0").replace(" or ", ", ").replace("'", "") for n, v in context.items()}
