@@ -29,6 +29,7 @@ from retrobus.store.opening import open_connection
 from retrobus.store.pool import Connection, Pool
 from retrobus.store.postgres import PostgresStore
 from retrobus.store.servers import Servers
+from retrobus.words import WRITES, plural
 
 PRUNE_INTERVAL = 3600.0
 """Seconds between two removals of old Idempotency-Keys and counts of wrong passwords."""
@@ -82,7 +83,7 @@ def check_start(settings: Settings) -> None:
         raise _told(error, settings) from None
     if _is_stranded(journal, settings):
         raise CannotStart(
-            f"{path} contient {len(journal)} écriture(s) acquittée(s) : "
+            f"{path} contient {plural(len(journal), *WRITES)} : "
             "réglez-les avec « retrobus resync », ou mettez le journal de côté avec « retrobus purge »"
         )
 

@@ -2,6 +2,8 @@
 
 from math import ceil
 
+WRITES = "écriture acquittée", "écritures acquittées"
+
 
 def plural(count: int, one: str, many: str = "") -> str:
     """The count with its words: `0 ligne`, `1 ligne`, `2 lignes`. French has the plural from two on.

@@ -189,7 +189,7 @@ def test_show_tells_what_does_not_come_in(run: Run) -> None:
 
     assert code == 0
     assert "❌ Member n° 2 rejeté : email : ce champ est obligatoire" in said
-    assert "table user_permissions : 0 lignes" in said
+    assert "table user_permissions, qui n'est pas à nous : 0 ligne," in said
 
 
 def test_a_backup_may_be_named_by_its_path(run: Run, folder: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_clean_of_one_table_leaves_the_others_and_says_what_they_lose(terminal
 
     _, said, _ = terminal("db", "clean", "--table", "Vehicle", "--yes", url=filled)
 
-    assert "1 événements perdent leur véhicule" in said
+    assert "1 événement perd son véhicule" in said
     assert run_sql(filled, COUNTS) == [(0, 1, 1)]
     assert run_sql(filled, "SELECT vehicle_id FROM event") == [(None,)]
     assert {cause for _, _, cause in run_sql(filled, CAUSES)} == {"clean"}
@@ -159,7 +159,7 @@ def test_show_tells_count_last_changes_and_last_deletions(terminal: Terminal, fi
     _, document, _ = terminal("db", "show", "vehicle", "--json", url=filled)
 
     found = json.loads(document)
-    assert said.startswith("vehicle : 1 lignes\n")
+    assert said.startswith("vehicle : 1 ligne\n")
     assert (found["count"], [row["key"] for row in found["changes"]]) == (1, ["920"])
     assert [(row["key"], row["cause"]) for row in found["deletions"]] == [("921", "sql")]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness import Api, run_sql
+from retrobus.words import plural
 
 Terminal = Callable[..., tuple[int, str, str]]
 KEYS = {
@@ -148,7 +149,7 @@ def test_batches_of_more_rows_than_are_listed_are_named_with_their_true_counts(
     assert len(plan["buried"]) == 1000
     assert "… et 1383 autres (--json)" in text
     for batch, count in plan["batches"].items():
-        assert f"{count} lignes : --include-deleted batch:{batch}" in text
+        assert f"{plural(count, 'ligne')} : --include-deleted batch:{batch}" in text
         assert len(restores.apply("--include-deleted", f"batch:{batch}")) == count
 
 

@@ -208,8 +208,8 @@ def test_a_journal_that_is_replayed_and_cannot_be_removed_is_done_and_told(ready
     ]  # fmt: skip
 
     assert [one.returncode for one in ended] == [0, 0]
-    assert "1 reprise(s)" in ended[0].stdout
-    assert "0 reprise(s), 0 déjà là" in ended[1].stdout
+    assert "1 reprise" in ended[0].stdout
+    assert "0 reprise, 0 déjà là" in ended[1].stdout
     assert f"📓 Journal rejoué, son fichier reste error='{file} : occupé" in ended[0].stderr
     assert run_sql(database, "SELECT count(*) FROM vehicle") == [(0,)]
 

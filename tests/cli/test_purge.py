@@ -38,7 +38,7 @@ def test_snapshot_and_selection_go_and_the_journal_is_set_aside_whole(terminal: 
 
     [aside] = (folder / "archive").iterdir()
     assert code == 0
-    assert f"1 écritures acquittées, mises de côté dans archive/{aside.name}" in said
+    assert f"1 écriture acquittée, à mettre de côté dans archive/{aside.name}" in said
     assert names(folder) == ["archive", "backup_2026-01-01T00-00-00"]
     (folder / "journal.jsonl").write_bytes(aside.read_bytes())
     assert read_journal(folder, max_age=1e9).entries == [ENTRY]
@@ -95,7 +95,7 @@ def test_a_damaged_journal_is_kept_too(terminal: Terminal, folder: Path) -> None
 
     _, said, _ = terminal("purge", "--yes", BACKUPS_DIR=folder)
 
-    assert "0 écritures acquittées (endommagé), mises de côté" in said
+    assert "0 écriture acquittée (endommagé), à mettre de côté" in said
     assert [path.read_bytes() for path in (folder / "archive").iterdir()] == [b"00000000 {}\n"]
 
 
@@ -109,5 +109,5 @@ def test_a_service_that_refused_its_start_over_a_journal_starts_after_a_purge(
     after = terminal("serve", url=database, **environment)
 
     assert before[0] == 78
-    assert "1 écriture(s) acquittée(s)" in before[2]
+    assert "1 écriture acquittée" in before[2]
     assert (after[0], "HOST" in after[2]) == (1, True)

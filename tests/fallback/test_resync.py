@@ -90,7 +90,7 @@ def test_a_journal_left_on_disk_comes_in_what_fits_as_rows_and_the_rest_as_confl
     result = run(database, folder)
 
     assert result.exit_code == 0
-    assert "📓 Journal du disque : 1 reprise(s), 0 déjà là, 1 en conflit" in result.stdout
+    assert "📓 Journal du disque : 1 reprise, 0 déjà là, 1 en conflit" in result.stdout
     assert "modification de Vehicle 920 : la ligne a changé entre-temps" in result.stdout
     assert "etat : par psql → par l'API" in result.stdout
     assert states(database) == {"920": "par psql", "921": "par l'API"}
@@ -113,7 +113,7 @@ def test_list_changes_nothing(database: str, folder: Path) -> None:
     result = run(database, folder, "--list")
 
     assert result.exit_code == 0
-    assert result.stderr == "📓 Sur le disque : 1 écriture(s) à reprendre : retrobus resync\n"
+    assert result.stderr == "📓 Sur le disque : 1 écriture à reprendre : retrobus resync\n"
     assert result.stdout == "✅ Aucun conflit à trancher\n"
     assert (states(database), journal.read_bytes()) == ({}, before)
 

@@ -228,7 +228,7 @@ def test_the_operator_is_told_what_asynchronous_replicas_may_lose(
     pair.set("synchronous_standby_names", "*")
     _, synchronous, _ = terminal("doctor", url=pair.url())
 
-    assert "⚠️  Répliques : 1 asynchrone(s) : une bascule peut perdre les dernières écritures acquittées" in said
+    assert "⚠️  Répliques : 1 réplique asynchrone : une bascule peut perdre les dernières écritures acquittées" in said
     assert "❌ Répliques : ce serveur est une réplique : aucune écriture" in of_one
     assert "✅ Répliques : *" in synchronous
 

@@ -112,7 +112,7 @@ def test_rows_written_without_triggers_are_found_and_served_as_they_are(
     assert found["Lignes"] == "error"
     assert found["Déclencheurs"] == ("ok" if named is None else "error")
     assert code == mended == 0
-    assert "1 véhicules (920) ; 1 événements (fete)" in planned
+    assert "1 véhicule (920) ; 1 événement (fete)" in planned
     assert named is None or named in planned
     assert stale.json()["etat"] == "disponible"
     assert (seen.status_code, seen.json()["etat"]) == (200, "en panne")
@@ -151,7 +151,7 @@ def test_a_data_only_dump_that_was_restored_without_triggers_is_told_from_what_w
 
     assert found["Suppressions"] == still["Suppressions"] == "error"
     assert (undecided, kept) == (3, 0)
-    assert "2 véhicules (920, 921) ; 1 événements (fete)" in said
+    assert "2 véhicules (920, 921) ; 1 événement (fete)" in said
     assert len(run_sql(filled, "SELECT FROM vehicle")) == 2
     assert_sound(levels, filled)
 

@@ -12,6 +12,7 @@ from retrobus.backups.tables_side import DECIDED, Mark, Since
 from retrobus.backups.verdicts import Outcome, Sides, keeps_one, renumbered, verdicts
 from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
+from retrobus.words import plural
 
 
 @dataclass(slots=True, repr=False)
@@ -123,7 +124,7 @@ async def _warnings(connection: AnyConnection, draft: Draft) -> list[str]:
     if EVENT not in draft.rules.resources:
         sql = "SELECT count(*) FROM event WHERE vehicle_id = ANY ($1)"
         orphans = await connection.fetchval(sql, draft.keys(VEHICLE, "delete"))
-        said += [f"{orphans} événements perdent leur véhicule"] if orphans else []
+        said += [plural(orphans, "événement perd son véhicule", "événements perdent leur véhicule")] if orphans else []
     revision = await connection.fetchval("SELECT version_num FROM alembic_version")
     if manifest is not None and manifest.ours and manifest.revision != revision:
         said.append(f"backup du schéma {manifest.revision}, base au schéma {revision}")

@@ -17,6 +17,7 @@ from retrobus.backups.manifest import Manifest, open_backup
 from retrobus.model.quantities import moment_of
 from retrobus.model.resources import ALL, BY_NAME
 from retrobus.model.rows import Row
+from retrobus.words import plural
 
 TOMBSTONES = "tombstones"
 _IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})")
@@ -112,17 +113,21 @@ class Reading:
         if not any(resource.name in self.read for resource in ALL):
             raise Damaged("aucune table Vehicle, Event ou members")
         found = [
-            f"{name} : {announced} lignes annoncées, {read} lues"
+            f"{name} : {_announced(announced, read)}"
             for name, announced in [*self._announced, *(self.manifest.counts.items() if self.manifest else ())]
             if announced != (read := self.read[NAMES[name].name if name in NAMES else name])
         ]
         total = self.manifest.total if self.manifest else None
         if total is not None and total != self.read.total():
-            found.append(f"manifest.json : {total} lignes annoncées, {self.read.total()} lues")
+            found.append(f"manifest.json : {_announced(total, self.read.total())}")
         if found and self.ours:
             raise Damaged("; ".join(found))
         self.warnings += found
         self.warnings += [f"{remark} ({count})" for remark, count in self._conversion.remarks.items() if count]
+
+
+def _announced(announced: int, read: int) -> str:
+    return f"{plural(announced, 'ligne annoncée', 'lignes annoncées')}, {plural(read, 'lue')}"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, counted, progress_bar, report, say, stop, warn
 from retrobus.cli.usage import Program
 from retrobus.settings import Settings
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from retrobus.backups.manifest import Manifest
@@ -113,7 +114,7 @@ def list_(*, as_json: AsJson = False) -> None:
             *([] if entry.present else ["absent du disque"]),
             *([] if entry.listed else ["hors index"]),
         ]
-        rows = "? lignes" if entry.rows is None else f"{entry.rows} lignes"
+        rows = "? lignes" if entry.rows is None else plural(entry.rows, "ligne")
         typer.echo("  ".join([entry.name, rows, entry.note or "", ", ".join(remarks)]).rstrip())
     if not entries:
         typer.echo(f"Aucun backup dans {folder}.")
@@ -145,16 +146,22 @@ def show(name: str = NAME, *, as_json: AsJson = False) -> None:
 def tell_oddities(found: Survey) -> None:
     """Prints which rows and tables a restore leaves out, and which values it has to guess."""
     for name, count in found.ignored_tables.items():
-        typer.echo(f"ℹ️  table {name} : {count} lignes, qui ne sont pas à nous ; elles restent dans le fichier")
+        typer.echo(foreign_table(name, count))
     for warning in found.warnings:
         typer.echo(f"⚠️  {warning}")
     if found.clear_passwords:
-        typer.echo(f"⚠️  {found.clear_passwords} mots de passe en clair, hachés à l'import")
+        words = plural(found.clear_passwords, "mot de passe en clair, haché", "mots de passe en clair, hachés")
+        typer.echo(f"⚠️  {words} à l'import")
     for reject in found.rejects[:SHOWN]:
         typer.echo(f"❌ {reject.resource} {reject.key or f'n° {reject.position}'} rejeté : {reject.reason}")
     hidden = sum(found.rejected.values()) - SHOWN
     if hidden > 0:
-        typer.echo(f"❌ … et {hidden} autres rejets (--json)")
+        typer.echo(f"❌ … et {plural(hidden, 'autre rejet', 'autres rejets')} (--json)")
+
+
+def foreign_table(name: str, count: int) -> str:
+    """The line about a table of the file that is not ours."""
+    return f"ℹ️  table {name}, qui n'est pas à nous : {plural(count, 'ligne')}, dans le fichier seulement"
 
 
 @app.command()
@@ -188,7 +195,11 @@ def _verified(path: Path) -> dict[str, Any]:
         return {"name": path.name, "ok": False, "text": str(error)}
     text = f"{counted(found.rows)} ; " + ("sommes vérifiées" if found.checked else "lisible, sans somme de contrôle")
     rejected = sum(found.rejected.values())
-    return {"name": path.name, "ok": True, "text": text + (f" ; {rejected} lignes rejetées" if rejected else "")}
+    return {
+        "name": path.name,
+        "ok": True,
+        "text": text + (f" ; {plural(rejected, 'ligne rejetée', 'lignes rejetées')}" if rejected else ""),
+    }
 
 
 @app.command()

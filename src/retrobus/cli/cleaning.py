@@ -9,6 +9,7 @@ import typer
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, counted, progress_bar, report, say, stop
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from retrobus.backups.cleaning import Cause, Cleaned
@@ -44,7 +45,7 @@ def _empty(cause: Cause, scope: tuple[str, ...], *, dry_run: bool, yes: bool, as
     if not as_json:
         typer.echo(f"Base {base} : {counted(counts)} à supprimer")
         if released:
-            typer.echo(f"⚠️  {released} événements perdent leur véhicule")
+            typer.echo("⚠️  " + plural(released, "événement perd son véhicule", "événements perdent leur véhicule"))
     if dry_run:
         if as_json:
             answer({"done": False, "database": base, "counts": counts})

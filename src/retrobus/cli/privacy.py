@@ -9,6 +9,7 @@ import typer
 from retrobus.cli.folder import backups_folder, without_a_service
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, say, stop
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,14 +104,18 @@ def _say(person: Person, document: Document, folder: Path) -> None:
     from retrobus.privacy import files
 
     counts = (
-        ("ligne de la table member", 1 if document["member"] else 0),
-        ("réponses gardées (Idempotency-Key)", len(document["answers"])),
-        ("traces de suppression rendues anonymes", len(document["deletions"])),
-        ("conflits", len(document["conflicts"]) + len(document["toLookAt"])),
-        ("entrées du journal", len(files.entries_about(person, folder))),
-        ("lignes de l'instantané", len(files.rows_about(person, folder))),
+        (1 if document["member"] else 0, "ligne de la table member", ""),
+        (len(document["answers"]), "réponse gardée (Idempotency-Key)", "réponses gardées (Idempotency-Key)"),
+        (
+            len(document["deletions"]),
+            "trace de suppression rendue anonyme",
+            "traces de suppression rendues anonymes",
+        ),
+        (len(document["conflicts"]) + len(document["toLookAt"]), "conflit", ""),
+        (len(files.entries_about(person, folder)), "entrée du journal", "entrées du journal"),
+        (len(files.rows_about(person, folder)), "ligne de l'instantané", "lignes de l'instantané"),
     )
-    typer.echo(f"{person.id} : " + ", ".join(f"{count} {text}" for text, count in counts if count))
+    typer.echo(f"{person.id} : " + ", ".join(plural(count, one, many) for count, one, many in counts if count))
 
 
 def _say_remains(person: Person, folder: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from retrobus.cli.folder import backups_folder, without_a_service
 from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm, say
+from retrobus.words import WRITES, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ def _journal(folder: Path) -> list[Removal]:
         return [Removal(NAME, "journal sans écriture, supprimé", partial(files.discard, folder, NAME))]
     aside = f"{ARCHIVE}/journal-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl"
     damaged = f" ({journal.refusal})" if journal.refusal else ""
-    text = f"{len(journal)} écritures acquittées{damaged}, mises de côté dans {aside}"
+    text = f"{plural(len(journal), *WRITES)}{damaged}, à mettre de côté dans {aside}"
     return [Removal(NAME, text, partial(_set_aside, folder, NAME, aside))]
 
 

@@ -10,6 +10,7 @@ import typer
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, progress_bar, stop
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ def lines(found: Findings, *, restored: bool = False) -> Iterator[str]:
 
 def named(names: list[str]) -> str:
     """The first ten names, and how many more there are."""
-    more = f" et {len(names) - SHOWN} autres" if len(names) > SHOWN else ""
+    more = f" et {plural(len(names) - SHOWN, 'autre')}" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
@@ -121,4 +122,5 @@ def counted(rows: Keys) -> str:
     """How many rows of each kind, and which."""
     from retrobus.model.resources import BY_NAME
 
-    return " ; ".join(f"{len(keys)} {BY_NAME[name].label} ({named(keys)})" for name, keys in rows.items())
+    words = ((name, plural(len(keys), BY_NAME[name].label.removesuffix("s"))) for name, keys in rows.items())
+    return " ; ".join(f"{text} ({named(rows[name])})" for name, text in words)

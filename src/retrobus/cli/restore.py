@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import NAME, SHOWN, located
+from retrobus.cli.backup import NAME, SHOWN, foreign_table, located
 from retrobus.cli.cleaning import Tables, scope_of
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, progress_bar, say, stop
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from retrobus.backups.draft import Draft
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 PARTLY = 3
 """Exit code of a restore that left rows of the backup out because they do not fit."""
 
+CHANGED = ("ligne changée", "lignes changées")
 LABELS = {
-    "insert": "à insérer",
-    "update": "à remplacer",
-    "same": "identiques",
-    "differs": "différentes, laissées",
-    "buried": "supprimées depuis",
-    "reject": "rejetées",
-    "delete": "à supprimer",
+    "insert": ("à insérer", "à insérer"),
+    "update": ("à remplacer", "à remplacer"),
+    "same": ("identique", "identiques"),
+    "differs": ("différente, laissée", "différentes, laissées"),
+    "buried": ("supprimée depuis", "supprimées depuis"),
+    "reject": ("rejetée", "rejetées"),
+    "delete": ("à supprimer", "à supprimer"),
 }
 
 
@@ -74,7 +76,7 @@ def restore(  # noqa: PLR0913 - one parameter for each option
         answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
     else:
         say(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
-        say(f"✅ {restored.plan.name} restauré et vérifié : {restored.plan.changes} lignes changées")
+        say(f"✅ {restored.plan.name} restauré et vérifié : {plural(restored.plan.changes, *CHANGED)}")
         _show(restored.plan, done=True)
     if restored.plan.total("reject"):
         raise typer.Exit(PARTLY)
@@ -111,7 +113,7 @@ def _ask(plan: Plan, *, empty: bool, as_json: bool) -> None:
     if not as_json:
         _show(plan, done=True)
     if not plan.empties:
-        confirm(f"Changer {plan.changes} lignes ?", yes=False, as_json=as_json)
+        confirm(f"Changer {plural(plan.changes, 'ligne')} ?", yes=False, as_json=as_json)
         return
     if not empty:
         raise stop(f"{plan.name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
@@ -126,11 +128,11 @@ def _show(plan: Plan, *, done: bool) -> None:
     """Prints the counts of the plan, then the rows that an operator should know of."""
     typer.echo(f"📦 {plan.name} ({plan.shape}, {plan.timestamp or 'date inconnue'})")
     for resource, counts in plan.counts.items():
-        said = [f"{count} {LABELS[verdict]}" for verdict, count in counts.items() if count]
+        said = [plural(count, *LABELS[verdict]) for verdict, count in counts.items() if count]
         typer.echo(f"{resource:<9}{', '.join(said) or 'rien'}")
     _show_rows(plan)
     for name, count in plan.ignored_tables.items():
-        typer.echo(f"ℹ️  table {name} : {count} lignes, qui ne sont pas à nous ; elles restent dans le fichier")
+        typer.echo(foreign_table(name, count))
     for warning in plan.warnings:
         typer.echo(f"⚠️  {warning}")
     if not done and plan.changes:
@@ -140,7 +142,9 @@ def _show(plan: Plan, *, done: bool) -> None:
 def _show_rows(plan: Plan) -> None:
     verb = "remplacé" if plan.replace else "différent, laissé"
     differences = [f"✏️  {d.resource} {d.key} {verb} : {', '.join(d.columns)}" for d in plan.differences]
-    batches = [f"⏭️  {count} lignes : --include-deleted batch:{batch}" for batch, count in plan.batches.items()]
+    batches = [
+        f"⏭️  {plural(count, 'ligne')} : --include-deleted batch:{batch}" for batch, count in plan.batches.items()
+    ]
     rejects = [f"❌ {r.resource} {r.key or f'n° {r.position}'} rejeté : {r.reason}" for r in plan.rejects]
     for lines, total in (
         (differences, plan.total("update", "differs")),
@@ -152,7 +156,7 @@ def _show_rows(plan: Plan) -> None:
         for line in lines[:SHOWN]:
             typer.echo(line)
         if total > SHOWN:
-            typer.echo(f"   … et {total - SHOWN} autres (--json)")
+            typer.echo(f"   … et {plural(total - SHOWN, 'autre')} (--json)")
 
 
 def _buried_line(row: Buried) -> str:

@@ -13,6 +13,7 @@ from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, Yes, answer, confirm, say, stop
 from retrobus.cli.terminal import report as report_done
 from retrobus.settings import Settings
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from retrobus.database.pooler import OwnNames
@@ -61,7 +62,7 @@ def resync(  # noqa: PLR0913 - one parameter for each option
     applies = bool(apply or apply_all)
     if wanted:
         words = "Appliquer" if applies else "Écarter"
-        confirm(f"{words} {len(wanted)} écriture(s) ? PostgreSQL garde la trace.", yes=yes, as_json=as_json)
+        confirm(f"{words} {plural(len(wanted), 'écriture')} ? PostgreSQL garde la trace.", yes=yes, as_json=as_json)
     results = {one.number: _decided(one, applies=applies, named=bool(apply)) for one in wanted}
     _tell(wanted, results, "appliqué" if applies else "écarté", as_json=as_json)
 
@@ -86,7 +87,7 @@ def _bring_in(*, only_look: bool) -> Report | None:
             if not only_look:
                 return with_connection(lambda connection: bring_in(connection, journal), read_timelines(folder))
             damaged = "" if journal.refusal is None else f" ({journal.refusal})"
-            waiting = f"{len(journal)} écriture(s) à reprendre{damaged}"
+            waiting = f"{plural(len(journal), 'écriture')} à reprendre{damaged}"
             typer.echo(f"📓 Sur le disque : {waiting} : retrobus resync", err=True)
     except Locked:
         typer.echo(f"Un service utilise {folder} : il reprend lui-même son journal.", err=True)
@@ -118,13 +119,13 @@ def _show(found: list[Found], report: Report | None, *, as_json: bool) -> None:
         answer({"conflicts": [_document(one, changes) for one, changes in found], "replayed": _counts(report)})
         return
     if report is not None:
-        words = "{replayed} reprise(s), {already} déjà là, {conflicts} en conflit"
-        typer.echo(f"📓 Journal du disque : {words.format(**_counts(report) or {})}")
+        words = f"{plural(report.applied, 'reprise')}, {report.already} déjà là, {len(report.conflicts)} en conflit"
+        typer.echo(f"📓 Journal du disque : {words}")
     for one, changes in found:
         typer.echo(f"{one.number:>4}  {_write(one)} : {one.reason}")
         for name, (present, wanted) in changes.items():
             typer.echo(f"        {name} : {_short(present)} → {_short(wanted)}")
-    typer.echo(f"{len(found)} conflit(s) à trancher" if found else NONE_OPEN)
+    typer.echo(f"{plural(len(found), 'conflit')} à trancher" if found else NONE_OPEN)
 
 
 def _show_settled() -> None:

@@ -10,6 +10,7 @@ import typer
 from retrobus.cli.cleaning import scope_of
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, stop
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from retrobus.database.connection import AnyConnection
@@ -77,7 +78,7 @@ def _show_table(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         answer(found)
         return
-    typer.echo(f"{found['table']} : {found['count']} lignes")
+    typer.echo(f"{found['table']} : {plural(found['count'], 'ligne')}")
     for title, name in (("Derniers changements :", "changes"), ("Dernières suppressions :", "deletions")):
         typer.echo(title if found[name] else f"{title} aucun")
         for row in found[name]:

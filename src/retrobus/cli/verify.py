@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import typer
 
 from retrobus.cli.terminal import AsJson, answer, stop
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +135,7 @@ class Inspection:
     def _list(self, token: str, path: str) -> str:
         body = self._from_postgres("GET", path, 200, token=token)
         rows = body if isinstance(body, list) else body[path.rsplit("/", 1)[-1]]
-        return f"{len(rows)} lignes"
+        return plural(len(rows), "ligne")
 
     def _closed(self, path: str) -> str:
         return f"statut {self._expect('GET', path, 401, token='').status}"

@@ -16,6 +16,7 @@ from retrobus.files.error_texts import told
 from retrobus.files.folder import Refused
 from retrobus.model.quantities import moment_of
 from retrobus.settings import Settings
+from retrobus.words import WRITES, plural
 
 OLD = 7.0
 """Days after which the newest backup is too old to be of much use."""
@@ -95,9 +96,9 @@ def _journal(folder: Path, *, used: bool) -> Item:
         return Item("error", name, journal.refusal, PURGE)
     if not journal.entries:
         return Item("ok", name, "aucune écriture en attente")
-    waiting = f"{len(journal)} écritures acquittées, pas encore dans PostgreSQL"
+    waiting = f"{plural(len(journal), *WRITES)}, pas encore dans PostgreSQL"
     if used:
-        return Item("warning", name, waiting, "elles seront rejouées dès que PostgreSQL répond")
+        return Item("warning", name, waiting, "rejeu dès que PostgreSQL répond")
     return Item("error", name, f"{waiting} : le service refuse de démarrer", RESYNC)
 
 
@@ -119,8 +120,12 @@ def _age(newest: CatalogEntry) -> Item:
         days = (datetime.now(UTC) - moment_of(newest.timestamp)).total_seconds() / 86_400
     except ValueError:
         return Item("warning", "Dernier backup", f"{newest.name}, de date inconnue", CREATE)
-    text = f"{newest.name}, il y a {days:.1f} jours"
+    text = f"{newest.name}, il y a {_age_of(days)}"
     return Item("ok", "Dernier backup", text) if days < OLD else Item("warning", "Dernier backup", text, CREATE)
+
+
+def _age_of(days: float) -> str:
+    return plural(int(days), "jour") if days >= 1 else plural(int(days * 24), "heure")
 
 
 def _soundness(folder: Path, newest: CatalogEntry) -> Item:

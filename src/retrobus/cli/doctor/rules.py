@@ -84,7 +84,7 @@ SERVER = (
     warning(
         "Répliques",
         lambda f: not f["standbys"] and (f["attached"] or f["servers"] > 1),
-        "{attached} asynchrone(s) : une bascule peut perdre les dernières écritures acquittées",
+        "{asynchronous} : une bascule peut perdre les dernières écritures acquittées",
         "synchronous_standby_names, si aucune ne doit se perdre",
     ),
     good("Répliques", "{replicas}"),

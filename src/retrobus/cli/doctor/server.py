@@ -19,6 +19,7 @@ from retrobus.repair.findings import look
 from retrobus.settings import Settings
 from retrobus.store.diagnosis import unconfirmable
 from retrobus.store.opening import SESSION
+from retrobus.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +104,7 @@ def _derived(facts: Facts, settings: Settings) -> Facts:
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     return {
         "servers": len(places(url)),
+        "asynchronous": plural(facts["attached"], "réplique asynchrone", "répliques asynchrones"),
         "unconfirmable": unconfirmable(facts),
         "replicas": facts["standbys"] or "aucune réplique attachée",
         "needed": settings.database_pool_size + BESIDE_THE_POOL,
