@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench toggles soak fuzz clients cluster structure clean
+.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -32,8 +32,11 @@ fmt: $(VENV)/.ready ## format the code and repair what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.ready ## measure the service (ARGS="…" goes to bench/run.py)
-	$(BIN)/python bench/run.py $(ARGS)
+bench: $(VENV)/.ready ## measure the service beside its peers and its limit: a table and a picture, six minutes (ARGS="--against REV")
+	@$(BIN)/python bench/run.py $(ARGS)
+
+peers: $(VENV)/.ready ## install what `make bench` measures beside the service (needs the network, Node.js)
+	@$(BIN)/python bench/peers/install.py
 
 soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged by a model (ARGS="--seed 7 --steps 10000")
 	@$(BIN)/python bench/soak.py $(ARGS)
@@ -53,7 +56,7 @@ cluster: $(VENV)/.ready ## faults on two PostgreSQL under Patroni, judged (half 
 structure: ## files, lines by room, long functions, SQL, imports between rooms (ARGS="--against REV")
 	@$(PYTHON) bench/structure.py $(ARGS)
 
-# Both locks come from one resolution: production runs the versions that were tested.
+# The locks come from one resolution: production runs the versions that were tested.
 COMPILE = $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock" --group build
 
@@ -61,6 +64,7 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or say make lock UV=/path/to/uv" >&2; exit 1; }
 	$(COMPILE) --upgrade --extra dev --extra test -o requirements-dev.lock
 	$(COMPILE) --upgrade --constraint requirements-dev.lock -o requirements.lock
+	$(COMPILE) --upgrade --extra bench --constraint requirements-dev.lock -o requirements-bench.lock
 
 clean: ## remove what can be made again; data and backups stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

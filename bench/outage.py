@@ -5,26 +5,24 @@ one in four of them a write. If a limit is not kept, the program ends with statu
 """
 
 import asyncio
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from run import BODY, CONNECTIONS, PATHS, SECRET, connection, fill, request, wait_for
+from timing.collection import BODY, ONE, WRITE, bearer, fill
+from timing.load import CONNECTIONS, connection, request
+from timing.servers import running, serving
 
-from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.database import migrate
 from retrobus.development.embedded import EmbeddedPostgres, embedded_postgres
 from retrobus.logbook import UNAVAILABLE
 
+ROOT = Path(__file__).resolve().parents[1]
 BEFORE, AFTER = 1.0, 5.0
 """Seconds of load before the outage, and after its end."""
 
@@ -62,7 +60,7 @@ class Seen:
 
 async def ask_on(port: int, token: str, seen: Seen) -> None:
     """Sends requests on one connection until the outage is over."""
-    read, write = request("GET", PATHS["one"], token), request("POST", PATHS["write"], token, BODY)
+    read, write = request("GET", ONE.path, token), request("POST", WRITE.path, token, BODY)
     turn = 0
     async with connection(port) as ask:
         while not seen.over:
@@ -113,37 +111,19 @@ def report(outage: Outage, seen: Seen, gone: float, back: float, left: float) ->
     return kept
 
 
-@contextmanager
-def service(url: str, folder: str) -> Iterator[int]:
-    """The service as a process; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "APP_ENV": "test", "PORT": str(port), "LOG_LEVEL": "error"}
-    serve = [sys.executable, "-c", "from retrobus.cli import main; main()", "serve"]
-    process = subprocess.Popen(serve, cwd=folder, env=os.environ | settings)
-    try:
-        wait_for(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def main() -> None:
     """Makes the three outages and prints the table."""
-    token = Tokens(TokenRules((SECRET,), "retrobus", "retrobus-api", 3600))
-    bearer = token.issue({"id": "bench", "role": "ADMIN", "token_epoch": 0})[0]
-    with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder) / "pg") as postgres:
+    token = bearer()
+    with tempfile.TemporaryDirectory() as name, embedded_postgres(Path(name) / "pg") as postgres:
         migrate.upgrade(postgres.url())
         asyncio.run(fill(postgres.url()))
         print("| outage | refusals | p50 ms | p99 ms | slowest ms | first answer ms | in use | other answers | kept |")
         print("|---|---|---|---|---|---|---|---|---|")
-        with service(postgres.url(), folder) as port:
+        with running(serving("service", ROOT, postgres.url(), Path(name), LOG_LEVEL="error"), token) as server:
             kept = []
             for outage in OUTAGES:
-                seen, gone, back = asyncio.run(go_through(outage, postgres, port, bearer))
-                kept.append(report(outage, seen, gone, back, in_use(port)))
+                seen, gone, back = asyncio.run(go_through(outage, postgres, server.port, token))
+                kept.append(report(outage, seen, gone, back, in_use(server.port)))
     sys.exit(not all(kept))
 
 

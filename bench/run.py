@@ -1,103 +1,61 @@
-"""Measures the service under load, alone or beside another revision: `make bench ARGS="--against HEAD~5"`.
+"""Measures the service beside its peers and its limit: `make bench`. About six minutes.
 
-The revisions take turns in short slices. The workloads: one vehicle, a list of 500 events, the public list of 200
-vehicles, create and delete of an event; with 16 connections, strict mode, one process, an embedded Postgres with fsync
-on. The load generator, the service and Postgres share the machine, so compare the ratios within one run; figures of two
-runs cannot be compared.
+Prints one table and writes one picture. The servers take turns in short slices: one vehicle, a list of 500 events, the
+public list of 200 vehicles, create and delete of an event, and the answers 304 to clients that have the row already;
+16 connections, one process each, all on one embedded PostgreSQL with fsync on. The limit is the service's own SQL sent
+by pgbench. The load, the servers and PostgreSQL share the machine, so compare the ratios within one run; figures of two
+runs cannot be compared. `--against REV` measures another revision of this repository too.
 """
 
 import argparse
 import asyncio
 import contextlib
-import json
 import os
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import asyncpg
+from timing import peers
+from timing.collection import WORKLOADS, Workload, bearer, fill, remove_written, run_sql
+from timing.limit import NAME as LIMIT
+from timing.limit import limit, pgbench, script
+from timing.load import WRK, load
+from timing.report import HOW_TO_INSTALL, Figures, can_draw, draw, lines
+from timing.servers import Program, Server, memory, running, serving
 
-from retrobus.accounts.tokens import TokenRules, Tokens
-from retrobus.development.embedded import embedded_postgres
+from retrobus.development.embedded import EmbeddedPostgres, embedded_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
-UPGRADE = """import os, importlib.util
+OURS = "RétroBus API"
+UPGRADE = """import os, importlib, importlib.util
 found = importlib.util.find_spec("retrobus.migrate") is not None
 migrate = importlib.import_module("retrobus.migrate" if found else "retrobus.database.migrate")
 migrate.upgrade(os.environ["DATABASE_URL"])"""
 """Runs with the code of the measured revision, which has its migration module in one of two places."""
 
-SECRET = "a-secret-for-benchmarks-and-nothing-else"
-CONNECTIONS = 16
-ADMIN = "INSERT INTO member (id, email, role) VALUES ('bench', 'bench@example.org', 'ADMIN')"
-VEHICLES = """INSERT INTO vehicle (parc, modele, marque, description, history, is_public, mileage, caracteristiques)
-SELECT 'P' || lpad(i::text, 4, '0'), 'Modèle ' || i, 'Saviem', repeat('Conservé dans son état d''origine. ', 3 + i % 4),
-  repeat('Réformé après une longue carrière. ', 3 + i % 5), true, i * 1234.5,
-  (SELECT jsonb_agg(jsonb_build_object('label', 'Cote ' || j, 'value', i * j || ' mm')) FROM generate_series(1, 8) j)
-FROM generate_series(1, 200) i"""
-EVENTS = """INSERT INTO event (id, title, date, time, location, description, adult_price, vehicle_id, status, extras)
-SELECT 'e' || i, 'Sortie n°' || i, '2024-01-01'::timestamptz + i * interval '1 day', '14:00', 'Place de la République',
-  repeat('Balade commentée en autobus de collection. ', 2 + i % 3), 12.5, 'P' || lpad((1 + i % 200)::text, 4, '0'),
-  'PUBLISHED', '{"isVisible": true}' FROM generate_series(1, 500) i"""
-BODY = json.dumps({"title": "Banc d'essai", "date": "2026-01-01", "vehicleId": "P0001"}).encode()
-PATHS = {"one": "/api/vehicles/P0042", "list": "/api/events", "public": "/public/vehicles", "write": "/api/events"}
+POSTGRES = {"max_connections": "200", "shared_buffers": "256MB"}
+STARTS = 3
 
 
-@dataclass
-class Subject:
-    """One revision of the service, running."""
-
-    name: str
-    port: int
-    pid: int
-    figures: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
-
-
-@contextlib.contextmanager
-def running(name: str, source: Path) -> Iterator[Subject]:
-    """The service of a source tree on a Postgres of its own, filled."""
-    with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder) / "pg") as postgres:
-        migrations = {"PYTHONPATH": str(source / "src"), "DATABASE_URL": postgres.url()}
-        program = UPGRADE
-        subprocess.run([sys.executable, "-c", program], env=os.environ | migrations, check=True)  # its own migrations
-        asyncio.run(fill(postgres.url()))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        settings = {"JWT_SECRET": SECRET, "APP_ENV": "test", "PORT": str(port), "LOG_LEVEL": "warning"}
-        serve = [sys.executable, "-c", "from retrobus.cli import main; main()", "serve"]
-        service = subprocess.Popen(serve, cwd=folder, env=os.environ | migrations | settings)
-        try:
-            wait_for(port)
-            yield Subject(name, port, service.pid)
-        finally:
-            service.terminate()
-            service.wait()
+def asked() -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", metavar="REV", help="a revision of this repository to measure too")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds; one more warms up (5)")
+    parser.add_argument("--seconds", type=int, default=2, help="of each slice (2)")
+    parser.add_argument("--peers", metavar="FOLDER", help="where `make peers` has installed packages; or `none`")
+    parser.add_argument("--png", type=Path, default=ROOT / "build" / "bench.png", help="the picture (build/bench.png)")
+    options = parser.parse_args()
+    if min(options.rounds, options.seconds) < 1:
+        parser.error("--rounds and --seconds are 1 or more")
+    return options
 
 
-async def fill(url: str) -> None:
-    """Fills the tables with the same rows for every revision."""
-    connection = await asyncpg.connect(url)
-    for statement in (ADMIN, VEHICLES, EVENTS, "VACUUM ANALYZE"):
-        await connection.execute(statement)
-    await connection.close()
-
-
-def wait_for(port: int) -> None:
-    """Returns when the service answers."""
-    for _ in range(200):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-            return
-        time.sleep(0.05)
-    sys.exit("the service did not start")
+def note(text: str) -> None:
+    """Tells on stderr what is missing or under way; the table alone goes to stdout."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -112,104 +70,110 @@ def checkout(revision: str) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", place], cwd=ROOT, check=True)
 
 
-@contextlib.asynccontextmanager
-async def connection(port: int) -> AsyncIterator[Callable[[bytes], Any]]:
-    """A kept-alive connection that sends one request and gives status and body."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
-
-    async def ask(request: bytes) -> tuple[int, bytes]:
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        return int(head[9:12]), await reader.readexactly(size)
-
-    try:
-        yield ask
-    finally:
-        writer.close()
+def ours(name: str, source: Path, postgres: EmbeddedPostgres, folder: Path) -> Program:
+    """The service of a source tree, on a new database with the migrations of that tree."""
+    database = f"service_{len(list(folder.iterdir()))}"
+    place = folder / database
+    place.mkdir()
+    asyncio.run(run_sql(postgres.url(), f"CREATE DATABASE {database}"))
+    found = serving(name, source, postgres.url(database), place)
+    subprocess.run([sys.executable, "-c", UPGRADE], env=os.environ | found.environment, check=True)
+    asyncio.run(fill(found.database))
+    return found
 
 
-def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
-    """A request as bytes."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token}"]
-    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"] if body else []
-    return "\r\n".join([*lines, "", ""]).encode() + body
+def others(options: argparse.Namespace, postgres: EmbeddedPostgres, folder: Path) -> list[Program]:
+    """The peers; says which are missing, and why."""
+    if options.peers == "none":
+        return []
+    place = peers.folder_of(options.peers)
+    node = peers.packages(place)
+    if node is None:
+        note(f"The peers on Node.js are not measured: {place} has no packages of theirs. Install them: make peers")
+    asyncio.run(run_sql(postgres.url(), "CREATE DATABASE peers"))
+    asyncio.run(peers.fill(postgres.url("peers")))
+    return list(peers.peers(postgres.url("peers"), folder, node))
 
 
-async def load(port: int, workload: str, token: str, seconds: float) -> tuple[float, float, float]:
-    """Requests per second, and the median and 99th percentile of their time in milliseconds."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-
-    async def one() -> None:
-        async with connection(port) as ask:
-            while time.perf_counter() < end:
-                await timed(ask, "POST" if workload == "write" else "GET")
-
-    async def timed(ask: Callable[[bytes], Any], method: str) -> None:
-        started = time.perf_counter()
-        body = BODY if method == "POST" else b""
-        status, answer = await ask(request(method, PATHS[workload], token, body))
-        times.append(time.perf_counter() - started)
-        if status not in {200, 201}:
-            sys.exit(f"{workload}: unexpected answer {status}")
-        if method == "POST":
-            started = time.perf_counter()
-            await ask(request("DELETE", f"{PATHS[workload]}/{json.loads(answer)['id']}", token))
-            times.append(time.perf_counter() - started)
-
-    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
-    ordered = sorted(times)
-    return len(ordered) / seconds, ordered[len(ordered) // 2] * 1e3, ordered[int(len(ordered) * 0.99)] * 1e3
-
-
-def memory(pid: int) -> float:
-    """Resident memory in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-def measure(subjects: list[Subject], rounds: int, seconds: float) -> None:
-    """Measures the revisions in turns; the first round only warms up."""
-    token = Tokens(TokenRules((SECRET,), "retrobus", "retrobus-api", 3600))
-    bearer = token.issue({"id": "bench", "role": "ADMIN", "token_epoch": 0})[0]
-    for turn in range(rounds + 1):
-        for workload in PATHS:
-            for subject in subjects:
-                figure = asyncio.run(load(subject.port, workload, bearer, seconds))
+def cold_starts(programs: list[Program], token: str, figures: Figures) -> None:
+    """Times the starts of each program, in turns; the first turn fills the caches of files."""
+    for turn in range(STARTS + 1):
+        for program in programs:
+            with running(program, token) as server:
                 if turn:
-                    subject.figures.setdefault(workload, []).append(figure)
-                print(f"\r{turn}/{rounds} {workload} {subject.name}      ", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+                    figures.starts.setdefault(program.name, []).append(server.start)
 
 
-def report(subjects: list[Subject]) -> None:
-    """Prints the medians, and the ratio of the first revision to each."""
-    print("| workload | revision | rps | first / it | p50 ms | p99 ms | RSS MiB |\n|---|---|---|---|---|---|---|")
-    for workload in PATHS:
-        first = subjects[0].figures[workload]
-        for subject in subjects:
-            own = subject.figures[workload]
-            rps, p50, p99 = (statistics.median(values) for values in zip(*own, strict=True))
-            ratio = statistics.median(a[0] / b[0] for a, b in zip(first, own, strict=True))
-            figures = f"{rps:.0f} | {ratio:.2f} | {p50:.2f} | {p99:.1f} | {memory(subject.pid):.0f}"
-            print(f"| {workload} | {subject.name} | {figures} |")
+def limit_of(workload: Workload, own: Program, seconds: int) -> list[float]:
+    """Statements per second of the workload's SQL; empty without pgbench, or for a workload without SQL of its own."""
+    program, text = pgbench(), script(workload)
+    return [] if program is None or text is None else [limit(program, own.database, text, seconds, own.folder)]
+
+
+def one_round(servers: list[Server], token: str, seconds: int) -> Figures:
+    """One slice for each workload and server, and one for the limit."""
+    figures = Figures()
+    for workload in WORKLOADS:
+        if workload.cached and workload not in servers[0].etags:
+            continue
+        for server in servers:
+            if not workload.cached or workload in server.etags:
+                found = load(server.url, workload, token, seconds, server.etags.get(workload))
+                figures.slices[workload, server.name] = [found]
+        figures.limits[workload] = limit_of(workload, servers[0].program, seconds)
+        if workload.writes:
+            for database in {server.program.database for server in servers}:
+                asyncio.run(remove_written(database))
+    return figures
+
+
+def measure(servers: list[Server], token: str, options: argparse.Namespace, figures: Figures) -> None:
+    """Measures in turns; the first round only warms up."""
+    if pgbench() is None:
+        note("The limit is not measured: no pgbench found. On Debian it is in the package postgresql-15")
+    for turn in range(options.rounds + 1):
+        found = one_round(servers, token, options.seconds if turn else 1)
+        if turn:
+            figures.add(found)
+        note(f"round {turn} of {options.rounds}" if turn else "warm-up")
+
+
+def measured(options: argparse.Namespace) -> Figures:
+    """Starts everything and measures it."""
+    figures, token = Figures(), bearer()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="retrobus-bench-")))
+        folder.chmod(0o755)
+        postgres = stack.enter_context(embedded_postgres(folder / "postgres", settings=POSTGRES))
+        programs = [ours(OURS, ROOT, postgres, folder)]
+        if options.against:
+            tree = stack.enter_context(checkout(options.against))
+            programs.append(ours(f"{OURS} at {options.against}", tree, postgres, folder))
+        programs += others(options, postgres, folder)
+        cold_starts(programs, token, figures)
+        servers = [stack.enter_context(running(program, token)) for program in programs]
+        for server in servers:
+            for workload in WORKLOADS:
+                if workload.cached:
+                    server.learn_etag(workload, token)
+        measure(servers, token, options, figures)
+        figures.memory = {server.name: memory(server.pid) for server in servers}
+    return figures
 
 
 def main() -> None:
-    """Reads the options and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", help="a git revision to time beside the work tree")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2)
-    options = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        trees = {"work tree": ROOT}
-        if options.against:
-            trees[options.against] = stack.enter_context(checkout(options.against))
-        subjects = [stack.enter_context(running(name, source)) for name, source in trees.items()]
-        measure(subjects, options.rounds, options.seconds)
-        report(subjects)
+    """Measures, prints the table and writes the picture."""
+    options = asked()
+    if WRK is None:
+        note("wrk is not installed: slower clients in Python make the load. On Debian: apt-get install wrk")
+    if not can_draw():
+        note(f"No picture will be written: matplotlib is not installed. Install it: {HOW_TO_INSTALL}")
+    figures = measured(options)
+    shown: tuple[Workload, ...] = tuple(each for each in WORKLOADS if (each, OURS) in figures.slices)
+    print("\n".join(lines(figures, shown, OURS, LIMIT)))
+    if can_draw():
+        draw(figures, shown, options.png)
+        note(f"picture: {options.png}")
 
 
 if __name__ == "__main__":
