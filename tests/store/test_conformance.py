@@ -205,7 +205,7 @@ def test_a_row_says_every_field_in_the_order_of_the_wire(subject: Subject) -> No
 def test_no_view_shows_a_members_secrets(subject: Subject) -> None:
     subject.given(MEMBER, a_member("m", password_hash="a-hash", token_epoch=7))
 
-    assert "a-hash" not in subject.get(MEMBER, "m").json + "".join(subject.find(MEMBER).documents)
+    assert b"a-hash" not in subject.get(MEMBER, "m").json + b"".join(subject.find(MEMBER).documents)
     assert not {"passwordHash", "tokenEpoch"} & json.loads(subject.get(MEMBER, "m").json).keys()
 
 

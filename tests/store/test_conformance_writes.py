@@ -69,8 +69,8 @@ def test_numbers_are_written_as_short_as_they_can_be(subject: Subject) -> None:
     trip = subject.insert(EVENT, an_event("a", adult_price=Decimal("12.50"), child_price=Decimal("0.00")))
     bus = subject.insert(VEHICLE, a_vehicle("920", fuel=62.0, mileage=1e-05))
 
-    assert '"adultPrice":12.5,"childPrice":0,' in trip.json
-    assert '"fuel":62,"mileage":1e-05,' in bus.json
+    assert b'"adultPrice":12.5,"childPrice":0,' in trip.json
+    assert b'"fuel":62,"mileage":1e-05,' in bus.json
 
 
 def test_every_new_vehicle_has_a_higher_number(subject: Subject) -> None:

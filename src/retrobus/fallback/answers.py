@@ -14,7 +14,7 @@ REMEMBERED = 10_000
 """Answers that are kept; the oldest goes first."""
 
 REMEMBERED_SIZE = 1 << 26
-"""Characters of kept answers: a vehicle's answer holds its images."""
+"""Bytes of kept answers: a vehicle's answer holds its images."""
 
 DAY = 86_400.0
 

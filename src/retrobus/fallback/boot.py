@@ -74,7 +74,7 @@ def hold_rows(memory: Memory, resource: Resource, rows: Rows) -> None:
 def _apply_pending(mirror: Mirror, entry: Entry) -> None:
     """Shows an acknowledged write again, and answers its Idempotency-Key as before."""
     resource, memory = BY_NAME[entry.resource], mirror.store.memory
-    answer = Document('{"ok": true}', "", entry.key)
+    answer = Document(b'{"ok": true}', "", entry.key)
     if entry.row is None:
         effects = [Effect(resource, entry.key, None)]
         effects += mirror.store.orphans(resource, entry.key, partial(journaled, 0, entry.sequence))

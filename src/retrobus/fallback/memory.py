@@ -25,7 +25,7 @@ class Held:
     def __init__(self, row: Row, tag: str | None = None) -> None:
         self.row = row
         self.tag = tag or str(row["version"])
-        self._texts: dict[View, str] = {}
+        self._texts: dict[View, bytes] = {}
         self._filed: str | None = None
 
     def filed(self, resource: Resource) -> str:
@@ -34,11 +34,11 @@ class Held:
             self._filed = json.dumps(encode(resource, self.row), ensure_ascii=False)
         return self._filed
 
-    def text(self, resource: Resource, view: View) -> str:
-        """The row's JSON as a view shows it."""
+    def text(self, resource: Resource, view: View) -> bytes:
+        """The row's JSON in UTF-8 as a view shows it."""
         found = self._texts.get(view)
         if found is None:
-            found = self._texts[view] = render(resource, view, self.row)
+            found = self._texts[view] = render(resource, view, self.row).encode()
         return found
 
 

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     database_timeout: float = Field(
         2.0, ge=0.2, le=60, description="Seconds within which a vanished or hung PostgreSQL is noticed."
     )
-    database_pool_size: int = Field(10, ge=1, le=200, description="Connections to PostgreSQL, at most.")
+    database_pool_size: int = Field(20, ge=1, le=200, description="Connections to PostgreSQL, at most.")
     database_statement_cache: int = Field(
         200,
         ge=0,

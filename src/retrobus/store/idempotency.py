@@ -28,7 +28,7 @@ async def kept_answer(connection: Connection, terms: Terms) -> Document | None:
     kept = await connection.fetchrow(FIND, *scope)
     if kept is None:
         return None
-    return answered(terms, kept["fingerprint"], Document(kept["answer"], kept["etag"], kept["row_key"]))
+    return answered(terms, kept["fingerprint"], Document(kept["answer"].encode(), kept["etag"], kept["row_key"]))
 
 
 def answered(terms: Terms, fingerprint: bytes, document: Document) -> Document:
@@ -43,4 +43,4 @@ async def keep(connection: Connection, terms: Terms, document: Document) -> None
     if terms.once is None or terms.caller is None:
         return
     scope = (terms.caller.id, terms.once.method, terms.once.path, terms.once.key)
-    await connection.execute(KEEP, *scope, terms.once.fingerprint, document.json, document.etag, document.key)
+    await connection.execute(KEEP, *scope, terms.once.fingerprint, document.json.decode(), document.etag, document.key)

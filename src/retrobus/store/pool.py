@@ -14,8 +14,8 @@ ACQUIRE_TIMEOUT = 1.0
 LONGEST_USE = 10.0
 """Seconds after which a connection in use counts as dead: longer than the server lets any transaction of ours run."""
 
-READS = 4
-"""One connection of this many is kept for reads, so that writes that wait for a standby stop no read."""
+READS = 10
+"""One connection of this many (at least one) is kept for reads, so that writes that wait for a standby stop no read."""
 
 DROPPED = "the pool was dropped while a request waited for its connection"
 

@@ -152,7 +152,7 @@ class PostgresStore:
             await self._begin_again(connection)
             await self.commits.confirm(connection)
             row = rows[0]
-            kept = Document(row["kept_answer"], row["kept_etag"], row["kept_key"])
+            kept = Document(row["kept_answer"].encode(), row["kept_etag"], row["kept_key"])
             return idempotency.answered(write.terms, row["kept_fingerprint"], kept)
         if not rows or rows[0]["row_key"] is None:
             return None
@@ -167,7 +167,7 @@ class PostgresStore:
         if isinstance(write, Delete):
             version = await self.commits.beside(lambda beside: latest_tombstone(beside, write.resource, write.key))
             self._tell(write, {"witness": version})
-            return Document("", "", write.key)
+            return Document(b"", "", write.key)
         statement = reread(write.resource, whole=self._whole)
         values = statement.values({"row_key": write.key, "nonce": nonce})
         rows = await self.commits.beside(lambda beside: beside.fetch(statement.sql, *values))
@@ -245,6 +245,6 @@ def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]
     return named
 
 
-def _sort_values(resource: Resource, document: str) -> tuple[Any, ...]:
+def _sort_values(resource: Resource, document: bytes) -> tuple[Any, ...]:
     row = json.loads(document)
     return sort_values(resource, lambda name: row[camel(name)])

@@ -88,7 +88,8 @@ def _access() -> ColumnElement[bool]:
 
 
 def _view(resource: Resource, view: View) -> ColumnElement[Any]:
-    return literal_column(view_sql(resource, view)).label("json")
+    """The row's JSON as the bytes that the answer is made of; the driver would decode a text."""
+    return literal_column(f"convert_to({view_sql(resource, view)}, 'UTF8')").label("json")
 
 
 def answer(resource: Resource, view: View = "one") -> list[ColumnElement[Any]]:
