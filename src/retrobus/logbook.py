@@ -7,9 +7,11 @@ from typing import Any, Literal, TextIO, cast
 
 import structlog
 
-Level = Literal["info", "warning", "error"]
+Level = Literal["debug", "info", "warning", "error"]
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _log: Any = structlog.get_logger()
+_lowest = logging.DEBUG
+"""The level below which a line is not written."""
 
 
 class _ErrorOutput:
@@ -26,6 +28,8 @@ class _ErrorOutput:
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
     """Lines go to standard error: for people, or one JSON object each."""
+    global _lowest  # noqa: PLW0603 - the level belongs to the process, as the library's own configuration does
+    _lowest = _LEVELS[level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -195,10 +199,14 @@ def mirror_changed(resource: str, operation: str, key: str) -> None:
 def request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
     """One request; reads that went well only at level debug, failures of ours as errors."""
     if status >= 500:
-        level = _log.warning if status == 503 else _log.error
+        level: Level = "warning" if status == 503 else "error"
     else:
-        level = _log.debug if method in {"GET", "HEAD", "OPTIONS"} and status < 400 else _log.info
-    level("requête", method=method, route=route, status=status, ms=round(seconds * 1000, 1), request_id=request_id)
+        level = "debug" if method in {"GET", "HEAD", "OPTIONS"} and status < 400 else "info"
+    if _LEVELS[level] < _lowest:
+        return  # at once: the library would first build a logger
+    getattr(_log, level)(
+        "requête", method=method, route=route, status=status, ms=round(seconds * 1000, 1), request_id=request_id
+    )
 
 
 def crashed(error: BaseException, request_id: str) -> None:

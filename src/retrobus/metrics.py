@@ -16,6 +16,28 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
+class AnswerFigures:
+    """The figures of answers. It keeps the pair of each kind of answer, because the library looks them up slowly."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "retrobus_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "retrobus_request_seconds", "Time to answer.", ["method", "route"], buckets=BUCKETS, registry=registry
+        )
+        self._kinds: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one answer; the values of all three are few, whatever clients send."""
+        known = self._kinds.get((method, route, status))
+        if known is None:
+            known = self._requests.labels(method, route, str(status)), self._seconds.labels(method, route)
+            self._kinds[method, route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
+
+
 class Metrics:
     """One registry for one application: two applications in a process do not mix their figures.
 
@@ -30,10 +52,7 @@ class Metrics:
             partial(gauge, multiprocess_mode=f"live{mode}") for mode in ("sum", "min", "max", "mostrecent")
         )
 
-        self._requests = count("retrobus_requests_total", "Requests answered.", ["method", "route", "status"])
-        self._seconds = Histogram(
-            "retrobus_request_seconds", "Time to answer.", ["method", "route"], buckets=BUCKETS, registry=self.registry
-        )
+        self._answers = AnswerFigures(self.registry)
         self._unavailable = count("retrobus_unavailable_total", "Answers 503, by error code.", ["code"])
         self.logins = count("retrobus_logins_total", "Logins tried.", ["result"])
 
@@ -81,8 +100,7 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts one request under its route's template, never under its path."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        self._answers.count(method, route, status, seconds)
 
     def refused(self, code: str) -> None:
         """Counts one 503."""

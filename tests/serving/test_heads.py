@@ -85,6 +85,6 @@ def _answer(link: socket.socket, request: bytes) -> bytes:
     link.sendall(request[:5000])
     link.sendall(request[5000:])
     received = b""
-    while b"\r\n\r\n" not in received or not received.endswith(b"}"):
+    while b"\r\n\r\n" not in received or not received.endswith(b"}\n"):
         received += link.recv(10_000)
     return received.partition(b"\r\n")[0]

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrobus.http.problems import Problem, answer
 
@@ -41,12 +41,14 @@ class Cors(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a preflight, or serves the request and adds the headers by which its browser may read the answer."""
-        if scope["type"] == "http" and scope["method"] == "OPTIONS":
-            headers = Headers(scope=scope)
-            if "origin" in headers and "access-control-request-method" in headers:
-                await self._preflight(scope, headers)(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif all(name != b"origin" for name, _ in scope["headers"]):
+            await self.app(scope, receive, _varying(send))
+        elif scope["method"] == "OPTIONS" and "access-control-request-method" in (headers := Headers(scope=scope)):
+            await self._preflight(scope, headers)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def _preflight(self, scope: Scope, headers: Headers) -> Response:
         found = self.preflight_response(headers)
@@ -57,3 +59,14 @@ class Cors(CORSMiddleware):
         reasons = " ; ".join(REASONS[word] for word in wrong)
         problem = Problem("bad_request", f"Ce navigateur ne peut pas envoyer cette requête : {reasons}.", headers=told)
         return answer(problem, scope)
+
+
+def _varying(send: Send) -> Send:
+    """Answers no website's script; `Vary` keeps a cache from giving this answer to one."""
+
+    async def varying(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"vary", b"Origin")]
+        await send(message)
+
+    return varying

@@ -37,7 +37,8 @@ kept AS (SELECT k.* FROM opened CROSS JOIN retrobus_kept({caller_id}, {method}, 
 done AS ({change}),
 stored AS (
   INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
-  SELECT {caller_id}, {method}, {path}, {once}, {fingerprint}::bytea, convert_from(json, 'UTF8'), etag, row_key FROM done
+  SELECT {caller_id}, {method}, {path}, {once}, {fingerprint}::bytea, convert_from(json, 'UTF8'), etag, row_key
+  FROM done
   ON CONFLICT (member_id, method, path, key) DO UPDATE SET fingerprint = excluded.fingerprint,
     answer = excluded.answer, etag = excluded.etag, row_key = excluded.row_key, created_at = now()
 )

@@ -88,8 +88,11 @@ def _access() -> ColumnElement[bool]:
 
 
 def _view(resource: Resource, view: View) -> ColumnElement[Any]:
-    """The row's JSON as the bytes that the answer is made of; the driver would decode a text."""
-    return literal_column(f"convert_to({view_sql(resource, view)}, 'UTF8')").label("json")
+    """The row's JSON as the bytes that the answer is made of, in the connection's encoding, which is UTF-8.
+
+    The driver would decode a text, which doubles the time of a list.
+    """
+    return literal_column(f"textsend({view_sql(resource, view)})").label("json")
 
 
 def answer(resource: Resource, view: View = "one") -> list[ColumnElement[Any]]:
