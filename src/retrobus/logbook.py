@@ -68,6 +68,8 @@ class Line:
 
 started = Line("info", "🚌 RétroBus API démarrée", "version", "mode")
 """The process is up; PostgreSQL may not be."""
+listening = Line("info", "🚏 Service à l'écoute", "address")
+"""The process takes connections at this address."""
 stopping = Line("info", "🛑 Arrêt demandé - les requêtes en cours se terminent")
 """SIGTERM came: /ready says so, running requests finish."""
 worker_died = Line("error", "💀 Processus de service mort, remplacé", "pid", "how")

@@ -84,7 +84,7 @@ def check_start(settings: Settings) -> None:
     if _is_stranded(journal, settings):
         raise CannotStart(
             f"{path} contient {plural(len(journal), *WRITES)} : "
-            "réglez-les avec « retrobus resync », ou mettez le journal de côté avec « retrobus purge »"
+            "reprenez le journal avec « retrobus resync », ou mettez-le de côté avec « retrobus purge »"
         )
 
 

@@ -25,6 +25,7 @@ WRONG = [
     ("serve --workers 0", "retrobus serve : --workers : au moins 1"),
     ("doctor --json=3", "retrobus : l'option --json n'attend pas de valeur"),
     ("restore", "retrobus restore : il manque l'argument name"),
+    ("verify", "retrobus verify : il manque l'option --token (ou la variable TOKEN)"),
     ("token", "retrobus token : il manque l'option --email"),
     ("member list extra", "retrobus member list : en trop : extra"),
     ("db repair --returned x", "retrobus db repair : --returned : valeurs possibles : keep, drop"),

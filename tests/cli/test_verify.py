@@ -54,13 +54,46 @@ def test_a_member_who_may_not_write_fails_with_the_reason(run: Run, api: Api, me
     assert api.sql(LEFT) == []
 
 
-def test_a_service_that_is_not_there_fails_every_check(run: Run) -> None:
-    code, said, _ = run("--base-url", NOWHERE, "--token", "x", "--json")
+def test_a_service_that_is_not_there_is_told_once(run: Run) -> None:
+    code, said, _ = run("--base-url", NOWHERE, "--token", "x")
 
-    found = json.loads(said)["checks"]
     assert code == 1
-    assert {check["ok"] for check in found} == {False}
-    assert {check["found"] for check in found[:2]} == {"pas de réponse (ConnectionRefusedError)"}
+    assert said == (
+        "❌ le processus vit (/health) : http://127.0.0.1:1 ne répond pas : "
+        "aucun serveur n'écoute à cette adresse (ConnectionRefusedError)\n"
+    )
+
+
+def test_without_an_address_the_service_of_the_settings_is_asked(
+    run: Run, api: Api, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST", "0.0.0.0")  # noqa: S104 - as a service that listens everywhere
+    monkeypatch.setenv("PORT", str(api.base_url.port))
+
+    code, said, _ = run("--token", manager.token)
+
+    assert code == 0, said
+
+
+def test_without_any_setting_the_usual_address_is_asked(run: Run) -> None:
+    _, said, _ = run("--token", "x", "--json")
+
+    assert json.loads(said)["address"] == "http://127.0.0.1:3001"
+
+
+def test_an_operator_does_not_see_the_deletion_of_a_verification_among_those_of_people(
+    run: Run, terminal: Run, api: Api, manager: Person
+) -> None:
+    api.sql("INSERT INTO event (id, title, date) VALUES ('fete', 'x', '2026-06-01')", "DELETE FROM event")
+    run("--base-url", at(api), "--token", manager.token)
+
+    _, said, _ = terminal("db", "show", "event", url=api.database_url)
+    _, document, _ = terminal("db", "show", "event", "--json", url=api.database_url)
+
+    assert "verification-" not in said
+    assert said.endswith("Et 1 événement d'essai créé puis supprimé par retrobus verify\n")
+    assert [row["key"] for row in json.loads(document)["deletions"]] == ["fete"]
+    assert len(api.sql("SELECT FROM deletion")) == 2
 
 
 @pytest.mark.parametrize("address", ["localhost:3001", "ftp://localhost", "http://"])

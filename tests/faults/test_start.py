@@ -66,8 +66,8 @@ def test_a_journal_with_entries_is_never_ignored(journal: Path, tmp_path: Path, 
 
     assert code == 78
     assert words == (
-        "❌ backups/journal.jsonl contient 1 écriture acquittée : réglez-les avec « retrobus resync », "
-        "ou mettez le journal de côté avec « retrobus purge ».\n"
+        "❌ backups/journal.jsonl contient 1 écriture acquittée : reprenez le journal avec « retrobus resync », "
+        "ou mettez-le de côté avec « retrobus purge ».\n"
     )
     assert journal.read_bytes() == before
 

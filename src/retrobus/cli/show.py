@@ -8,6 +8,7 @@ from unicodedata import normalize
 import typer
 
 from retrobus.cli.cleaning import scope_of
+from retrobus.cli.inspection import OWN_KEYS
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, stop
 from retrobus.words import plural
@@ -22,10 +23,12 @@ LAST = 10
 COUNT = "SELECT count(*) FROM {table}"
 CHANGES = "SELECT {key} AS key, version, updated_at AS at FROM {table} ORDER BY version DESC LIMIT $1"
 DELETIONS = """SELECT key, version, deleted_at AS at, cause, actor FROM deletion
-WHERE resource = $1 ORDER BY version DESC LIMIT $2"""
+WHERE resource = $1 AND key !~ $3 ORDER BY version DESC LIMIT $2"""
+VERIFICATIONS = "SELECT count(*) FROM deletion WHERE resource = $1 AND key ~ $2"
 DELETIONS_OF_KEY = """SELECT version, deleted_at AS at, cause, actor, batch FROM deletion
 WHERE resource = $1 AND key = $2 ORDER BY version DESC"""
 
+PROBES = "événement d'essai créé puis supprimé", "événements d'essai créés puis supprimés"
 WIDEST = 200
 """Characters of a value that are printed; --json prints all of it."""
 
@@ -54,7 +57,8 @@ async def _overview(connection: AnyConnection, resource: Resource) -> dict[str, 
         "table": table,
         "count": await connection.fetchval(COUNT.format(table=table)),
         "changes": await _rows(connection, CHANGES.format(table=table, key=resource.key), LAST),
-        "deletions": await _rows(connection, DELETIONS, resource.name, LAST),
+        "deletions": await _rows(connection, DELETIONS, resource.name, LAST, OWN_KEYS),
+        "verifications": await connection.fetchval(VERIFICATIONS, resource.name, OWN_KEYS),
     }
 
 
@@ -84,6 +88,8 @@ def _show_table(found: dict[str, Any], *, as_json: bool) -> None:
         for row in found[name]:
             cause = f"  {row['cause']} {row['actor'] or ''}".rstrip() if "cause" in row else ""
             typer.echo(f"  {row['at']}  version {row['version']}  {row['key']}{cause}")
+    if found["verifications"]:
+        typer.echo(f"Et {plural(found['verifications'], *PROBES)} par retrobus verify")
 
 
 def _show_row(found: dict[str, Any], key: str, *, as_json: bool) -> None:

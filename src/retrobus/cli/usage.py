@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SENTENCES = (
+    (r"Missing option '(.*?)' \(env var: '(.*)'\)\.", r"il manque l'option {0} (ou la variable {1})"),
     (r"Missing option '(.*?)'.*", r"il manque l'option {0}"),
     (r"Missing argument '(.*?)'.*", r"il manque l'argument {0}"),
     (r"Missing command\.", "il manque une commande"),

@@ -1,8 +1,9 @@
-"""The end of listening: a client that connects at the last moment is not reset."""
+"""Listening: the address in words, and its end, at which a client that connects at the last moment is not reset."""
 
 import ctypes
 import socket
 import struct
+from asyncio.trsock import TransportSocket
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -18,6 +19,15 @@ ONLY_ESTABLISHED = (
     (BPF_RETURN, 0, 0, EVERYTHING),
 )
 """A filter of the kernel: a packet that asks for a new connection (SYN) is dropped, any other is let through."""
+
+
+def address_of(listener: socket.socket | TransportSocket) -> str:
+    """The address as a client writes it: `http://127.0.0.1:3001`, `http://[::1]:3001`, `unix:/run/retrobus.sock`."""
+    place = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{place}"
+    host, port = place[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
 def refuse_new(listeners: Iterable[socket.socket]) -> None:

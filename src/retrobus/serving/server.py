@@ -16,8 +16,9 @@ import uvicorn
 from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
 
+from retrobus import logbook
 from retrobus.serving.connection_end import EndingConnection, State
-from retrobus.serving.listening import refuse_new
+from retrobus.serving.listening import address_of, refuse_new
 from retrobus.toggles import CannotStart
 
 NOTICE = 1.0
@@ -79,6 +80,8 @@ class PoliteServer(uvicorn.Server):
             raise
         if self._replaces_dead:
             self.lifespan.state["count_death"]()
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            logbook.listening(address_of(listener))
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stops in the three steps above, or in the last alone."""
