@@ -75,7 +75,7 @@ def logged() -> set[tuple[str, str]]:
     for call in calls:
         if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "_log":
             found |= {(call.func.attr, line) for line in lines_of(call.args[0])}
-        elif ast.unparse(call.func) == "level":
+        elif ast.unparse(call.func) == "getattr(_log, level)":
             found |= {("–", line) for line in lines_of(call.args[0])}
     return found
 
