@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure clean
+.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure dist version deploytrial clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
@@ -56,15 +56,35 @@ cluster: $(VENV)/.ready ## faults on two PostgreSQL under Patroni, judged (half 
 structure: ## files, lines by room, long functions, SQL, imports between rooms (ARGS="--against REV")
 	@$(PYTHON) bench/structure.py $(ARGS)
 
+# From the committed files alone and with one date inside: two machines make the same bytes, as SHA256SUMS shows.
+EPOCH := 1577836800
+
+dist: ## the release in dist/: wheel, sources, lock, SHA256SUMS (of the last commit; the same bytes on every machine)
+	@git diff --quiet HEAD || echo "uncommitted changes are not in the release" >&2
+	@rm -rf dist build/release && mkdir -p dist build/release/source
+	@git archive HEAD | tar -x -C build/release/source
+	@$(PYTHON) -m venv build/release/venv
+	@build/release/venv/bin/pip --disable-pip-version-check -qq install --require-hashes -r requirements-build.lock
+	@cd build/release/source && umask 022 && SOURCE_DATE_EPOCH=$(EPOCH) ../venv/bin/hatchling build -d ../../../dist >/dev/null
+	@cp build/release/source/requirements.lock dist/
+	@cd dist && sha256sum requirements.lock retrobus-*.whl retrobus-*.tar.gz >SHA256SUMS && cat SHA256SUMS
+
+deploytrial: $(VENV)/.ready ## README and the runbook, word by word, on a new Debian 12 with systemd (root; needs debootstrap systemd-container)
+	@$(BIN)/python bench/deploytrial.py $(ARGS)
+
+version: ## the version of this checkout (in src/retrobus/__init__.py)
+	@sed -n 's/^__version__ = "\(.*\)"/\1/p' src/retrobus/__init__.py
+
 # The locks come from one resolution: production runs the versions that were tested.
-COMPILE = $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate --custom-compile-command "make lock" --group build
+COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 lock: ## pin the newest versions that pyproject.toml allows (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or say make lock UV=/path/to/uv" >&2; exit 1; }
-	$(COMPILE) --upgrade --extra dev --extra test -o requirements-dev.lock
-	$(COMPILE) --upgrade --constraint requirements-dev.lock -o requirements.lock
-	$(COMPILE) --upgrade --extra bench --constraint requirements-dev.lock -o requirements-bench.lock
+	$(COMPILE) pyproject.toml --upgrade --extra dev --extra test --group build -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --upgrade --constraint requirements-dev.lock -o requirements.lock
+	$(COMPILE) pyproject.toml --upgrade --extra bench --group build --constraint requirements-dev.lock -o requirements-bench.lock
+	$(COMPILE) --group pyproject.toml:build --upgrade --constraint requirements-dev.lock -o requirements-build.lock
 
 clean: ## remove what can be made again; data and backups stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -224,8 +224,11 @@ def roles(server: str) -> Iterator[tuple[str, str]]:
     """Runs the README's own SQL on a new database; its URLs for the owner and for the service's role."""
     mark = os.urandom(4).hex()
     names = {word: f"{word}_{mark}" for word in ("retrobus_owner", "retrobus_service")}
-    create, limits = (renamed(block, names, f"retrobus_{mark}") for block in fenced(README, "sql"))
-    run_sql(server, *statements(create), *(f"ALTER ROLE {role} PASSWORD 'invented'" for role in names.values()))
+    [create] = re.findall(r"<<END\n(SET log.*?CREATE ROLE.*?)^END$", text(README), re.DOTALL | re.MULTILINE)
+    [limits] = fenced(README, "sql")
+    create = re.sub(r"'\$\w+_password'", "'invented'", create)
+    create, limits = (renamed(block, names, f"retrobus_{mark}") for block in (create, limits))
+    run_sql(server, *statements(create))
     urls = [as_role(at(server, f"retrobus_{mark}"), role) for role in names.values()]
     try:
         migrate.upgrade(urls[0])

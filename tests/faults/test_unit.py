@@ -1,8 +1,7 @@
-"""Facts about the systemd unit of the README: with its restrictions, backups, snapshot and journal find their place."""
+"""Facts about the systemd unit of deploy/: with its restrictions, backups, snapshot and journal find their place."""
 
 import configparser
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from builders import a_vehicle
 from harness import SECRET, Api, free_port, run_sql, until
 from retrobus.development.embedded import EmbeddedPostgres
 
+UNIT = Path(__file__).parents[2] / "deploy/retrobus.service"
 README = Path(__file__).parents[2] / "README.md"
 STATE = "/var/lib/retrobus"
 pytestmark = [
@@ -26,10 +26,9 @@ pytestmark = [
 
 def unit() -> dict[str, str]:
     """The settings of the section [Service]."""
-    [text] = re.findall(r"```ini\n(# /etc/systemd.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     parser = configparser.ConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # the way that the library documents
-    parser.read_string(text)
+    parser.read(UNIT, encoding="utf-8")
     return dict(parser["Service"])
 
 
@@ -61,7 +60,10 @@ def test_the_unit_gives_the_service_a_folder_of_its_own() -> None:
 
     assert found["ProtectSystem"] == "strict"
     assert found["StateDirectory"] == STATE.rpartition("/")[2]
-    assert found["Environment"] == f"BACKUPS_DIR={STATE}/backups"
+    assert found["ExecStart"] == "/opt/retrobus/current/bin/retrobus --env-file /etc/retrobus.env serve"
+    assert (
+        f"\nBACKUPS_DIR={STATE}/backups\n" in README.read_text(encoding="utf-8").partition("/etc/retrobus.env <<END")[2]
+    )
 
 
 def test_backups_and_toggles_work_with_the_unit_as_it_stands(
@@ -69,9 +71,8 @@ def test_backups_and_toggles_work_with_the_unit_as_it_stands(
 ) -> None:
     state, url, port = tmp_path / "state", postgres.url(own_database), free_port()
     state.mkdir(mode=0o700)
-    name, _, value = unit()["Environment"].partition("=")
     environment = {
-        name: value.replace(STATE, str(state)), "DATABASE_URL": url, "JWT_SECRET": SECRET, "PORT": str(port),
+        "BACKUPS_DIR": f"{state}/backups", "DATABASE_URL": url, "JWT_SECRET": SECRET, "PORT": str(port),
         "ENABLE_MEMORY_FALLBACK": "true", "ENABLE_RUNTIME_STATE_SAVE": "true",
     }  # fmt: skip
 

@@ -1,7 +1,6 @@
-"""README's reverse proxy: a real nginx runs the block as it is written there."""
+"""The reverse proxy of deploy/nginx.conf: a real nginx runs the file as it is."""
 
 import json
-import re
 import shutil
 import ssl
 import subprocess
@@ -18,7 +17,7 @@ from harness import Api, Person, free_port, until
 from rows import create, path_of
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-README = Path(__file__).parents[2] / "README.md"
+CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx.conf"
 MIB = 1 << 20
 
 pytestmark = pytest.mark.skipif(
@@ -45,13 +44,6 @@ http {{
 """
 
 
-def block_of_readme() -> str:
-    """The one nginx block of README."""
-    found = re.findall(r"```nginx\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(found) == 1
-    return str(found[0])
-
-
 def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for this test alone, and its key."""
     made, key = folder / "bus.example.org.pem", folder / "bus.example.org.key"
@@ -62,14 +54,17 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 @contextmanager
 def nginx(service: Api, folder: Path) -> Iterator[httpx.Client]:
-    """A client of the service through nginx, which runs README's block; only ports and paths are this test's."""
-    port, block = free_port(), block_of_readme()
+    """A client of the service through nginx, which runs our file; only ports and paths are this test's."""
+    port, block = free_port(), CONFIGURATION.read_text(encoding="utf-8")
     made, key = certificate(folder)
     here = {
         "127.0.0.1:3001": f"127.0.0.1:{service.base_url.port}",
+        "    listen [::]:80;\n": "",
+        "    listen [::]:443 ssl http2;\n": "",
+        "listen 80;": f"listen 127.0.0.1:{free_port()};",
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "/etc/ssl/bus.example.org.pem": str(made),
-        "/etc/ssl/bus.example.org.key": str(key),
+        "/etc/ssl/retrobus/fullchain.pem": str(made),
+        "/etc/ssl/retrobus/key.pem": str(key),
     }
     for written, ours in here.items():
         assert block.count(written) == 1, written
