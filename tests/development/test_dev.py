@@ -22,6 +22,7 @@ pytestmark = pytest.mark.faults
 
 SLUG = "sortie-d-essai"
 EVENT = {"id": SLUG, "title": "Sortie d'essai", "date": "2026-05-01"}
+DEAD = "(son journal : .data/postgres/postgres.log) : Ctrl-C, puis make run"
 ENDING = "🐘 PostgreSQL arrêté ; les données restent.\n"
 
 
@@ -149,6 +150,7 @@ def test_a_row_is_created_deleted_and_gone(first: Run) -> None:
 def test_ctrl_c_ends_it_quietly_and_leaves_no_process(first: Run) -> None:
     assert first.code == 0
     assert first.process.log.endswith(ENDING)
+    assert DEAD not in first.process.log
     assert "Traceback" not in first.process.log
 
 
@@ -227,6 +229,17 @@ def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None
     sentence = "est déjà pris : arrêtez l'autre programme, ou changez PORT (ou --port)."
     assert running.log == f"❌ Le port {port} de 127.0.0.1 {sentence}\n"
     assert not (tmp_path / ".data").exists()
+
+
+def test_a_database_that_dies_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with development(tmp_path, "--no-reload") as run:
+        postmaster = int((tmp_path / ".data/postgres/cluster/postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        until(lambda: DEAD in run.process.log, what="the line about the death")
+        run.ctrl_c()
+
+    assert run.code == 0
+    assert run.process.log.count(DEAD) == 1
 
 
 def test_it_refuses_to_run_in_production(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from retrobus.cli.members import add_admin, find_account, signed
 from retrobus.cli.postgres import url_or_exit, with_connection
-from retrobus.cli.terminal import counted, stop
+from retrobus.cli.terminal import counted, stop, warn
 from retrobus.database import migrate
 from retrobus.development import sample
 from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from retrobus.database.connection import AnyConnection
 
 DATABASE = "retrobus"
+DEAD = "PostgreSQL embarqué est mort (son journal : {log}) : Ctrl-C, puis make run"
 ADMIN_EMAIL = "admin@example.org"
 
 
@@ -40,6 +41,7 @@ def prepared(data: Path, base_url: str) -> Iterator[None]:
         return
     typer.echo(f"🐘 PostgreSQL embarqué dans {data}/ …")
     with _embedded(data / "postgres") as server:
+        server.tell_death(lambda: warn(DEAD.format(log=data / "postgres" / "postgres.log")))
         os.environ["DATABASE_URL"] = server.url()
         with_connection(_make_database)
         os.environ["DATABASE_URL"] = server.url(DATABASE)

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGINT, SIGQUIT
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
@@ -25,8 +26,7 @@ from retrobus.development.postgres_programs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from threading import Thread
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "embedded_postgres"]
 
@@ -92,8 +92,13 @@ class EmbeddedPostgres:
 
     def kill(self) -> None:
         """Ends every process of the server with SIGKILL: none can tidy up."""
+        self._server().asked.set()
         process_tree.kill(self.pid)
         self._forget()
+
+    def tell_death(self, tell: Callable[[], object]) -> None:
+        """Calls `tell`, in a thread, if the server ends although this program did not stop it."""
+        Thread(target=self._server().watch, args=(tell,), daemon=True).start()
 
     def freeze(self) -> None:
         """Suspends every process of the server: connections stay open and nothing answers."""
@@ -175,6 +180,8 @@ class _Running:
     pid: int
     watcher: Thread
     socket: Path
+    asked: Event = field(default_factory=Event)
+    """Set as soon as this program ends the server."""
 
     def wait_until_ready(self, cluster: Path, log: Path) -> None:
         def ready() -> bool:
@@ -186,7 +193,13 @@ class _Running:
             tail = _tail(log.read_text(errors="replace"))
             raise EmbeddedPostgresError(f"PostgreSQL n'a pas démarré ; fin de {log} :\n{tail}")
 
+    def watch(self, tell: Callable[[], object]) -> None:
+        self.watcher.join()
+        if not self.asked.is_set():
+            tell()
+
     def end(self, request: int) -> None:
+        self.asked.set()
         if self.watcher.is_alive():
             process_tree.end(self.pid, request)
 
