@@ -27,6 +27,7 @@ TYPED = {
     "retrobus db reset": "retrobus\n",
     f"retrobus restore {EXAMPLE} --apply": "y\n",
     f"retrobus restore {EXAMPLE} --replace --apply": "y\n",
+    f"retrobus restore {EXAMPLE} --only vehicle:920 --apply": "y\n",
     "retrobus member create-admin --email camille@example.org": PASSWORD * 2,
     "retrobus member create-admin --email alix@example.org": PASSWORD * 2,
     "retrobus member erase sacha@example.org": "sacha-1\n",

@@ -6,15 +6,20 @@ from datetime import datetime
 from pathlib import Path
 
 from retrobus.accounts.passwords import check_password, hash_password
+from retrobus.backups import BadBackup
 from retrobus.backups.facts import Facts, facts_of, with_value
 from retrobus.backups.formats import Reading, open_reading
-from retrobus.backups.intake import Tombstone
-from retrobus.backups.rules import Rules
+from retrobus.backups.intake import Taken, Tombstone
+from retrobus.backups.rules import Only, Rules
 from retrobus.database.connection import AnyConnection
-from retrobus.model.resources import ALL, BY_NAME, MEMBER
+from retrobus.model.names import camel
+from retrobus.model.resources import ALL, BY_NAME, EVENT, MEMBER, VEHICLE
 
 UNSETTLED = "!"
 """Stands for the hash of a password in clear until it is known: equal to no hash."""
+
+REFERENCE = "vehicle_id"
+"""The column of an event that names its vehicle."""
 
 Place = tuple[str, str, int, datetime]
 """What tells one deletion from another: resource, key, batch and time."""
@@ -25,6 +30,7 @@ class There:
     """One backup, read to its end. `rows` are the facts of its rows, by resource (those in scope) and key.
 
     `clear` are the passwords that the file holds in clear, by the member's id; `hashes` are their hashes once known.
+    `companions` are the events of the vehicles that `only` names, without being named themselves: the vehicle by id.
     """
 
     reading: Reading
@@ -32,6 +38,7 @@ class There:
     tombstones: dict[Place, Tombstone] = field(default_factory=dict)
     clear: dict[str, str] = field(default_factory=dict, repr=False)
     hashes: dict[str, str] = field(default_factory=dict, repr=False)
+    companions: dict[str, str] = field(default_factory=dict)
 
     async def settle(self, connection: AnyConnection, *, hashed: bool) -> None:
         """Finds a hash for each password in clear: the one that the member has here, if the password fits it.
@@ -54,16 +61,37 @@ class There:
 
 
 def read_there(path: Path, rules: Rules, *, public_when_missing: bool) -> There:
-    """The facts of a whole backup; BadBackup if any part of it is damaged, also beyond the scope."""
+    """The facts of a whole backup; BadBackup if any part of it is damaged, also beyond the scope.
+
+    With `only`, the facts and tombstones of the rows that it names; BadBackup if one of them is not in the backup.
+    """
     with open_reading(path, public_when_missing=public_when_missing) as reading:
         there = There(reading, {resource.name: {} for resource in ALL})
         for found in reading:
             if isinstance(found, Tombstone):
-                there.tombstones[found.resource, found.key, found.batch, found.deleted_at] = found
-            elif found.resource in rules.scope:
-                facts = facts_of(BY_NAME[found.resource], found.row, found.missing)
-                there.rows[found.resource][found.key] = facts
-                if found.password is not None:
-                    there.clear[found.key] = found.password
+                if not rules.only or rules.names(found.resource, found.key):
+                    there.tombstones[found.resource, found.key, found.batch, found.deleted_at] = found
+            elif rules.wants(found.resource, found.key):
+                _keep(there, found)
+            elif found.resource == EVENT.name and rules.names(VEHICLE.name, found.row[REFERENCE] or ""):
+                there.companions[found.key] = found.row[REFERENCE]
+    for row in rules.only:
+        if row.key not in there.rows[row.resource]:
+            raise BadBackup(f"--only {row.said} : {_absence(reading, row)}")
     reading.intake.forget()
     return there
+
+
+def _keep(there: There, found: Taken) -> None:
+    there.rows[found.resource][found.key] = facts_of(BY_NAME[found.resource], found.row, found.missing)
+    if found.password is not None:
+        there.clear[found.key] = found.password
+
+
+def _absence(reading: Reading, row: Only) -> str:
+    """Why a row that the operator names does not come out of the backup."""
+    for reject in reading.intake.rejects:
+        if (reject.resource, reject.key) == (row.resource, row.key):
+            return f"la ligne de {reading.name} ne convient pas : {reject.reason}."
+    column = camel(BY_NAME[row.resource].key)
+    return f"{reading.name} n'a aucune ligne de {row.resource} dont {column} est {row.key}."

@@ -1,5 +1,7 @@
 """Works out what a restore would do: the outcome of every row, and the plan that the operator reads first."""
 
+import shlex
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from retrobus.backups import BadBackup, tables_side
@@ -121,6 +123,7 @@ async def _warnings(connection: AnyConnection, draft: Draft) -> list[str]:
     released = sum(facts.reference in lost for facts in draft.there.rows[EVENT.name].values())
     if released:
         said.append(f"Event : vehicleId inconnu, mis à null ({released})")
+    said += await _companions(connection, draft)
     if EVENT not in draft.rules.resources:
         sql = "SELECT count(*) FROM event WHERE vehicle_id = ANY ($1)"
         orphans = await connection.fetchval(sql, draft.keys(VEHICLE, "delete"))
@@ -131,3 +134,17 @@ async def _warnings(connection: AnyConnection, draft: Draft) -> list[str]:
     if draft.headless:
         said.append("plus aucun ADMIN actif après la restauration : retrobus member create-admin")
     return said
+
+
+async def _companions(connection: AnyConnection, draft: Draft) -> list[str]:
+    """Warns of the events that have the vehicle of an `--only` in the backup, and none here since it was deleted."""
+    there = draft.there.companions
+    sql = "SELECT id FROM event WHERE vehicle_id IS NULL AND id = ANY ($1) ORDER BY id"
+    lone = defaultdict(list)
+    for row in await connection.fetch(sql, list(there)):
+        lone[there[row["id"]]].append(f"event:{row['id']}")
+    return [
+        f"{plural(len(events), 'événement')} du backup avec le véhicule {parc}, et sans véhicule ici, par exemple "
+        f"--only {shlex.quote(events[0])} --replace"
+        for parc, events in lone.items()
+    ]

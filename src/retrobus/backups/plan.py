@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Reject
@@ -19,12 +19,21 @@ Outcomes = Mapping[str, Mapping[str, Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Both values of one column as an operator reads them, shortened; None stands for no value."""
+
+    here: str | None
+    backup: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DifferingRow:
-    """A row that is here and in the backup with other values in these columns."""
+    """A row that is here and in the backup with other values in these columns; `values` if they are to be shown."""
 
     resource: str
     key: str
     columns: list[str]
+    values: dict[str, Pair] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +56,35 @@ class Buried:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """A row that was deleted since the backup and comes back, because the operator named it."""
+
+    resource: str
+    key: str
+    cause: str
+    batch: int
+    deleted_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Counts by resource and verdict, and the rows that an operator must see.
 
     `batches` says how many rows `--include-deleted batch:N` brings back, for every batch of several rows or of rows
-    beyond those named in `buried`.
+    beyond those named in `buried`. `only` are the rows that the operator named; no other row is in the plan then.
     """
 
     name: str
     shape: str
     timestamp: str | None
     replace: bool
+    only: list[str]
     counts: dict[str, dict[str, int]]
     differences: list[DifferingRow]
     deletes: list[tuple[str, str]]
     buried: list[Buried]
     batches: dict[int, int]
+    returned: list[Returned]
     rejects: list[Reject]
     ignored_tables: dict[str, int]
     warnings: list[str]
@@ -91,16 +113,18 @@ def planned(
         reading.shape,
         moment(reading.timestamp) if reading.timestamp else None,
         rules.replace,
-        {name: _counts(found, reading.intake.rejected[name]) for name, found in outcomes.items()},
+        [row.said for row in rules.only],
+        {name: _counts(found, 0 if rules.only else reading.intake.rejected[name]) for name, found in outcomes.items()},
         [DifferingRow(name, key, list(said.columns)) for name, key, said in _listed(outcomes, "update", "differs")],
         [(name, key) for name, key, _ in _listed(outcomes, "delete")],
         [_buried(*row, shared=bool(shared.get(row[1], set()) - {row[0]})) for row in _listed(outcomes, "buried")],
         _batches(outcomes),
+        list(_returned(outcomes)),
         [
-            *(reject for reject in reading.intake.rejects if reject.resource in rules.scope),
+            *(reject for reject in reading.intake.rejects if reject.resource in rules.scope and not rules.only),
             *(Reject(name, key, 0, said.reason or "") for name, key, said in _listed(outcomes, "reject")),
         ],
-        reading.foreign,
+        {} if rules.only else reading.foreign,
         [*reading.warnings, *warnings],
     )
 
@@ -135,6 +159,15 @@ def _buried(resource: str, key: str, found: Outcome, *, shared: bool) -> Buried:
         found.erased,
         found.recreated,
     )
+
+
+def _returned(outcomes: Outcomes) -> Iterator[Returned]:
+    """The first rows of each resource that come back although they were deleted since."""
+    for name, found in outcomes.items():
+        again = sorted(key for key, said in found.items() if said.verdict == "insert" and said.deletion)
+        for key in again[:LISTED]:
+            if deletion := found[key].deletion:
+                yield Returned(name, key, deletion.cause, deletion.batch, moment(deletion.deleted_at))
 
 
 def _batches(outcomes: Outcomes) -> dict[int, int]:

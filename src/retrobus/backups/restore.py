@@ -7,6 +7,7 @@ from pathlib import Path
 from retrobus.backups import BadBackup, create
 from retrobus.backups.backup_side import There, read_there
 from retrobus.backups.create import Progress, silent
+from retrobus.backups.differences import SOME, Detail, show_values
 from retrobus.backups.draft import Draft, drafted
 from retrobus.backups.formats import open_reading
 from retrobus.backups.manifest import Manifest
@@ -47,13 +48,17 @@ class Restored:
     safety: Manifest
 
 
-async def planned(connection: AnyConnection, request: Request) -> Draft:
-    """What a restore would do now; changes nothing and locks nothing."""
+async def planned(connection: AnyConnection, request: Request, detail: Detail = SOME) -> Draft:
+    """What a restore would do now, with the values of the first differing rows; changes nothing and locks nothing."""
     there = request.read()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(create.UNHURRIED)
         await there.settle(connection, hashed=False)
-        return await drafted(connection, there, request.rules)
+        draft = await drafted(connection, there, request.rules)
+        if draft.plan.differences:
+            with open_reading(request.path, public_when_missing=request.public_when_missing) as reading:
+                await show_values(connection, reading, draft, detail)
+    return draft
 
 
 async def restore(
@@ -86,7 +91,7 @@ async def _carry_out(connection: AnyConnection, request: Request, draft: Draft) 
     await prepare(connection, draft)
     with open_reading(request.path, public_when_missing=request.public_when_missing) as reading:
         await write_rows(connection, reading, draft, later_epoch())
-    if request.rules.replace:
+    if request.rules.replaces_all:
         await connection.execute("UPDATE database_identity SET id = gen_random_uuid(), created_at = now()")
     await verify(connection, draft)
     await connection.execute(BARRIER)  # the rows may be those of an earlier try that no standby confirmed

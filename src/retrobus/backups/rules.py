@@ -1,6 +1,7 @@
-"""What a restore is asked to do, and the words of `--include-deleted` that take a deletion back."""
+"""What a restore is asked to do, and the words of `--include-deleted` and `--only` that name rows."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,25 +26,48 @@ class Included(NamedTuple):
         return self.key == key and self.resource in {None, resource}
 
 
+class Only(NamedTuple):
+    """One `--only`: a row that the operator names; a restore with it touches no row that none of them names."""
+
+    said: str
+    resource: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`replace`: rows that differ are replaced and rows that the backup does not have are deleted.
+    """`replace`: rows that differ are replaced and, without `only`, rows that the backup does not have are deleted.
 
-    `scope` are the names of the resources that are restored, `included` the deletions that are taken back.
+    `scope` are the names of the resources that are restored, `included` the deletions that are taken back. `only` are
+    the rows that are restored, all of the scope if it is empty; they come back even if they were deleted since.
     """
 
     replace: bool = False
     scope: tuple[str, ...] = tuple(BY_NAME)
     included: tuple[Included, ...] = ()
+    only: tuple[Only, ...] = ()
 
     @property
     def resources(self) -> tuple[Resource, ...]:
         """The resources of the scope, in the order in which their rows are written."""
         return tuple(resource for resource in ALL if resource.name in self.scope)
 
+    @property
+    def replaces_all(self) -> bool:
+        """Whether the database becomes what the backup holds: rows in excess go, and the identity is another one."""
+        return self.replace and not self.only
+
+    def wants(self, resource: str, key: str) -> bool:
+        """Whether a row of the backup is to be restored."""
+        return resource in self.scope and (not self.only or self.names(resource, key))
+
+    def names(self, resource: str, key: str) -> bool:
+        """Whether an `--only` names this row."""
+        return any((row.resource, row.key) == (resource, key) for row in self.only)
+
     def take_back(self, resource: str, key: str, batch: int) -> bool:
-        """Whether an option names this deletion."""
-        return any(included.names(resource, key, batch) for included in self.included)
+        """Whether an option names this deletion, or the row itself."""
+        return self.names(resource, key) or any(included.names(resource, key, batch) for included in self.included)
 
 
 def read_included(text: str) -> Included:
@@ -56,6 +80,19 @@ def read_included(text: str) -> Included:
     if colon and prefix in PREFIXES:
         return Included(text, PREFIXES[prefix], rest)
     return Included(text, key=text)
+
+
+def only_these(texts: Sequence[str], *, replace: bool) -> Rules:
+    """The rules for rows given as `vehicle:920`; ValueError if a text is anything else."""
+    only = []
+    for text in texts:
+        prefix, _, key = text.partition(":")
+        if prefix.lower() not in PREFIXES or not key:
+            expected = ", ".join(f"{name}:CLÉ" for name in PREFIXES)
+            raise ValueError(f"--only {text} : {expected} attendu, par exemple --only vehicle:920")
+        only.append(Only(text, PREFIXES[prefix.lower()], key))
+    named = {row.resource for row in only}
+    return Rules(replace, tuple(name for name in BY_NAME if name in named), only=tuple(only))
 
 
 def option_of(resource: str, key: str, *, shared: bool) -> str:

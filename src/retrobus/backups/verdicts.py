@@ -38,7 +38,8 @@ class Outcome:
 
     `columns` are those with other values here. `reason` says why the row is rejected, or why no option brings a buried
     one back. `erased`: the row is of a member who was erased; nothing brings it back. `recreated`: the row was deleted
-    since, and a row of its key is here again.
+    since, and a row of its key is here again. An `insert` with a `deletion` brings back a row that was deleted since,
+    because the operator named it.
     """
 
     verdict: Verdict
@@ -68,7 +69,7 @@ class Sides:
 def verdicts(sides: Sides, rules: Rules) -> dict[str, Outcome]:
     """The outcome for every row of the backup, and for every row here that `--replace` deletes."""
     found = {key: verdict(sides, key, rules) for key in sides.there}
-    if rules.replace:
+    if rules.replaces_all:
         found |= {key: Outcome("delete") for key in sides.here if key not in sides.there and key not in sides.refused}
     holders = _holders(sides)
     _reject_taken(sides, found, holders)
@@ -89,7 +90,7 @@ def verdict(sides: Sides, key: str, rules: Rules) -> Outcome:
     if erased or (deletion is not None and not rules.take_back(sides.resource.name, key, deletion.batch)):
         return Outcome("buried", deletion=deletion, erased=erased, recreated=here is not None)
     if here is None:
-        return _plain("insert")
+        return _plain("insert") if deletion is None else Outcome("insert", deletion=deletion)
     return _plain("update" if rules.replace else "differs", columns)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from retrobus.cli.backup import NAME, SHOWN, foreign_table, located
 from retrobus.cli.cleaning import Tables, scope_of
+from retrobus.cli.differences import show_differences
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, progress_bar, say, stop
@@ -16,7 +17,7 @@ from retrobus.words import plural
 
 if TYPE_CHECKING:
     from retrobus.backups.draft import Draft
-    from retrobus.backups.plan import Buried, Plan
+    from retrobus.backups.plan import Buried, Plan, Returned
     from retrobus.backups.restore import Request, Restored
     from retrobus.backups.rules import Rules
 
@@ -50,7 +51,16 @@ def restore(  # noqa: PLR0913 - one parameter for each option
             help="Ligne supprimée depuis (clé, ou vehicle:clé) ou batch:N ; le plan donne l'option. Répétable."
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cette ligne et aucune autre (vehicle:920, event:clé, member:id), même supprimée depuis. Répétable."
+        ),
+    ] = None,
     table: Tables = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Montre les lignes différentes champ par champ, avec les deux valeurs.")
+    ] = False,
     public_when_missing: Annotated[
         bool, typer.Option("--public-when-missing", help="Véhicules publics quand le backup ne dit rien.")
     ] = False,
@@ -63,39 +73,45 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     """Remet un backup dans PostgreSQL : montre le plan ; avec --apply, une transaction, après un backup de sécurité."""
     from retrobus.backups.restore import Request
 
-    rules = _rules(replace=replace, tables=table, deletions=include_deleted or [])
+    rules = _rules(replace=replace, tables=table, deletions=include_deleted or [], only=only or [])
     request = Request(located(name), rules, public_when_missing, yes_empty)
-    draft = None if apply and yes else _planned(request)
+    draft = None if apply and yes and not diff else _planned(request, all_values=diff)
     if draft and not apply:
-        answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False)
+        answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False, fields=diff)
         return
-    if draft:
-        _ask(draft.plan, empty=yes_empty, as_json=as_json)
+    if draft and not yes:
+        _ask(draft.plan, empty=yes_empty, as_json=as_json, fields=diff)
     restored = _restored(request, draft)
     if as_json:
         answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
     else:
         say(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
         say(f"✅ {restored.plan.name} restauré et vérifié : {plural(restored.plan.changes, *CHANGED)}")
-        _show(restored.plan, done=True)
+        _show(restored.plan, done=True, fields=diff and yes)
     if restored.plan.total("reject"):
         raise typer.Exit(PARTLY)
 
 
-def _rules(*, replace: bool, tables: list[str] | None, deletions: list[str]) -> Rules:
-    from retrobus.backups.rules import Rules, read_included
+def _rules(*, replace: bool, tables: list[str] | None, deletions: list[str], only: list[str]) -> Rules:
+    from retrobus.backups.rules import Rules, only_these, read_included
 
+    beside = [option for option, given in (("--table", tables), ("--include-deleted", deletions)) if given and only]
+    if beside:
+        raise stop(f"--only nomme déjà chaque ligne, supprimée depuis ou non : retirez {' et '.join(beside)}")
     scope = scope_of(tables)
     try:
+        if only:
+            return only_these(only, replace=replace)
         return Rules(replace, scope, tuple(map(read_included, deletions)))
     except ValueError as error:
         raise stop(str(error)) from None
 
 
-def _planned(request: Request) -> Draft:
+def _planned(request: Request, *, all_values: bool) -> Draft:
+    from retrobus.backups.differences import MOST, SOME
     from retrobus.backups.restore import planned
 
-    return with_connection(lambda connection: planned(connection, request))
+    return with_connection(lambda connection: planned(connection, request, MOST if all_values else SOME))
 
 
 def _restored(request: Request, draft: Draft | None) -> Restored:
@@ -108,10 +124,10 @@ def _restored(request: Request, draft: Draft | None) -> Restored:
     return with_connection(work)
 
 
-def _ask(plan: Plan, *, empty: bool, as_json: bool) -> None:
+def _ask(plan: Plan, *, empty: bool, as_json: bool, fields: bool) -> None:
     """Ends the command unless the operator agrees: types the backup's name for what empties the tables, else yes."""
     if not as_json:
-        _show(plan, done=True)
+        _show(plan, done=True, fields=fields)
     if not plan.empties:
         confirm(f"Changer {plural(plan.changes, 'ligne')} ?", yes=False, as_json=as_json)
         return
@@ -124,12 +140,13 @@ def _document(plan: Plan) -> dict[str, Any]:
     return {**asdict(plan), "applied": False}
 
 
-def _show(plan: Plan, *, done: bool) -> None:
+def _show(plan: Plan, *, done: bool, fields: bool) -> None:
     """Prints the counts of the plan, then the rows that an operator should know of."""
     typer.echo(f"📦 {plan.name} ({plan.shape}, {plan.timestamp or 'date inconnue'})")
     for resource, counts in plan.counts.items():
         said = [plural(count, *LABELS[verdict]) for verdict, count in counts.items() if count]
         typer.echo(f"{resource:<9}{', '.join(said) or 'rien'}")
+    show_differences(plan, fields=fields)
     _show_rows(plan)
     for name, count in plan.ignored_tables.items():
         typer.echo(foreign_table(name, count))
@@ -137,17 +154,17 @@ def _show(plan: Plan, *, done: bool) -> None:
         typer.echo(f"⚠️  {warning}")
     if not done and plan.changes:
         typer.echo("Rien n'a été changé. Pour exécuter ce plan : --apply")
+    elif not done and plan.only and plan.total("differs"):
+        typer.echo("Rien n'a été changé. Pour remplacer la ligne par celle du backup : --replace")
 
 
 def _show_rows(plan: Plan) -> None:
-    verb = "remplacé" if plan.replace else "différent, laissé"
-    differences = [f"✏️  {d.resource} {d.key} {verb} : {', '.join(d.columns)}" for d in plan.differences]
     batches = [
         f"⏭️  {plural(count, 'ligne')} : --include-deleted batch:{batch}" for batch, count in plan.batches.items()
     ]
     rejects = [f"❌ {r.resource} {r.key or f'n° {r.position}'} rejeté : {r.reason}" for r in plan.rejects]
     for lines, total in (
-        (differences, plan.total("update", "differs")),
+        ([_returned_line(row) for row in plan.returned], len(plan.returned)),
         ([f"🗑️  {resource} {key} en trop" for resource, key in plan.deletes], plan.total("delete")),
         ([_buried_line(row) for row in plan.buried], plan.total("buried")),
         (batches, len(batches)),
@@ -157,6 +174,10 @@ def _show_rows(plan: Plan) -> None:
             typer.echo(line)
         if total > SHOWN:
             typer.echo(f"   … et {plural(total - SHOWN, 'autre')} (--json)")
+
+
+def _returned_line(row: Returned) -> str:
+    return f"↩️  {row.resource} {row.key} supprimé depuis ({row.cause}, {row.deleted_at}, batch:{row.batch}) : ramené"
 
 
 def _buried_line(row: Buried) -> str:

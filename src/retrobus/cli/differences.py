@@ -1,0 +1,53 @@
+"""How a plan's differing rows are printed: a line each with the first values, or field by field with `--diff`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from retrobus.cli.backup import SHOWN
+from retrobus.words import plural
+
+if TYPE_CHECKING:
+    from retrobus.backups.plan import DifferingRow, Pair, Plan
+
+FIELDS = 3
+"""Fields of a row whose values stand on its line; `--diff` shows all."""
+
+MACHINERY = frozenset({"created_at", "updated_at"})
+"""Fields that come last: they hardly tell an operator which row is the right one."""
+
+
+def show_differences(plan: Plan, *, fields: bool) -> None:
+    """Prints the rows that are here and in the backup with other values; `fields`: all that the plan names, whole."""
+    verb = "remplacé" if plan.replace else "différent, laissé"
+    rows = plan.differences if fields else plan.differences[:SHOWN]
+    for row in rows:
+        typer.echo(f"✏️  {row.resource} {row.key} {verb} : {', '.join(row.columns) if fields else _summary(row)}")
+        for name, pair in row.values.items() if fields else ():
+            typer.echo(f"      {name}")
+            typer.echo(f"        ici    : {_quoted(pair.here)}")
+            typer.echo(f"        backup : {_quoted(pair.backup)}")
+    hidden = plan.total("update", "differs") - len(rows)
+    if hidden > 0:
+        typer.echo(f"   … et {plural(hidden, 'autre')}{'' if fields else ' (--diff)'}")
+    elif rows and not fields and any(len(row.values) > FIELDS for row in rows):
+        typer.echo("   toutes les valeurs : --diff")
+
+
+def _summary(row: DifferingRow) -> str:
+    """`title (ici « Fête », backup « Foire »), status (…)`, and the names of the fields beyond the first ones."""
+    columns = sorted(row.columns, key=lambda name: name in MACHINERY)
+    if not row.values:
+        return ", ".join(columns)
+    said = [f"{name} ({_both(row.values[name])})" for name in columns[:FIELDS]]
+    return ", ".join([*said, *columns[FIELDS:]])
+
+
+def _both(pair: Pair) -> str:
+    return f"ici {_quoted(pair.here)}, backup {_quoted(pair.backup)}"
+
+
+def _quoted(value: str | None) -> str:
+    return "rien" if value is None else f"« {value} »"
