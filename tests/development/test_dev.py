@@ -242,6 +242,30 @@ def test_a_database_that_dies_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert run.process.log.count(DEAD) == 1
 
 
+def test_the_printed_lines_make_the_command_found(tmp_path: Path) -> None:
+    plain = "/usr/local/bin:/usr/bin:/bin"
+    with development(tmp_path, "--no-reload", PATH=plain) as run:
+        lines = re.findall(r"^export .*$", run.process.log, re.MULTILINE)
+        command = ["bash", "-c", "\n".join([*lines, "retrobus db show vehicle"])]
+        done = subprocess.run(command, env={"PATH": plain}, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("vehicle : ")
+
+
+def test_the_address_of_a_former_run_that_was_pasted_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    with development(tmp_path, "--no-reload") as run:
+        pasted_url = run.printed("DATABASE_URL")
+        run.ctrl_c()
+
+    with development(tmp_path, "--no-reload", DATABASE_URL=pasted_url) as run:
+        vehicles = run.request("GET", "/api/vehicles")
+        said = run.process.log
+
+    assert vehicles.status_code == 200
+    assert "ℹ️  DATABASE_URL est celle d'un « make run » précédent : elle est ignorée.\n" in said
+
+
 def test_it_refuses_to_run_in_production(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("APP_ENV=production\n")
 

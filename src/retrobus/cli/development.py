@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import typer
 
@@ -18,7 +22,7 @@ from retrobus.cli.terminal import counted, stop, warn
 from retrobus.database import migrate
 from retrobus.development import sample
 from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
-from retrobus.development.postgres_programs import private_file
+from retrobus.development.postgres_programs import TEMPORARY, private_file
 from retrobus.model.resources import ALL
 from retrobus.settings import Settings
 
@@ -35,8 +39,11 @@ def prepared(data: Path, base_url: str) -> Iterator[None]:
     """Sets DATABASE_URL and JWT_SECRET in the environment of the service, unless they are set already."""
     if Settings().jwt_secret is None:
         os.environ["JWT_SECRET"] = _kept_secret(data / "jwt-secret")
+    if _is_of_a_former_run(os.environ.get("DATABASE_URL", ""), data):
+        typer.echo("ℹ️  DATABASE_URL est celle d'un « make run » précédent : elle est ignorée.")
+        del os.environ["DATABASE_URL"]
     if Settings().database_url is not None:
-        _prepare(base_url, [], "Ctrl-C arrête le service.")
+        _prepare(base_url, _path_line(), "Ctrl-C arrête le service.")
         yield
         return
     typer.echo(f"🐘 PostgreSQL embarqué dans {data}/ …")
@@ -45,10 +52,29 @@ def prepared(data: Path, base_url: str) -> Iterator[None]:
         os.environ["DATABASE_URL"] = server.url()
         with_connection(_make_database)
         os.environ["DATABASE_URL"] = server.url(DATABASE)
-        psql = ["", "Pour psql et les autres commandes :", "", f"export DATABASE_URL='{server.url(DATABASE)}'"]
-        _prepare(base_url, psql, "Ctrl-C arrête le service et sa base ; les données restent.")
+        psql = f"export DATABASE_URL='{server.url(DATABASE)}'"
+        more = ["", "Pour psql et les autres commandes :", "", *_path_line(), psql]
+        _prepare(base_url, more, "Ctrl-C arrête le service et sa base ; les données restent.")
         yield
     typer.echo("🐘 PostgreSQL arrêté ; les données restent.")
+
+
+def _is_of_a_former_run(url: str, data: Path) -> bool:
+    """Whether this address is that of the embedded database, which a person pasted and which listens no more.
+
+    For example: in a terminal in which the printed `export DATABASE_URL=…` was pasted, `make run` is called again.
+    """
+    [host] = parse_qs(urlsplit(url).query).get("host", [""])[:1]
+    own = (data / "postgres" / "socket").resolve()
+    return bool(host) and (Path(host) == own or (Path(host).name.startswith(TEMPORARY) and not Path(host).exists()))
+
+
+def _path_line() -> list[str]:
+    """The line by which another terminal finds the command `retrobus`; none if this one finds it already."""
+    folder = Path(sys.executable).parent
+    if shutil.which("retrobus") is not None or not (folder / "retrobus").exists():
+        return []
+    return [f"export PATH={shlex.quote(str(folder))}:$PATH"]
 
 
 @contextmanager

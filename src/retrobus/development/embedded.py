@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from retrobus.development import process_tree
 from retrobus.development.postgres_programs import (
+    TEMPORARY,
     EmbeddedPostgresError,
     PostgresPrograms,
     find_programs,
@@ -180,8 +181,7 @@ class _Running:
     pid: int
     watcher: Thread
     socket: Path
-    asked: Event = field(default_factory=Event)
-    """Set as soon as this program ends the server."""
+    asked: Event = field(default_factory=Event)  # set as soon as this program ends the server
 
     def wait_until_ready(self, cluster: Path, log: Path) -> None:
         def ready() -> bool:
@@ -220,7 +220,7 @@ def _socket_folder(data: Path) -> Iterator[Path]:
     """The folder of the socket, in `data` or, if that path is too long or has odd characters, in a temporary one."""
     folder = data / "socket"
     if not re.fullmatch(r"[\w/.+-]{1,80}", str(folder), re.ASCII):  # the path of a socket may have about 100 bytes
-        folder = Path(tempfile.mkdtemp(prefix="retrobus-"))
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
     shutil.rmtree(folder, ignore_errors=True)
     make_private(folder)
     try:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NOBODY = 65534
+TEMPORARY = "retrobus-"
+"""How the name of the socket's folder begins if it cannot be in the folder of the data."""
+
 SETPRIV = ("setpriv", "--pdeathsig=INT")
 AS_NOBODY = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
 # initdb calls access(2), which ignores the capabilities of an ordinary user unless no_setuid_fixup is set.
