@@ -18,6 +18,7 @@ import settings_text
 from builders import a_member, a_vehicle, an_event
 from harness import Api, at, run_sql, served, settings_for
 from retrobus import logbook
+from retrobus.cli.doctor.pages import PAGES
 from retrobus.cli.program import app
 from retrobus.database import migrate, rights
 from retrobus.database.errors import MEANINGS, is_unavailable
@@ -199,6 +200,27 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
         path = (ROOT / name).parent / parts.path if parts.path else ROOT / name
         assert path.exists(), target
         assert not parts.fragment or parts.fragment in anchors(path), target
+
+
+def test_every_page_that_a_message_names_explains_the_matter_under_the_heading_that_it_names() -> None:
+    texts = [found for path in (ROOT / "src/retrobus").rglob("*.py") for found in messages(path)]
+    named = {link for told in texts for link in re.findall(r"(?:README|docs/[a-z]+)\.md(?:#[\w-]+)?", told)}
+
+    assert set(PAGES.values()) <= named
+    for link in named:
+        page, _, heading = link.partition("#")
+        assert heading in anchors(ROOT / page), link
+
+
+def messages(path: Path) -> list[str]:
+    """The texts of a module that are no docstrings."""
+    tree = ast.parse(text(path))
+    told = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in told
+    ]
 
 
 def test_every_decision_is_in_the_list() -> None:

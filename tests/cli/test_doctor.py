@@ -61,10 +61,13 @@ def test_the_operator_reads_one_line_for_each_check_with_its_cure(terminal: Term
     code, said, _ = terminal("doctor", url=database, JWT_SECRET=SECRET)
 
     assert code == 1
-    assert "❌ Administrateur actif : aucun → retrobus member create-admin --email …\n" in said
+    assert (
+        "❌ Administrateur actif : aucun → retrobus member create-admin --email … (voir docs/operations.md#comptes)\n"
+        in said
+    )
     assert "✅ LOAD_BACKUP_AT_BOOT : false\n" in said
     assert "✅ BACKUP_SCHEDULE : aucun backup automatique\n" in said
-    assert "⚠️  Dossier des backups : backups n'existe pas encore → retrobus backup create\n" in said
+    assert "⚠️  Dossier des backups : backups n'existe pas encore → retrobus backup create (voir docs/" in said
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,19 @@ def test_a_setting_that_is_wrong_has_its_line(
 
     assert items[name][0] == level
     assert errors(items) == ([name] if level == "error" else [])
+
+
+def test_a_point_to_mend_names_the_page_that_explains_it(terminal: Terminal, database: str) -> None:
+    run_sql(database, "SET session_replication_role = replica", "UPDATE database_identity SET created_at = created_at")
+
+    _, said, _ = terminal("doctor", url=database, JWT_SECRET=SECRET)
+    _, document, _ = terminal("doctor", "--json", url=database, JWT_SECRET=SECRET)
+
+    [line] = [line for line in said.splitlines() if "Identité de la base" in line]
+    pages = {item["name"]: item["page"] for item in json.loads(document)["items"]}
+    assert line.endswith(" → retrobus db repair (voir docs/operations.md#réparer)")
+    assert pages["Identité de la base"] == "docs/operations.md#réparer"
+    assert pages["Encodage de la base"] is None
 
 
 def test_a_database_without_schema_is_not_asked_for_more(doctor: Doctor, server: str) -> None:

@@ -71,7 +71,9 @@ async def add_admin(connection: AnyConnection, email: str, password: str | None 
     except ServerError as error:
         if meaning_of(error) is not Meaning.TAKEN:
             raise
-        raise stop("un membre a déjà cette adresse : donnez-lui le rôle ADMIN (voir docs/operations.md)") from None
+        raise stop(
+            "un membre a déjà cette adresse : donnez-lui le rôle ADMIN (voir docs/operations.md#comptes)"
+        ) from None
 
 
 def token(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from pydantic import ValidationError
 
+from retrobus.cli.doctor.pages import PAGES
 from retrobus.cli.terminal import AsJson, answer
 
 if TYPE_CHECKING:
@@ -21,12 +22,18 @@ def doctor(*, as_json: AsJson = False) -> None:
     items = _items()
     good = all(item.level != "error" for item in items)
     if as_json:
-        answer({"ok": good, "items": [asdict(item) for item in items]})
+        answer({"ok": good, "items": [{**asdict(item), "page": _page(item)} for item in items]})
     for item in () if as_json else items:
         cure = f" → {item.cure}" if item.cure else ""
-        typer.echo(f"{SIGNS[item.level]} {item.name} : {item.found}{cure}")
+        page = f" (voir {_page(item)})" if _page(item) else ""
+        typer.echo(f"{SIGNS[item.level]} {item.name} : {item.found}{cure}{page}")
     if not good:
         raise typer.Exit(1)
+
+
+def _page(item: Item) -> str | None:
+    """The section that explains what is wrong; None if nothing is, or if the cure says all."""
+    return None if item.level == "ok" else PAGES.get(item.name)
 
 
 def _items() -> list[Item]:
