@@ -30,6 +30,7 @@ TYPED = {
     f"retrobus restore {EXAMPLE} --only vehicle:920 --apply": "y\n",
     "retrobus member create-admin --email camille@example.org": PASSWORD * 2,
     "retrobus member create-admin --email alix@example.org": PASSWORD * 2,
+    "retrobus member set-password alix@example.org": PASSWORD * 2,
     "retrobus member erase sacha@example.org": "sacha-1\n",
 }
 """The answer that the operator types to each command that asks."""

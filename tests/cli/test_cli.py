@@ -22,6 +22,7 @@ Ended = tuple[int, str, str]
 COMMANDS = [
     [], ["dev"], ["serve"], ["token"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
     ["member"], ["member", "create-admin"], ["member", "list"], ["member", "export"], ["member", "erase"],
+    ["member", "set-password"], ["member", "disable"], ["member", "enable"], ["member", "set-role"],
     ["db", "show"], ["db", "clean"], ["db", "reset"], ["purge"], ["verify"], ["doctor"], ["resync"], ["restore"],
     ["backup"], ["backup", "create"], ["backup", "list"], ["backup", "show"], ["backup", "verify"],
     ["backup", "select"], ["backup", "deselect"], ["backup", "archive"],
@@ -175,7 +176,7 @@ def test_a_second_account_with_the_same_address_is_refused(retrobus: Retrobus, d
         "member", "create-admin", "--email", "Alix@Example.org", "--password-stdin", given=PASSWORD, url=database
     )
 
-    sentence = "❌ un membre a déjà cette adresse : donnez-lui le rôle ADMIN (voir docs/operations.md)\n"
+    sentence = "❌ un membre a déjà cette adresse : retrobus member set-role Alix@Example.org ADMIN\n"
     assert again == (1, "", sentence)
     assert admins(database) == [("alix@example.org", "ADMIN", "active")]
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Response
 
 from retrobus import logbook
+from retrobus.accounts.changes import with_epoch
 from retrobus.accounts.passwords import check_password, hash_password
 from retrobus.accounts.roles import effective_role
 from retrobus.api.answers import DONE, Answer, answered
@@ -70,7 +71,7 @@ async def change_password(call: Call) -> Document:
     def change(old: Row) -> Row:
         if old["password_hash"] != row["password_hash"]:
             raise Stale
-        return {"password_hash": better, "token_epoch": old["token_epoch"] + 1}
+        return with_epoch(old, {"password_hash": better})
 
     return await call.store.write(Update(MEMBER, who.id, change, call.terms()))
 

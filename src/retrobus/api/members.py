@@ -1,5 +1,6 @@
 """Members: all records for managers, their own for each member; only an ADMIN touches ADMINs, roles and permissions."""
 
+from retrobus.accounts.changes import with_epoch
 from retrobus.accounts.passwords import hash_password
 from retrobus.accounts.roles import ADMIN
 from retrobus.api.answers import DONE, created, listing, row
@@ -128,9 +129,7 @@ def _change(who: Caller, values: Row) -> Change:
         if changed and old["role"] == ADMIN and not is_admin(who):
             raise Forbidden("Seul un ADMIN peut modifier un ADMIN.")
         _refuse_rights(who, changed, old)
-        if "password_hash" in changed:
-            changed["token_epoch"] = old["token_epoch"] + 1
-        return changed
+        return with_epoch(old, changed)
 
     return change
 

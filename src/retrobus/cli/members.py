@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from unicodedata import normalize
 
 import typer
@@ -23,27 +23,36 @@ BY_EMAIL = """SELECT id, email, role, status, token_epoch FROM member
 WHERE lower(email COLLATE "C") = lower($1::text COLLATE "C")"""
 ADD_ADMIN = """INSERT INTO member (id, email, role, status, membership_status, has_linked_access, password_hash)
 VALUES ($1, $2, 'ADMIN', 'active', 'ACTIVE', true, $3)"""
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Lit le mot de passe sur l'entrée standard, au lieu de le demander.")
+]
 LONGEST_LIFE = 24 * 3600
 
 
 @app.command("create-admin")
 def create_admin(
     email: str = typer.Option(..., "--email", help="Adresse du nouvel administrateur."),
-    password_stdin: bool = typer.Option(  # noqa: FBT001 - typer reads it so
-        False, "--password-stdin", help="Lit le mot de passe sur l'entrée standard."
-    ),
+    *,
+    password_stdin: PasswordStdin = False,
 ) -> None:
     """Crée un administrateur actif ; le mot de passe est demandé deux fois."""
-    from retrobus.model.fields import Email, Password
+    from retrobus.model.fields import Email
     from retrobus.model.texts import EMAIL
 
     email = _checked(Email, email, "adresse attendue : nom@domaine.fr")
     if not EMAIL.fullmatch(email):
         raise stop("adresse attendue : nom@domaine.fr")
-    given = sys.stdin.readline().rstrip("\r\n") if password_stdin else ask_new_password()
-    password = _checked(Password, given, "mot de passe de 10 à 200 caractères attendu")
+    password = new_password(from_stdin=password_stdin)
     with_connection(lambda connection: add_admin(connection, email, password))
     say(f"✅ Administrateur créé : {email}")
+
+
+def new_password(*, from_stdin: bool) -> str:
+    """The password that the operator gives, by the rules of the API."""
+    from retrobus.model.fields import Password
+
+    given = sys.stdin.readline().rstrip("\r\n") if from_stdin else ask_new_password()
+    return _checked(Password, given, "mot de passe de 10 à 200 caractères attendu")
 
 
 def _checked(kind: Any, text: str, sentence: str) -> str:
@@ -71,9 +80,7 @@ async def add_admin(connection: AnyConnection, email: str, password: str | None 
     except ServerError as error:
         if meaning_of(error) is not Meaning.TAKEN:
             raise
-        raise stop(
-            "un membre a déjà cette adresse : donnez-lui le rôle ADMIN (voir docs/operations.md#comptes)"
-        ) from None
+        raise stop(f"un membre a déjà cette adresse : retrobus member set-role {email} ADMIN") from None
 
 
 def token(

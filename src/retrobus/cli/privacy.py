@@ -1,14 +1,14 @@
-"""`retrobus member list / export / erase`: what is held about members, and how all of it is erased for one."""
+"""`retrobus member export / erase`: what is held about members, and how all of it is erased for one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrobus.cli.folder import backups_folder, without_a_service
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import AsJson, DryRun, Yes, answer, confirm_typed, say, stop
+from retrobus.cli.terminal import DryRun, Yes, answer, confirm_typed, say, stop
 from retrobus.words import plural
 
 if TYPE_CHECKING:
@@ -18,24 +18,7 @@ if TYPE_CHECKING:
     from retrobus.privacy.database import Document
     from retrobus.privacy.person import Person
 
-LIST = """SELECT id, email, first_name, last_name, role, status, membership_status AS membership FROM member
-ORDER BY last_name, first_name, id"""
 Key = Annotated[str, typer.Argument(help="id, adresse ou matricule du membre.")]
-
-
-def list_(*, as_json: AsJson = False) -> None:
-    """Liste les membres : id, adresse, nom, rôle, état."""
-
-    async def work(connection: AnyConnection) -> list[dict[str, Any]]:
-        return [dict(row) for row in await connection.fetch(LIST)]
-
-    members = with_connection(work)
-    if as_json:
-        answer(members)
-        return
-    for row in members:
-        name = f"{row['first_name']} {row['last_name']}".strip()
-        typer.echo(f"{row['id']}  {row['email']}  {name}  {row['role']}  {row['status']}  {row['membership']}")
 
 
 def export(key: Key) -> None:
@@ -47,11 +30,12 @@ def export(key: Key) -> None:
 
 
 async def _told(connection: AnyConnection, key: str) -> tuple[Person, Document]:
+    from retrobus.accounts.changes import SeveralMembers
     from retrobus.privacy import database
 
     try:
         person, row = await database.find(connection, key)
-    except database.SeveralMembers as error:
+    except SeveralMembers as error:
         raise stop(str(error)) from None
     return person, {"member": row, **await database.held(connection, person)}
 

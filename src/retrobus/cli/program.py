@@ -13,6 +13,8 @@ from retrobus.cli import (
     backup,
     cleaning,
     database,
+    member_changes,
+    member_list,
     members,
     privacy,
     purge,
@@ -43,7 +45,11 @@ app.command("verify")(verify.verify)
 app.command("doctor")(doctor)
 app.command("purge")(purge.purge)
 app.command("resync")(resync.resync)
-members.app.command("list")(privacy.list_)
+members.app.command("list")(member_list.list_)
+members.app.command("set-password")(member_changes.set_password)
+members.app.command("set-role")(member_changes.set_role)
+members.app.command("disable")(member_changes.disable)
+members.app.command("enable")(member_changes.enable)
 members.app.command("export")(privacy.export)
 members.app.command("erase")(privacy.erase)
 database.app.command("reset")(cleaning.reset)

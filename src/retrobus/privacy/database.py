@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from unicodedata import normalize
 
+from retrobus.accounts.changes import LAST_ADMIN, member_named
 from retrobus.backups import BadBackup
 from retrobus.backups.restore import LOCK_TIMEOUT, lock_maintenance
 from retrobus.database import sql
@@ -14,9 +15,9 @@ from retrobus.model.rows import encoded
 from retrobus.model.wire import moment
 from retrobus.privacy.person import Person, person_of
 from retrobus.privacy.traces import Role, Trace, own_row, trace
+from retrobus.store.errors import Conflict
+from retrobus.store.steps import keep_one
 
-NAMED_SO = """id = $1 OR lower(email COLLATE "C") = lower($1::text COLLATE "C")
-OR lower(matricule COLLATE "C") = lower($1::text COLLATE "C") ORDER BY id"""
 ANSWERS = """SELECT * FROM (
   SELECT row_key = $1 AND path NOT LIKE '/api/vehicles%' AND path NOT LIKE '/api/events%' AS own,
     member_id = $1 AS acted, member_id, method, path, key, answer, created_at FROM idempotency) AS kept
@@ -28,7 +29,6 @@ CONFLICTS = """SELECT id, resource, key, operation, entry::text AS entry, reason
 WHERE resource = 'Member' OR entry->>'member' = $1 ORDER BY id"""
 OTHERS = "SELECT id FROM member WHERE id <> $1"
 CREATED = "SELECT count(*) FROM member WHERE created_by = $1 AND id <> $1"
-ANOTHER_ADMIN = "SELECT EXISTS (SELECT FROM member WHERE role = 'ADMIN' AND status = 'active' AND id <> $1)"
 
 REMEMBER = """INSERT INTO erasure (fingerprint) SELECT unnest(retrobus_fingerprints($1, $2, $3, $4))
 ON CONFLICT (fingerprint) DO UPDATE SET erased_at = excluded.erased_at"""
@@ -51,26 +51,16 @@ FORGET = (
 Document = dict[str, Any]
 
 
-class SeveralMembers(ValueError):
-    """The text names more than one member: the command must not choose which of them it erases."""
-
-    def __init__(self, ids: list[str]) -> None:
-        super().__init__(f"plusieurs membres portent ce nom : {', '.join(ids)} ; donnez ce qu'un seul porte")
-
-
 async def find(connection: AnyConnection, key: str) -> tuple[Person, Document | None]:
     """The member with this id, e-mail or matricule, and the row without secrets.
 
     Without such a row, the former member with this id, whose traces may be left. SeveralMembers if the text names two:
     the id of one may be the matricule of another.
     """
-    key = normalize("NFC", key.strip())
-    rows = await connection.fetch(sql.select(MEMBER, NAMED_SO), key)
-    if not rows:
+    row = await member_named(connection, key)
+    if row is None:
+        key = normalize("NFC", key.strip())
         return Person(key, others=await _others(connection, key)), None
-    if len(rows) > 1:
-        raise SeveralMembers([row["id"] for row in rows])
-    row = dict(rows[0])
     document = own_row({column.name: encoded(column, row[column.name]) for column in MEMBER.shown})
     return person_of(row, await _others(connection, row["id"])), document
 
@@ -161,9 +151,10 @@ async def erase(connection: AnyConnection, person: Person) -> None:
 
 
 async def _check_admin(connection: AnyConnection, person: Person) -> None:
-    row = await connection.fetchrow("SELECT role, status FROM member WHERE id = $1 FOR UPDATE", person.id)
-    if row is None or (row["role"], row["status"]) != ("ADMIN", "active"):
+    row = await sql.row_of(connection, MEMBER, person.id, lock=True)
+    if row is None:
         return
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('retrobus:keep_one'))")
-    if not await connection.fetchval(ANOTHER_ADMIN, person.id):
-        raise BadBackup("C'est le dernier administrateur actif : nommez-en un autre d'abord.")
+    try:
+        await keep_one(connection, MEMBER, row, None)
+    except Conflict:
+        raise BadBackup(LAST_ADMIN) from None

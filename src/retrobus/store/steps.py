@@ -1,8 +1,9 @@
-"""The steps of a write inside its transaction: look at the row, decide, change it."""
+"""The steps of a write inside its transaction: look at the row, decide, change it. The commands take the same steps."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import Resource
 from retrobus.store import statements
 from retrobus.store.contract import (
@@ -18,13 +19,12 @@ from retrobus.store.errors import (
     NotFound,
     Stale,
 )
-from retrobus.store.pool import Connection
 from retrobus.store.statements import Statement
 
 LAST_ONE = "le dernier administrateur actif ne peut être ni supprimé ni rétrogradé."
 
 
-async def act(connection: Connection, write: Write, *, whole: bool) -> Any:
+async def act(connection: AnyConnection, write: Write, *, whole: bool) -> Any:
     """The row that the write left; without a `witness` if it found all as it should be.
 
     `whole` asks for every column of the row too.
@@ -39,7 +39,7 @@ async def act(connection: Connection, write: Write, *, whole: bool) -> Any:
             return await _delete(connection, write)
 
 
-async def _update(connection: Connection, write: Update, *, whole: bool) -> Any:
+async def _update(connection: AnyConnection, write: Update, *, whole: bool) -> Any:
     """Locks the row, lets the write decide, writes what differs."""
     resource, key = write.resource, write.key
     row = await _locked(connection, resource, key, write.terms.match)
@@ -47,26 +47,26 @@ async def _update(connection: Connection, write: Update, *, whole: bool) -> Any:
     if not changes:
         statement = statements.get(resource, "one", (), access=False)
         return (await _fetch(connection, statement, {"row_key": key}))[0]
-    await _keep_one(connection, resource, row, row | changes)
+    await keep_one(connection, resource, row, row | changes)
     statement = statements.change(resource, frozenset(changes), whole=whole)
     return (await _fetch(connection, statement, changes | {"row_key": key}))[0]
 
 
-async def _delete(connection: Connection, write: Delete) -> Any:
+async def _delete(connection: AnyConnection, write: Delete) -> Any:
     """Deletes by key; locks and looks first only if something has to be looked at."""
     resource, match = write.resource, write.terms.match
     if write.check is not None or match is not None or resource.keep_one:
         row = await _locked(connection, resource, write.key, match)
         if write.check is not None:
             write.check(dict(row))
-        await _keep_one(connection, resource, row, None)
+        await keep_one(connection, resource, row, None)
     rows = await _fetch(connection, statements.remove(resource), {"row_key": write.key})
     if not rows:
         raise NotFound
     return rows[0]
 
 
-async def _locked(connection: Connection, resource: Resource, key: str, match: Precondition | None) -> Row:
+async def _locked(connection: AnyConnection, resource: Resource, key: str, match: Precondition | None) -> Row:
     """The row, held until the transaction ends; NotFound, or Stale if the client read another state."""
     rows = await _fetch(connection, statements.lock(resource), {"row_key": key})
     if not rows:
@@ -78,7 +78,7 @@ async def _locked(connection: Connection, resource: Resource, key: str, match: P
     return row
 
 
-async def _keep_one(connection: Connection, resource: Resource, before: Row, after: Row | None) -> None:
+async def keep_one(connection: AnyConnection, resource: Resource, before: Row, after: Row | None) -> None:
     """Refuses the change that would leave no row with the resource's `keep_one` values."""
     if not loses_one(resource, before, after):
         return
@@ -88,7 +88,7 @@ async def _keep_one(connection: Connection, resource: Resource, before: Row, aft
         raise Conflict(LAST_ONE, "role")
 
 
-async def _fetch(connection: Connection, statement: Statement, named: dict[str, Any]) -> list[Any]:
+async def _fetch(connection: AnyConnection, statement: Statement, named: dict[str, Any]) -> list[Any]:
     rows: list[Any] = await connection.fetch(statement.sql, *statement.values(named))
     return rows
 
