@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrobus.words import duration, plural
+from retrobus.words import decimal, duration, grouped, plural
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,11 @@ from retrobus.words import duration, plural
 )
 def test_the_plural_begins_with_two(count: int, said: str) -> None:
     assert plural(count, "ligne lue", "lignes lues") == said
+
+
+def test_numbers_are_written_as_in_french() -> None:
+    assert (grouped(999), grouped(1_048_576)) == ("999", "1\u202f048\u202f576")
+    assert (decimal(3.62), decimal(0.04, signed=True)) == ("3,6", "+0,0")
 
 
 def test_one_word_needs_no_plural_of_its_own() -> None:

@@ -89,7 +89,8 @@ def _problem(error: Exception) -> Problem:
         return from_store(error)
     code = error.status_code if isinstance(error, HTTPException) else 500
     if code == 405:
-        return not_allowed((getattr(error, "headers", None) or {}).get("Allow", "GET"))
+        methods = (getattr(error, "headers", None) or {}).get("Allow", "GET")
+        return not_allowed(methods if "HEAD" in methods else methods.replace("GET", "HEAD, GET"))
     return Problem("unknown_route" if code == 404 else "bad_request")
 
 

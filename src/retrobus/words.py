@@ -13,6 +13,16 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if abs(count) < 2 else many or one + 's'}"
 
 
+def grouped(number: int) -> str:
+    """A large number as French writes it, with thin spaces that do not break: `1 048 576`."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def decimal(number: float, *, signed: bool = False) -> str:
+    """A number with one decimal and a comma: `3,6`."""
+    return f"{number:{'+' if signed else ''}.1f}".replace(".", ",")
+
+
 def duration(seconds: float) -> str:
     """How long to wait, rounded up: `45 secondes`, `12 minutes`."""
     if seconds <= 90:

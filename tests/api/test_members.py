@@ -123,7 +123,10 @@ def test_members_are_told_when_nothing_that_they_send_is_theirs_to_change(
     answer = api.put("/api/members/me", json=body, headers=member.headers)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "no_known_field")
-    assert answer.json()["error"] == "Champs possibles : address, birthDate, city, newsletter, phone, postalCode."
+    assert (
+        answer.json()["error"]
+        == "Aucun champ connu ici ; champs possibles : address, birthDate, city, newsletter, phone, postalCode."
+    )
 
 
 @pytest.mark.parametrize("body", [{"json": {"reason": "départ"}}, {"data": {"reason": "départ"}}, {}])

@@ -236,7 +236,11 @@ def test_no_token_is_signed_without_the_service_s_secret(retrobus: Retrobus, dat
 
 
 def test_the_service_does_not_start_without_its_secret_or_its_database(retrobus: Retrobus) -> None:
-    assert retrobus("serve", url=NOWHERE) == (78, "", "❌ JWT_SECRET manque (voir .env.example).\n")
+    assert retrobus("serve", url=NOWHERE) == (
+        78,
+        "",
+        "❌ JWT_SECRET manque : donnez-lui la sortie de « openssl rand -base64 48 ».\n",
+    )
     assert retrobus("serve", JWT_SECRET=SECRET)[0] == 78
     assert "DATABASE_URL manque" in retrobus("serve", JWT_SECRET=SECRET)[2]
 

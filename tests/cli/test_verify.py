@@ -58,10 +58,7 @@ def test_a_service_that_is_not_there_is_told_once(run: Run) -> None:
     code, said, _ = run("--base-url", NOWHERE, "--token", "x")
 
     assert code == 1
-    assert said == (
-        "❌ le processus vit (/health) : http://127.0.0.1:1 ne répond pas : "
-        "aucun serveur n'écoute à cette adresse (ConnectionRefusedError)\n"
-    )
+    assert said == ("❌ aucun service ne répond : http://127.0.0.1:1, aucun serveur n'écoute à cette adresse\n")
 
 
 def test_without_an_address_the_service_of_the_settings_is_asked(

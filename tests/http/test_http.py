@@ -190,7 +190,7 @@ def test_the_front_door_takes_no_write(api: Api) -> None:
     answer = api.post("/", json={})
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert "GET" in answer.json()["error"]
+    assert answer.json()["error"] == "Méthodes prévues à cette adresse : HEAD, GET."
 
 
 def test_a_slash_at_the_end_changes_no_address(api: Api) -> None:

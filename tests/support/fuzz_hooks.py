@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 UNSAYABLE = {
     ("vehicleId", "désigne une ligne qui n'existe pas"),
-    ("cursor", "curseur inconnu : reprenez celui de nextCursor"),
+    ("cursor", "inconnu ; reprenez celui de nextCursor"),
     ("currentPassword", "mot de passe actuel incorrect"),
     # The fuzzer sends `If-Match: 0` as a good value, whatever the pattern says: it knows this header by its name.
     ("If-Match", "l'ETag de la ligne, guillemets compris, ou *"),

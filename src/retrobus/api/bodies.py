@@ -21,6 +21,7 @@ from retrobus.model.resources import Resource
 from retrobus.model.texts import one_line
 from retrobus.model.wire import known_names
 from retrobus.store.contract import Row
+from retrobus.words import grouped
 
 BODY_PATIENCE = 15.0
 """Seconds within which the next `BODY_PROGRESS` bytes of a body, or its end, must have arrived."""
@@ -75,7 +76,7 @@ def _fields(model: type[Wire], resource: Resource | None, value: dict[str, Any])
     """The fields, checked; 400 if the client sent none that the service knows."""
     known = _aliases(model)
     if known.isdisjoint(value) and (resource is None or known_names(resource).isdisjoint(value)):
-        raise Problem("no_known_field", f"Champs possibles : {', '.join(sorted(known))}.")
+        raise Problem("no_known_field", f"Aucun champ connu ici ; champs possibles : {', '.join(sorted(known))}.")
     try:
         return model.model_validate(value).model_dump(exclude_unset=True)
     except ValidationError as error:
@@ -84,7 +85,7 @@ def _fields(model: type[Wire], resource: Resource | None, value: dict[str, Any])
 
 def _key_in(value: dict[str, Any]) -> str:
     if not isinstance(value.get("id"), str) or not value["id"]:
-        raise invalid(("id", "l'id du membre, en texte"))
+        raise invalid(("id", "l'id du membre est attendu, en texte"))
     try:
         return str(one_line(value["id"]))
     except ValueError as error:
@@ -140,4 +141,4 @@ async def _arrived(request: Request, limit: int) -> bytearray:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem("body_too_large", f"Au plus {limit} octets ici.")
+    return Problem("body_too_large", f"Au plus {grouped(limit)} octets ici.")

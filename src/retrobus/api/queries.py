@@ -104,7 +104,7 @@ def values_of(request: Request, parameters: Iterable[Parameter]) -> dict[str, st
     found: dict[str, str] = {}
     for name, value in _pairs(request):
         if name in FOREIGN:
-            raise invalid((name, "inconnu ici : la page suivante se demande par cursor, le nombre de lignes par limit"))
+            raise invalid((name, "inconnu ici ; la page suivante se demande par cursor, le nombre de lignes par limit"))
         if name in found:
             raise invalid((name, "une seule fois"))
         if name in names:
@@ -143,7 +143,7 @@ def place_of(values: dict[str, str], resource: Resource) -> tuple[Any, ...] | No
                 place = tuple(moment_of(v) if isinstance(c.type, Moment) else _sort_text(v) for c, v in pairs)
                 if is_place(resource, place):
                     return place
-    raise invalid(("cursor", "curseur inconnu : reprenez celui de nextCursor"))
+    raise invalid(("cursor", "inconnu ; reprenez celui de nextCursor"))
 
 
 def _sort_text(value: object) -> str:

@@ -14,7 +14,7 @@ from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, counted, progress_bar, report, say, stop, warn
 from retrobus.cli.usage import Program
 from retrobus.settings import Settings
-from retrobus.words import plural
+from retrobus.words import decimal, grouped, plural
 
 if TYPE_CHECKING:
     from retrobus.backups.manifest import Manifest
@@ -93,7 +93,7 @@ def _from_snapshot(folder: Path, note: str | None) -> Manifest:
 
 
 def _size(size: int) -> str:
-    return f"{size / 1_000_000:.1f} Mo" if size >= 100_000 else f"{size} octets"
+    return f"{decimal(size / 1_000_000)} Mo" if size >= 100_000 else f"{grouped(size)} octets"
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ SENTENCES = {
     "42P01": "Le schéma manque : retrobus db upgrade",
     "42703": "Le schéma n'est pas à jour : retrobus db upgrade",
     "42501": "Il manque un droit au rôle de DATABASE_URL ({said}) : prenez le rôle propriétaire, ou retrobus db grant",
+    "42704": "PostgreSQL ne connaît pas ce nom : {said}.",
     "25006": "Cette base refuse les écritures : une réplique, ou une bascule en cours.",
     "25P04": "PostgreSQL a coupé une transaction trop longue (transaction_timeout) : rien n'a été fait.",
     "25P03": "PostgreSQL a fermé une transaction inactive (idle_in_transaction_session_timeout) : rien n'a été fait.",

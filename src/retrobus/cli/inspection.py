@@ -76,11 +76,11 @@ class Inspection:
         self._look("le processus vit (/health)", lambda: self._expect("GET", "/health", 200).status)
         self._look("le service est prêt (/ready)", self._ready)
         for path in PUBLIC:
-            self._look(f"liste publique ouverte : {path}", partial(self._list, "", path))
+            self._look(f"liste publique ouverte ({path})", partial(self._list, "", path))
         for path in PRIVATE:
-            self._look(f"liste privée fermée sans jeton : {path}", partial(self._closed, path))
+            self._look(f"liste privée fermée sans jeton ({path})", partial(self._closed, path))
         for path in PRIVATE:
-            self._look(f"liste privée depuis PostgreSQL : {path}", partial(self._list, self.token, path))
+            self._look(f"liste privée depuis PostgreSQL ({path})", partial(self._list, self.token, path))
         try:
             self._look("un événement est créé", self._create)
             if self.checks[-1].ok:
@@ -94,6 +94,7 @@ class Inspection:
         try:
             self.checks.append(Checked(name, ok=True, found=str(check())))
         except Unexpected as error:
+            name = "aucun service ne répond" if isinstance(error, NoReply) else name
             self.checks.append(Checked(name, ok=False, found=str(error)))
             if isinstance(error, NoReply):
                 raise
@@ -116,7 +117,7 @@ class Inspection:
             finally:
                 connection.close()
         except (OSError, HTTPException) as error:
-            raise NoReply(f"{self.base} ne répond pas : {_why(error)}") from None
+            raise NoReply(f"{self.base}, {_why(error)}") from None
         except ValueError:
             raise Unexpected("réponse qui n'est pas du JSON") from None
 
@@ -197,4 +198,4 @@ def _reason(found: Reply) -> str:
 def _why(error: OSError | HTTPException) -> str:
     from retrobus.database.errors import reason_of
 
-    return reason_of(error) if isinstance(error, OSError) else "ce n'est pas une réponse en HTTP"
+    return reason_of(error).partition(" (")[0] if isinstance(error, OSError) else "ce n'est pas une réponse en HTTP"

@@ -33,7 +33,7 @@ def serve(
     """Sert l'API ; ne crée et ne vide jamais rien."""
     settings = Settings()
     if settings.jwt_secret is None:
-        raise stop("JWT_SECRET manque (voir .env.example).", CONFIGURATION)
+        raise stop("JWT_SECRET manque : donnez-lui la sortie de « openssl rand -base64 48 ».", CONFIGURATION)
     _check_start(settings, workers)
     logbook.configure(settings.log_format, settings.log_level)
     address = (host or settings.host, settings.port if port is None else port)

@@ -29,6 +29,7 @@ DELETIONS_OF_KEY = """SELECT version, deleted_at AS at, cause, actor, batch FROM
 WHERE resource = $1 AND key = $2 ORDER BY version DESC"""
 
 PROBES = "événement d'essai créé puis supprimé", "événements d'essai créés puis supprimés"
+NONE = {"changes": "aucun", "deletions": "aucune"}
 WIDEST = 200
 """Characters of a value that are printed; --json prints all of it."""
 
@@ -84,7 +85,7 @@ def _show_table(found: dict[str, Any], *, as_json: bool) -> None:
         return
     typer.echo(f"{found['table']} : {plural(found['count'], 'ligne')}")
     for title, name in (("Derniers changements :", "changes"), ("Dernières suppressions :", "deletions")):
-        typer.echo(title if found[name] else f"{title} aucun")
+        typer.echo(title if found[name] else f"{title} {NONE[name]}")
         for row in found[name]:
             cause = f"  {row['cause']} {row['actor'] or ''}".rstrip() if "cause" in row else ""
             typer.echo(f"  {row['at']}  version {row['version']}  {row['key']}{cause}")

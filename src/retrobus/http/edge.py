@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retrobus import logbook
 from retrobus.http.problems import Problem, answer
 from retrobus.metrics import Metrics
+from retrobus.words import grouped
 
 MAX_HEADER_BYTES = 16_384
 ALIASED = ("/events", "/vehicles", "/members", "/auth", "/health", "/me")
@@ -93,7 +94,7 @@ def _refusal(scope: Scope) -> Problem | None:
         return Problem(code, NO_REQUEST if code == "bad_request" else None)
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-        return Problem("headers_too_large", f"Au plus {MAX_HEADER_BYTES} octets d'en-têtes.")
+        return Problem("headers_too_large", f"Au plus {grouped(MAX_HEADER_BYTES)} octets d'en-têtes.")
     try:
         path = _decoded(scope.get("raw_path") or b"")
         _decoded(scope["query_string"])

@@ -88,7 +88,8 @@ class Problem(Exception):
 def invalid(*errors: tuple[str, str]) -> Problem:
     """422 with the fields, by wire name, and what is wrong with each."""
     listed = [{"field": name, "message": message} for name, message in errors]
-    return Problem("invalid", "; ".join(f"{name} : {message}" for name, message in errors), listed)
+    said = (f"{name} : {message}" if name else message for name, message in errors)
+    return Problem("invalid", " ; ".join(said), listed)
 
 
 def unauthenticated(detail: str | None = None, code: str = "unauthenticated") -> Problem:

@@ -11,7 +11,7 @@ LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_time
 """Limits that the service sets when it connects; neither a pooler nor a service without prepared statements does."""
 
 DURABLE = "fsync={fsync}, full_page_writes={full_page_writes}, synchronous_commit={synchronous_commit}"
-CLOCK = "{skew:+.1f} s par rapport à cette machine"
+CLOCK = "{offset} s par rapport à cette machine"
 PLACES = "{connections} possibles, {needed} au plus par processus du service"
 POOLED = "reconnu, avec DATABASE_STATEMENT_CACHE={statement_cache} : le service refuse de servir"
 

@@ -19,7 +19,7 @@ from retrobus.repair.findings import look
 from retrobus.settings import Settings
 from retrobus.store.diagnosis import unconfirmable
 from retrobus.store.opening import SESSION
-from retrobus.words import plural
+from retrobus.words import decimal, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +103,7 @@ def _derived(facts: Facts, settings: Settings) -> Facts:
     unlimited = [name for name in LIMITS if facts[name] == "0"]
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     return {
+        "offset": decimal(facts["skew"], signed=True),
         "servers": len(places(url)),
         "asynchronous": plural(facts["attached"], "réplique asynchrone", "répliques asynchrones"),
         "unconfirmable": unconfirmable(facts),
