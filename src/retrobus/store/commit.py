@@ -74,7 +74,7 @@ class Commits:
 
         self._availability = availability
         self._open = opener
-        self._running: dict[asyncio.Task[Any], float] = {}
+        self._running: dict[asyncio.TimerHandle, float] = {}
         self._told = False
 
     @property
@@ -139,17 +139,16 @@ class Commits:
     async def _ended(self, connection: Connection, sending: Coroutine[Any, Any, T]) -> T:
         """What the server answers; it is cut off if it does not answer in time, for example for want of a standby."""
         connection.warnings.clear()
-        task = asyncio.create_task(sending)
-        self._running[task] = time.monotonic()
-        task.add_done_callback(self._running.pop)
+        limit = asyncio.get_running_loop().call_later(COMMIT_TIMEOUT, connection.terminate)
+        self._running[limit] = time.monotonic()
         try:
-            await asyncio.wait({task}, timeout=COMMIT_TIMEOUT)
+            found = await sending
+        except asyncio.CancelledError:
+            connection.terminate()  # no other request may get a connection on which a COMMIT still runs
+            raise
         finally:
-            if not task.done():
-                connection.terminate()  # which ends the task; no other request may get this connection
-        if not task.done():
-            await asyncio.wait({task})
-        found = task.result()
+            limit.cancel()
+            del self._running[limit]
         if REPLICATION_CANCELLED in connection.warnings:
             raise self._unconfirmed()
         self._told = False
