@@ -89,6 +89,7 @@ BAD_VALUES = [
     ("MAX_IMAGE_BODY_BYTES", "1e9", "nombre entier attendu"),
     ("BACKUP_SCHEDULE", "03:30,24:00", "heures séparées par des virgules attendues, comme 03:30,15:30"),
     ("BACKUP_KEEP", "0", "au moins 1"),
+    ("BACKUP_KEEP_SAFETY_DAYS", "0", "au moins 1"),
     ("CORS_ORIGINS", "*", "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé"),
     ("CORS_ORIGINS", "bus.example.org", "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé"),
     (

@@ -142,7 +142,8 @@ async def _backing_up(settings: Settings, background: Background) -> AsyncIterat
         yield None
         return
     url = settings.database_url.get_secret_value()
-    schedule = Schedule(settings.backup_schedule, settings.backup_keep, settings.backups_dir, url)
+    keep = (settings.backup_keep, settings.backup_keep_safety_days)
+    schedule = Schedule(settings.backup_schedule, *keep, settings.backups_dir, url)
     async with background.running("schedule", schedule.run):
         yield schedule
 

@@ -129,6 +129,10 @@ backup_waits = Line("info", "💾 Backup automatique : un autre service fait le 
 """BACKUP_SCHEDULE: another service of this database makes its backup; this one waits for its end."""
 backup_failed = Line("error", "💾 Backup automatique manqué", "reason")
 """BACKUP_SCHEDULE: the backup could not be made, or cannot be read back."""
+backups_removed = Line("info", "🗑️  Anciens backups supprimés", "backups")
+"""BACKUP_SCHEDULE: these backups are older than BACKUP_KEEP or BACKUP_KEEP_SAFETY_DAYS allow."""
+backup_index_healed = Line("warning", "📦 Backups supprimés à la main, retirés de index.json", "backups")
+"""The index listed these backups, whose folders are gone from the disk; now index and folder agree."""
 backups_not_thinned = Line("warning", "💾 Backup automatique fait, anciens backups gardés", "reason")
 """BACKUP_SCHEDULE: the backup is made and verified; older ones could not be removed."""
 

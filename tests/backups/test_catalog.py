@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from retrobus.backups import BadBackup, catalog
+from retrobus.backups import BadBackup, catalog, removal
 from retrobus.backups.manifest import FORMAT, Kind, Manifest
 from retrobus.cli.program import app
 from retrobus.files import folder as files
@@ -139,7 +139,7 @@ def test_a_damaged_index_is_set_aside_and_written_again_from_the_manifests(folde
 def test_an_archived_backup_is_neither_listed_nor_chosen(folder: Path) -> None:
     catalog.deselect(folder)
 
-    target = catalog.archive(folder, NEWEST)
+    target = removal.archive(folder, NEWEST)
 
     assert (target / "data.json").exists()
     assert NEWEST not in {entry.name for entry in catalog.entries(folder)}
@@ -148,7 +148,7 @@ def test_an_archived_backup_is_neither_listed_nor_chosen(folder: Path) -> None:
 
 def test_the_selected_backup_cannot_be_archived(folder: Path) -> None:
     with pytest.raises(BadBackup, match="deselect"):
-        catalog.archive(folder, OLD)
+        removal.archive(folder, OLD)
 
 
 Run = Callable[..., tuple[int, str]]

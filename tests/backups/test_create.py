@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from harness import run_sql, until
-from retrobus.backups import BadBackup, catalog, create
+from retrobus.backups import BadBackup, catalog, create, removal
 from retrobus.backups.formats import read_backup
 from retrobus.backups.manifest import Manifest, read_manifest
 from retrobus.files import folder as files
@@ -192,7 +192,8 @@ def test_the_newest_n_ordinary_backups_are_kept_and_safety_and_old_ones_stay(dat
     catalog.select(folder, first, "le plus sûr")
 
     with create.alone(folder):
-        gone = catalog.keep(folder, 1)
+        gone = [entry.name for entry in removal.surplus(folder, 1, 90)]
+        removal.delete(folder, gone)
 
     assert gone == [second]
     assert names(folder) == [

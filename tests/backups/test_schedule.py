@@ -1,6 +1,8 @@
 """Facts about automatic backups: made at their times by one service, verified, thinned out, and told in /metrics."""
 
 import asyncio
+import re
+import shutil
 import signal
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -24,7 +26,7 @@ def kept(folder: Path) -> list[str]:
 
 def a_schedule(database: str, folder: Path, **more: Any) -> Schedule:
     logbook.configure("console", "info")
-    return Schedule(more.pop("times", ("03:30",)), more.pop("keep", 2), folder, database, **more)
+    return Schedule(more.pop("times", ("03:30",)), more.pop("keep", 2), 90, folder, database, **more)
 
 
 def both(*work: Coroutine[Any, Any, None]) -> None:
@@ -186,3 +188,26 @@ def test_backups_without_a_date_do_not_keep_the_automatic_one_away(database: str
     assert schedule.failures == 0
     assert schedule.age < 60
     assert len(kept(tmp_path)) == 2
+
+
+def test_what_a_turn_removes_and_what_was_removed_by_hand_is_logged(
+    database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    schedule = a_schedule(database, tmp_path, keep=2)
+    for _ in range(2):
+        asyncio.run(schedule.turn(datetime.now(UTC)))
+    by_hand, thinned = kept(tmp_path)
+    shutil.rmtree(tmp_path / by_hand)
+    schedule.keep = 1
+
+    asyncio.run(schedule.turn(datetime.now(UTC)))
+
+    said = capfd.readouterr().err
+    assert len(kept(tmp_path)) == len(catalog.entries(tmp_path)) == 1
+    assert f"Backups supprimés à la main, retirés de index.json backups={by_hand}" in strip(said)
+    assert f"Anciens backups supprimés backups={thinned}" in strip(said)
+
+
+def strip(said: str) -> str:
+    """Console lines without colours and padding."""
+    return re.sub(r"\s+", " ", re.sub(r"\x1b\[\d*m", "", said))

@@ -304,3 +304,18 @@ def test_the_grants_can_be_read_before_they_are_given(terminal: Terminal, databa
 
     assert code == 0
     assert 'GRANT SELECT ON SEQUENCE row_version TO "O\'Hara";' in said.splitlines()
+
+
+def test_it_says_what_emptying_the_folder_by_hand_would_take_along(
+    doctor: Doctor, terminal: Terminal, database: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "contents"
+    for command in (["backup", "create"], ["db", "clean", "--table", "event", "--yes"]):
+        assert terminal(*command, url=database, BACKUPS_DIR=folder)[0] == 0
+    leave_selection(folder)
+    leave_journal(folder)
+
+    _, items = doctor(BACKUPS_DIR=folder)
+
+    held = "2 backups, 1 backup de sécurité, la sélection, 1 écriture acquittée"
+    assert items["Contenu"] == ("ok", f"{held} ; rm -rf {folder}/* supprimerait tout cela pour toujours → ")

@@ -204,7 +204,7 @@ def test_a_schema_is_made_through_a_pooler(stock: Pooler, terminal: Terminal) ->
 
 
 def test_scheduled_backups_take_turns_and_leave_no_lock(stock: Pooler, tmp_path: Path) -> None:
-    schedules = [Schedule(("03:30",), 9, tmp_path, stock.url) for _ in range(2)]
+    schedules = [Schedule(("03:30",), 9, 90, tmp_path, stock.url) for _ in range(2)]
 
     async def twice() -> None:
         for _ in range(2):

@@ -20,6 +20,9 @@ from retrobus.model.wire import moment
 
 INDEX, SELECTION, ARCHIVE = "index.json", "restore-info.json", "archive"
 LOCK = ".index.lock"
+TOMBSTONES = "tombstones"
+"""What a manifest calls the deletions in its counts."""
+
 LARGEST = 16 << 20
 """Bytes of index.json: an entry has some hundreds."""
 
@@ -33,13 +36,17 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One backup of the folder: `listed` in the index, `present` on the disk."""
+    """One backup of the folder: `listed` in the index, `present` on the disk.
+
+    `rows` are those of our tables, `deletions` the tombstones beside them; None if nothing tells.
+    """
 
     name: str
     timestamp: str
     kind: str
     note: str | None
     rows: int | None
+    deletions: int | None
     listed: bool
     present: bool
 
@@ -122,43 +129,26 @@ def entries(folder: Path) -> list[CatalogEntry]:
 
 def add(folder: Path, manifest: Manifest) -> None:
     """Lists a backup that is on the disk now."""
-    _update(folder, lambda index: [*(item for item in index if item.get("name") != manifest.name), _item(manifest)])
+    update(folder, lambda index: [*(item for item in index if item.get("name") != manifest.name), _item(manifest)])
 
 
-def keep(folder: Path, count: int) -> list[str]:
-    """Deletes the ordinary backups of ours but the newest `count`; gives their names.
+def heal(folder: Path) -> list[str]:
+    """Takes the backups that an operator removed from the folder by hand off the index; gives their names.
 
-    Safety backups, the selected one and those of the predecessor stay.
+    The selection stays, even if its backup is gone: without it, a boot would load another backup than the chosen one.
     """
-    selected = selection(folder)
-    ordinary = [entry.name for entry in entries(folder) if entry.present and entry.kind == "normal"]
-    ours = [name for name in ordinary if (manifest := _manifest(folder, name)) is not None and manifest.ours]
-    gone = [name for name in ours[count:] if selected is None or name != selected.name]
-    _update(folder, lambda index: [item for item in index if item.get("name") not in gone])
-    for name in gone:
-        files.discard(folder, name)
+    gone = [item["name"] for item in _index(folder) if _is_gone(folder, item)]
+    if gone:
+        update(folder, lambda index: [item for item in index if not _is_gone(folder, item)])
     return gone
 
 
-def archive(folder: Path, name: str) -> Path:
-    """Moves a backup to `archive/`, out of the list and of the boot's choice; gives its new path."""
-    selected = selection(folder)
-    if selected is not None and selected.name == name:
-        raise BadBackup(f"{name} est sélectionné pour le démarrage : retrobus backup deselect d'abord.")
-    if not os.path.lexists(folder / checked_name(name)):
-        raise BadBackup(f"{name} n'existe pas dans {folder}.")
-    target = folder / ARCHIVE / name
-    if target.exists():
-        raise BadBackup(f"{target} existe déjà.")
-    files.private_folder(folder / ARCHIVE)
-    _update(folder, lambda index: [item for item in index if item.get("name") != name])
-    (folder / name).rename(target)
-    files.sync(folder / ARCHIVE)
-    files.sync(folder)
-    return target
+def _is_gone(folder: Path, item: Item) -> bool:
+    name = item.get("name")
+    return isinstance(name, str) and NAME.fullmatch(name) is not None and not os.path.lexists(folder / name)
 
 
-def _update(folder: Path, change: Callable[[list[Item]], list[Item]]) -> None:
+def update(folder: Path, change: Callable[[list[Item]], list[Item]]) -> None:
     """Rewrites the index under its lock. It gains the backups of ours whose process was killed before listing them.
 
     A damaged index is set aside and written again from the manifests.
@@ -187,15 +177,17 @@ def _unlisted(folder: Path, index: list[Item]) -> list[Item]:
     """The backups of the folder that the index does not list, each as its manifest describes it."""
     listed = {item.get("name") for item in index}
     names = sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name)) if folder.is_dir() else []
-    return [_found(folder, name) for name in names if name not in listed]
+    return [found(folder, name) for name in names if name not in listed]
 
 
-def _found(folder: Path, name: str) -> Item:
-    manifest = _manifest(folder, name)
+def found(folder: Path, name: str) -> Item:
+    """The entry of index.json for a backup of the folder, as its manifest describes it."""
+    manifest = manifest_of(folder, name)
     return {"name": name} if manifest is None else _item(manifest) | {"name": name}
 
 
-def _manifest(folder: Path, name: str) -> Manifest | None:
+def manifest_of(folder: Path, name: str) -> Manifest | None:
+    """The manifest of a backup; None if there is none, or if it cannot be read."""
     try:
         return read_manifest(folder, name) if (folder / name).is_dir() else None
     except BadBackup:
@@ -209,7 +201,8 @@ def _item(manifest: Manifest) -> Item:
         "type": manifest.format,
         "kind": manifest.kind,
         "description": manifest.note,
-        "totalRows": sum(manifest.counts.values()),
+        "totalRows": sum(count for name, count in manifest.counts.items() if name != TOMBSTONES),
+        "deletions": manifest.counts.get(TOMBSTONES, 0),
     }
 
 
@@ -219,6 +212,8 @@ def _entries_of(folder: Path, index: list[Item]) -> list[CatalogEntry]:
 
 
 def _entry(folder: Path, item: Item, *, listed: bool) -> CatalogEntry:
+    if item.get("type") == FORMAT and "deletions" not in item:  # written when rows and deletions were one sum
+        item = found(folder, item["name"])
     statistics = item.get("statistics")
     rows = statistics.get("totalRows") if isinstance(statistics, dict) else item.get("totalRows")
     return CatalogEntry(
@@ -227,6 +222,7 @@ def _entry(folder: Path, item: Item, *, listed: bool) -> CatalogEntry:
         str(item.get("kind") or "normal"),
         item.get("description"),
         rows if type(rows) is int else None,
+        item.get("deletions") if type(item.get("deletions")) is int else None,
         listed,
         present=(folder / item["name"]).exists(),
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
-from retrobus.backups import BadBackup, catalog, create
+from retrobus.backups import BadBackup, catalog, create, removal
 from retrobus.database.pooler import OwnNames
 from retrobus.database.session import LONG_TRANSACTION, connect_for_command
 from retrobus.files.error_texts import why
@@ -62,10 +62,11 @@ def next_time(times: tuple[str, ...], after: datetime) -> datetime:
 
 @dataclass(slots=True)
 class Schedule:
-    """The times of day, how many backups are kept, and what the last backups came to."""
+    """The times of day, which backups are kept and for how long, and what the last backups came to."""
 
     times: tuple[str, ...]
     keep: int
+    safety_days: int
     folder: Path
     url: str
     clock: Callable[[], datetime] = local_now
@@ -105,7 +106,13 @@ class Schedule:
         return str(error) if isinstance(error, Failed | BadBackup) else why(error, self.folder)
 
     async def look_back(self) -> None:
-        """Verifies the newest ordinary backup, so that its age is known from the start of the service."""
+        """Verifies the newest ordinary backup, so that its age is known from the start of the service.
+
+        Before that, backups that were removed by hand leave the index.
+        """
+        healed = await asyncio.to_thread(catalog.heal, self.folder)
+        if healed:
+            logbook.backup_index_healed(", ".join(healed))
         newest = self._newest()
         if newest is None:
             return
@@ -122,7 +129,9 @@ class Schedule:
                 logbook.backup_made(json.loads(said)["name"])
             await self.look_back()
         try:
-            await asyncio.to_thread(self._thin)
+            gone = await asyncio.to_thread(self._thin)
+            if gone:
+                logbook.backups_removed(", ".join(gone))
         except Exception as error:  # noqa: BLE001 - the new backup is made and verified: this is a remark, no failure
             logbook.backups_not_thinned(self._reason(error))
 
@@ -134,9 +143,12 @@ class Schedule:
                     return entry.name, moment_of(entry.timestamp)
         return None
 
-    def _thin(self) -> None:
+    def _thin(self) -> list[str]:
         with create.alone(self.folder):
-            catalog.keep(self.folder, self.keep)
+            gone = [entry.name for entry in removal.surplus(self.folder, self.keep, self.safety_days)]
+            if gone:
+                removal.delete(self.folder, gone)
+            return gone
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

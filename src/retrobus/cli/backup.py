@@ -11,7 +11,8 @@ import typer
 
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import AsJson, answer, counted, progress_bar, report, say, stop, warn
+from retrobus.cli.retention import described, thin
+from retrobus.cli.terminal import AsJson, Yes, answer, counted, progress_bar, report, say, stop, warn
 from retrobus.cli.usage import Program
 from retrobus.settings import Settings
 from retrobus.words import decimal, grouped, plural
@@ -38,9 +39,14 @@ def located(name: str) -> Path:
 def create(
     note: str | None = typer.Option(None, "--note", help="Pourquoi ce backup."),
     keep: int | None = typer.Option(
-        None, "--keep", min=1, help="Ne garder que les N backups ordinaires les plus récents."
+        None,
+        "--keep",
+        min=1,
+        help="Puis supprimer, après les avoir montrés, tous les backups ordinaires sauf les N plus récents, et les "
+        "backups de sécurité de plus de BACKUP_KEEP_SAFETY_DAYS jours.",
     ),
     *,
+    yes: Yes = False,
     from_snapshot: Annotated[
         bool, typer.Option("--from-snapshot", help="Sans PostgreSQL : de runtime-state.json et du journal.")
     ] = False,
@@ -56,31 +62,15 @@ def create(
             return await creation.create(connection, folder, note=note, progress=progress)
 
     made = _from_snapshot(folder, note) if from_snapshot else with_connection(work)
-    gone = _thinned(folder, keep) if keep else []
     if made.trouble is not None:
         warn(f"{made.name} est fait, mais {made.trouble}.")
+    if not as_json:
+        say(f"✅ {folder / made.name} : {counted(made.counts)}, {_size(made.size)}")
+    gone = thin(folder, keep, yes=yes, as_json=as_json) if keep else []
     if as_json:
         report({"path": folder / made.name, "removed": gone, **asdict(made)})
-        return
-    say(f"✅ {folder / made.name} : {counted(made.counts)}, {_size(made.size)}")
-    for name in gone:
+    for name in () if as_json else gone:
         say(f"🗑️  {name} supprimé (--keep {keep})")
-
-
-def _thinned(folder: Path, keep: int) -> list[str]:
-    """Deletes older backups and gives their names. The new backup is made: a failure here is a warning."""
-    from retrobus.backups import BadBackup, catalog
-    from retrobus.backups import create as creation
-    from retrobus.files.error_texts import told
-
-    try:
-        with creation.alone(folder):
-            return catalog.keep(folder, keep)
-    except BadBackup as error:
-        warn(f"Le backup est fait, --keep ne l'est pas : {error}")
-    except OSError as error:
-        warn(f"Le backup est fait, --keep ne l'est pas : {told(error, folder)}.")
-    return []
 
 
 def _from_snapshot(folder: Path, note: str | None) -> Manifest:
@@ -102,22 +92,35 @@ def list_(*, as_json: AsJson = False) -> None:
     from retrobus.backups import catalog
 
     folder = backups_folder()
+    healed = _healed(folder)
     entries, selected = catalog.entries(folder), catalog.selection(folder)
     chosen = selected.name if selected else None
+    lost = chosen is not None and not (folder / chosen).exists()
     if as_json:
-        answer({"selected": chosen, "backups": [asdict(entry) for entry in entries]})
+        document = {"selected": chosen, "selected_present": chosen is not None and not lost, "healed": healed}
+        answer({**document, "backups": [asdict(entry) for entry in entries]})
         return
     for entry in entries:
-        remarks = [
-            *(["sélectionné"] if entry.name == chosen else []),
-            *(["sécurité"] if entry.kind == "safety" else []),
-            *([] if entry.present else ["absent du disque"]),
-            *([] if entry.listed else ["hors index"]),
-        ]
-        rows = "? lignes" if entry.rows is None else plural(entry.rows, "ligne")
-        typer.echo("  ".join([entry.name, rows, entry.note or "", ", ".join(remarks)]).rstrip())
+        typer.echo(described(entry) + (", sélectionné" if entry.name == chosen else ""))
     if not entries:
         typer.echo(f"Aucun backup dans {folder}.")
+    for name in healed:
+        warn(f"{name} n'est plus dans {folder} : il a été supprimé à la main ; retiré de index.json")
+    if lost:
+        warn(
+            f"{chosen} est sélectionné, mais n'existe plus : un démarrage sans PostgreSQL ne chargerait rien. "
+            "retrobus backup select pour en choisir un autre, ou retrobus backup deselect"
+        )
+
+
+def _healed(folder: Path) -> list[str]:
+    """Makes the index agree with the folder; an operator who may only read it sees the list all the same."""
+    from retrobus.backups import catalog
+
+    try:
+        return catalog.heal(folder)
+    except PermissionError:
+        return []
 
 
 @app.command()
@@ -229,6 +232,6 @@ def deselect() -> None:
 @app.command()
 def archive(name: str = typer.Argument(..., help="Nom d'un backup de la liste.")) -> None:
     """Range un backup dans archive/ : ni le démarrage ni la liste ne le voient plus."""
-    from retrobus.backups import catalog
+    from retrobus.backups import removal
 
-    typer.echo(f"✅ {catalog.archive(backups_folder(), name)}")
+    typer.echo(f"✅ {removal.archive(backups_folder(), name)}")

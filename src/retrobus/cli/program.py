@@ -21,8 +21,10 @@ from retrobus.cli import (
     repair,
     restore,
     resync,
+    retention,
     serving,
     show,
+    unarchive,
     verify,
 )
 from retrobus.cli.doctor.command import doctor
@@ -56,6 +58,8 @@ database.app.command("reset")(cleaning.reset)
 database.app.command("clean")(cleaning.clean)
 database.app.command("repair")(repair.repair)
 database.app.command("show")(show.show)
+backup.app.command("delete")(retention.delete)
+app.command("unarchive")(unarchive.unarchive)
 app.add_typer(backup.app, name="backup")
 app.add_typer(database.app, name="db")
 app.add_typer(members.app, name="member")

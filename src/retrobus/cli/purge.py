@@ -35,7 +35,11 @@ def purge(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Retire l'instantané et la sélection, met de côté un journal non rejoué ; ne touche pas la base."""
+    """Retire l'instantané et la sélection, met de côté un journal non rejoué ; ne touche pas la base.
+
+    À préférer à « rm -rf backups/* », qui supprime aussi tous les backups, ceux de sécurité compris, et les écritures
+    acquittées d'un journal. « retrobus unarchive » remet en place ce que la purge a mis dans archive/.
+    """
     folder = backups_folder()
     with without_a_service(folder):
         steps = _leftovers(folder) + (_backups(folder) if archive else [])
@@ -98,7 +102,7 @@ def _set_aside(folder: Path, name: str, aside: str) -> None:
 
 
 def _backups(folder: Path) -> list[Removal]:
-    from retrobus.backups import catalog
+    from retrobus.backups import catalog, removal
 
     present = [entry.name for entry in catalog.entries(folder) if entry.present]
-    return [Removal(name, "rangé dans archive/", partial(catalog.archive, folder, name)) for name in present]
+    return [Removal(name, "rangé dans archive/", partial(removal.archive, folder, name)) for name in present]

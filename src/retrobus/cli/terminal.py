@@ -63,10 +63,13 @@ def _json(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, default=str)
 
 
-def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
-    """Ends the command unless the operator answers yes, or gave `--yes`; with --json the question is no output."""
+def confirm(question: str, *, yes: bool, as_json: bool = False, refused: str = "rien n'a été changé") -> None:
+    """Ends the command unless the operator answers yes, or gave `--yes`; with --json the question is no output.
+
+    `refused` is what the command then says of its work so far.
+    """
     if not yes and not _agreed(question, err=as_json):
-        raise stop("rien n'a été changé")
+        raise stop(refused)
 
 
 def _agreed(question: str, *, err: bool) -> bool:

@@ -139,14 +139,15 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_journal(folder: Path, *, max_age: float) -> Journal:
-    """The journal of a folder, which is not touched; OSError or Refused if the file cannot be read.
+def read_journal(folder: Path, *, max_age: float, name: str = NAME) -> Journal:
+    """The journal of a folder, or one that was set aside under another name; the file is not touched.
 
-    A last line without its end was never acknowledged and does not count; any other damage makes it unreplayable.
+    OSError or Refused if it cannot be read. A last line without its end was never acknowledged and does not count; any
+    other damage makes it unreplayable.
     """
-    journal = Journal(folder / NAME)
+    journal = Journal(folder / name)
     try:
-        content = read_capped(folder, NAME, LARGEST)
+        content = read_capped(folder, name, LARGEST)
     except FileNotFoundError:
         return journal
     whole = content[: content.rfind(b"\n") + 1]

@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     backup_keep: int = Field(
         14, ge=1, le=10_000, description="Ordinary backups that an automatic one leaves in the folder, itself included."
     )
+    backup_keep_safety_days: int = Field(
+        90,
+        ge=1,
+        le=3650,
+        description="Days that BACKUP_SCHEDULE and --keep leave safety backups in the folder; the newest one stays.",
+    )
     runtime_state_debounce: float = Field(
         0.75, ge=0, le=60, description="Seconds between the first change and the writing of runtime-state.json."
     )

@@ -54,6 +54,7 @@ def _file_items(settings: Settings) -> Iterator[Item]:
     if damaged:
         yield Item("warning", "Fichiers endommagés mis de côté", ", ".join(damaged), "les examiner, puis les supprimer")
     yield from _backups(folder)
+    yield from _contents(folder)
 
 
 def _permissions(folder: Path) -> Item:
@@ -100,6 +101,24 @@ def _journal(folder: Path, *, used: bool) -> Item:
     if used:
         return Item("warning", name, waiting, "rejeu dès que PostgreSQL répond")
     return Item("error", name, f"{waiting} : le service refuse de démarrer", RESYNC)
+
+
+def _contents(folder: Path) -> Iterator[Item]:
+    """What an operator loses who empties the folder by hand; a damaged index has its line already."""
+    try:
+        kinds = [entry.kind for entry in catalog.entries(folder) if entry.present]
+    except BadBackup:
+        return
+    parts = [
+        plural(kinds.count("normal"), "backup"),
+        plural(kinds.count("safety"), "backup de sécurité", "backups de sécurité"),
+        *(["la sélection"] if os.path.lexists(folder / catalog.SELECTION) else []),
+        *(["l'instantané"] if os.path.lexists(folder / SNAPSHOT) else []),
+        *(["archive/"] if (folder / catalog.ARCHIVE).is_dir() else []),
+    ]
+    writes = len(read_journal(folder, max_age=float("inf")))
+    parts += [plural(writes, *WRITES)] if writes else []
+    yield Item("ok", "Contenu", f"{', '.join(parts)} ; rm -rf {folder}/* supprimerait tout cela pour toujours")
 
 
 def _backups(folder: Path) -> Iterator[Item]:
