@@ -125,6 +125,13 @@ def test_the_table_of_errors_is_the_one_of_the_program() -> None:
     assert all(len(row) == 5 and all(row) for row in rows(ERRORS, "status"))
 
 
+def test_the_french_table_explains_every_code() -> None:
+    documented = rows(ERRORS, "code")
+
+    assert [code.strip("`") for code, *_ in documented] == list(KINDS)
+    assert all(len(row) == 3 and all(row) for row in documented)
+
+
 def test_the_table_of_sqlstates_is_the_one_of_the_program() -> None:
     *documented, rest = [(state.strip("`"), told, code.strip("`")) for state, told, code in rows(ERRORS, "SQLSTATE")]
 
@@ -163,9 +170,10 @@ def test_the_runbook_begins_with_a_list_of_its_sections() -> None:
     assert re.findall(r"^- \[(.+)\]\(#.*\)$", text(OPERATIONS), re.MULTILINE) == sections
 
 
-def test_the_runbook_has_french_apostrophes_and_spaces() -> None:
+def test_french_pages_have_french_apostrophes_and_spaces() -> None:
     """Outside code: ’ and not ', a space that does not break before : ; ! ? » and after «."""
-    prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "`", text(OPERATIONS), flags=re.DOTALL)
+    of_errors = text(ERRORS).partition("## En français")[2].partition("\n## ")[0]
+    prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "`", text(OPERATIONS) + of_errors, flags=re.DOTALL)
 
     assert re.findall(r".*(?:\w'| [:;!?»]|« ).*", prose) == []
 
