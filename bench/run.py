@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from timing import peers
@@ -118,8 +119,8 @@ def one_round(servers: list[Server], token: str, seconds: int) -> Figures:
             continue
         for server in servers:
             if not workload.cached or workload in server.etags:
-                found = load(server.url, workload, token, seconds, server.etags.get(workload))
-                figures.slices[workload, server.name] = [found]
+                asked = replace(workload, etag=server.etags.get(workload))
+                figures.slices[workload, server.name] = [load(server.url, asked, token, seconds)]
         figures.limits[workload] = limit_of(workload, servers[0].program, seconds)
         if workload.writes:
             for database in {server.program.database for server in servers}:

@@ -37,12 +37,18 @@ BODY = json.dumps(NEW).encode()
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of request. `writes`: each POST is followed by the DELETE of its row; `cached`: the client has it."""
+    """One kind of request.
+
+    `writes`: each POST is followed by the DELETE of its row; `keyed`: both have an Idempotency-Key of their own;
+    `cached`: the client has the row already, with this `etag`.
+    """
 
     title: str
     path: str
     writes: bool = False
+    keyed: bool = False
     cached: bool = False
+    etag: str | None = None
 
 
 ONE = Workload("one vehicle", "/api/vehicles/P0042")

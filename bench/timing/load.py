@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -30,17 +31,18 @@ class Slice(NamedTuple):
     errors: int
 
 
-def load(url: str, workload: Workload, token: str, seconds: float, etag: str | None = None) -> Slice:
+def load(url: str, workload: Workload, token: str, seconds: float, connections: int = CONNECTIONS) -> Slice:
     """One slice of load on the server at `url`."""
     if WRK is not None:
-        return by_wrk([WRK], url, workload, token, seconds, etag)
-    return asyncio.run(by_clients(url, workload, token, seconds, etag))
+        return _by_wrk([WRK, f"-c{connections}"], url, workload, token, seconds)
+    return asyncio.run(by_clients(url, workload, token, seconds, connections))
 
 
-def by_wrk(wrk: list[str], url: str, workload: Workload, token: str, seconds: float, etag: str | None) -> Slice:
+def _by_wrk(wrk: list[str], url: str, workload: Workload, token: str, seconds: float) -> Slice:
     """One slice by wrk; its script prints the figures in one line."""
-    asked = {"TOKEN": token} | ({"BODY": BODY.decode()} if workload.writes else {}) | ({"ETAG": etag} if etag else {})
-    size = [f"-c{CONNECTIONS}", "-t1", f"-d{max(1, round(seconds))}s", "--timeout", "20s", "-s", str(SCRIPT)]
+    asked = {"TOKEN": token, "BODY": BODY.decode() if workload.writes else "", "ETAG": workload.etag or ""}
+    asked["KEYS"] = secrets.token_hex(8) if workload.keyed else ""
+    size = ["-t1", f"-d{max(1, round(seconds))}s", "--timeout", "20s", "-s", str(SCRIPT)]
     command = [*wrk, *size, url + workload.path]
     done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=True)
     figures = next(line for line in done.stdout.splitlines() if line.startswith("figures ")).split()[1:]
@@ -66,15 +68,15 @@ async def connection(port: int) -> AsyncIterator[Callable[[bytes], Any]]:
         writer.close()
 
 
-def request(method: str, path: str, token: str, body: bytes = b"", etag: str | None = None) -> bytes:
-    """A request as bytes."""
+def request(method: str, path: str, token: str, body: bytes = b"", **headers: str | None) -> bytes:
+    """A request as bytes; `if_none_match="…"` is one of the further headers."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token}"]
     lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"] if body else []
-    lines += [f"If-None-Match: {etag}"] if etag else []
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items() if value]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def by_clients(url: str, workload: Workload, token: str, seconds: float, etag: str | None) -> Slice:
+async def by_clients(url: str, workload: Workload, token: str, seconds: float, connections: int) -> Slice:
     """One slice by clients in Python."""
     times: list[float] = []
     errors: list[int] = []
@@ -91,12 +93,14 @@ async def by_clients(url: str, workload: Workload, token: str, seconds: float, e
         async with connection(int(url.rpartition(":")[2])) as ask:
             while time.perf_counter() - began < seconds:
                 if workload.writes:
-                    key = json.loads(await timed(ask, request("POST", workload.path, token, BODY)))["id"]
-                    await timed(ask, request("DELETE", f"{workload.path}/{key}", token))
+                    key = secrets.token_hex(8) if workload.keyed else None
+                    text = request("POST", workload.path, token, BODY, idempotency_key=key)
+                    row = json.loads(await timed(ask, text))["id"]
+                    await timed(ask, request("DELETE", f"{workload.path}/{row}", token, idempotency_key=key))
                 else:
-                    await timed(ask, request("GET", workload.path, token, etag=etag))
+                    await timed(ask, request("GET", workload.path, token, if_none_match=workload.etag))
 
-    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(one() for _ in range(connections)))
     took, ordered = time.perf_counter() - began, sorted(times)
     p50, p99 = (ordered[int(len(ordered) * part)] * 1e3 for part in (0.5, 0.99))
     return Slice(len(ordered) / took, p50, p99, len(errors))
