@@ -38,6 +38,12 @@ bench: $(VENV)/.ready ## measure the service beside its peers and its limit: a t
 peers: $(VENV)/.ready ## install what `make bench` measures beside the service (needs the network, Node.js)
 	@$(BIN)/python bench/peers/install.py
 
+growth: $(VENV)/.ready ## what a request costs when the tables grow to 500,000 events and a million tombstones (ten minutes)
+	@$(BIN)/python bench/growth.py $(ARGS)
+
+connections: $(VENV)/.ready ## 1,000 kept-alive connections: mostly idle, busy, overloaded (six minutes; ARGS="--connections 200")
+	@$(BIN)/python bench/connections.py $(ARGS)
+
 soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged by a model (ARGS="--seed 7 --steps 10000")
 	@$(BIN)/python bench/soak.py $(ARGS)
 

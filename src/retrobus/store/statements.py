@@ -124,7 +124,11 @@ def shape_of(filters: tuple[Filter, ...]) -> Shape:
 
 
 def _after(resource: Resource) -> ColumnElement[bool]:
-    """Rows later than the cursor's in the resource's order, where a column may be ascending or descending."""
+    """Rows later than the cursor's in the resource's order, where a column may be ascending or descending.
+
+    For events, whose dates descend: `date <= d AND (date < d OR date = d AND id > i)`. PostgreSQL enters an index by
+    the first condition only; without it, it would read every row before the cursor.
+    """
     order = [(resource.table.c[step.column], step.descending) for step in resource.order]
     bound = [bindparam(f"after_{column.name}", type_=column.type) for column, _ in order]
     if not any(descending for _, descending in order):
@@ -133,7 +137,8 @@ def _after(resource: Resource) -> ColumnElement[bool]:
     for position, (column, descending) in enumerate(order):
         equal = [order[i][0] == bound[i] for i in range(position)]
         steps.append(and_(*equal, column < bound[position] if descending else column > bound[position]))
-    return or_(*steps)
+    first, descending = order[0]
+    return and_(first <= bound[0] if descending else first >= bound[0], or_(*steps))
 
 
 @lru_cache(maxsize=256)
