@@ -1,10 +1,12 @@
-"""Follows the documents word by word on a new Debian 12: `make deploytrial`, some minutes, as root.
+"""Follows the documents word by word on a new Debian 12: `make deploytrial`, eight minutes, as root.
 
 Installs a Debian with debootstrap and boots its systemd in a container. An ordinary user follows README's chapter
 "Start" in a clone and then the whole runbook. Root follows README's chapter "Deploy": Debian's PostgreSQL 15, the two
 roles, the unit, nginx, backup, restore, upgrade, way back and new secrets; then the runbook again, against the service
-that runs. Every block runs as it stands on the page. What cannot run is in deploying/pages.py, with the reason. The
-transcripts are in build/deploytrial/. Debian packages: debootstrap systemd-container.
+that runs. Every block runs as it stands on the page. What cannot run is in deploying/pages.py, with the reason.
+
+Then the Dockerfile is built without a container engine, and what compose.yaml runs is run. The transcripts are in
+build/deploytrial/. Debian packages: debootstrap systemd-container.
 """
 
 import argparse
@@ -12,11 +14,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from deploying import debian_user, deployed
-from deploying.machine import Failed, Machine, NotPossible, booted, check, new_debian
+from deploying import debian_user, deployed, image
+from deploying.machine import Failed, NotPossible, booted, check, new_debian
 
 BUILD = Path(__file__).parents[1] / "build/deploytrial"
-PARTS = {"start": debian_user.follow, "deploy": deployed.follow}
+PARTS = {"start": debian_user.follow, "deploy": deployed.follow, "image": image.follow}
+ON_A_MACHINE = ("start", "deploy")
 
 
 def main() -> int:
@@ -33,26 +36,25 @@ def main() -> int:
 
 
 def trial(name: str) -> int:
-    """One part on a machine of its own."""
+    """One part, on a machine or in an image of its own."""
     folder = BUILD / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    new_debian(BUILD / "debian", folder)
-    with booted(folder) as machine:
-        try:
-            PARTS[name](machine)
-        except Failed as error:
-            print(f"FAILED in part {name}\n{error}", file=sys.stderr)
-            return 1
-        finally:
-            keep_transcript(machine, BUILD / f"{name}.txt")
-    print(f"{name}: {len(machine.transcript)} blocks, all succeeded")
+    transcript: list[str] = []
+    try:
+        if name in ON_A_MACHINE:
+            new_debian(BUILD / "debian", folder)
+            with booted(folder, transcript) as machine:
+                PARTS[name](machine)
+        else:
+            PARTS[name](BUILD / "debian", folder, transcript)
+    except Failed as error:
+        print(f"FAILED in part {name}\n{error}", file=sys.stderr)
+        return 1
+    finally:
+        (BUILD / f"{name}.txt").write_text("\n".join(transcript), encoding="utf-8")
+    print(f"{name}: {len(transcript)} commands, all succeeded")
     return 0
-
-
-def keep_transcript(machine: Machine, path: Path) -> None:
-    """Writes every command and its output."""
-    path.write_text("\n".join(machine.transcript), encoding="utf-8")
 
 
 if __name__ == "__main__":

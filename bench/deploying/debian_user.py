@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 
 from deploying import runbook
 from deploying.machine import Failed, Machine
@@ -12,6 +13,7 @@ from deploying.pages import blocks
 from deploying.shell import Shell, clone, installed
 
 USER, PLACE = "camille", "/home/camille/retrobus"
+HEALTH = "http://localhost:3001/health"
 READY = "Ctrl-C arrête"
 
 
@@ -41,12 +43,14 @@ def running(machine: Machine) -> Iterator[str]:
                 break
         else:
             raise Failed("make run\n" + "".join(said))
+        Thread(target=said.extend, args=(process.stdout,), daemon=True).start()  # a full pipe would stop the service
+        machine.run(USER, f"curl --silent --retry 30 --retry-delay 1 --retry-all-errors {HEALTH}")
         machine.transcript.append("# " + USER + "\nmake run\n---\n" + "".join(said))
         yield "".join(said)
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=60)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
 

@@ -69,9 +69,9 @@ def _trust_what_this_machine_trusts(base: Path) -> None:
 class Machine:
     """A running container; `transcript` has every command and its output."""
 
-    def __init__(self, folder: Path, pid: int) -> None:
+    def __init__(self, folder: Path, pid: int, transcript: list[str]) -> None:
         self.folder = folder
-        self.transcript: list[str] = []
+        self.transcript = transcript
         self._pid = pid
 
     def popen(self, user: str, script: str, place: str, **more: object) -> subprocess.Popen[str]:
@@ -109,7 +109,7 @@ def _home(user: str) -> str:
 
 
 @contextmanager
-def booted(folder: Path) -> Iterator[Machine]:
+def booted(folder: Path, transcript: list[str]) -> Iterator[Machine]:
     """The system of this folder, booted; it is stopped at the end."""
     words = [
         "systemd-nspawn", "--quiet", f"--directory={folder}", f"--machine=retrobus-trial-{os.getpid()}", "--boot",
@@ -120,7 +120,7 @@ def booted(folder: Path) -> Iterator[Machine]:
             words, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        machine = Machine(folder, _init_of(running))
+        machine = Machine(folder, _init_of(running), transcript)
         machine.run("root", "systemctl is-system-running --wait || true")
         yield machine
     finally:
