@@ -49,7 +49,7 @@ def test_what_a_new_event_does_not_say_has_its_default(api: Api, manager: Person
     row = create(api, manager, "events", id=SLUG)
 
     said = {name: row.pop(name) for name in ("id", "title", "date")}
-    stamps = {name: row.pop(name) for name in ("createdAt", "updatedAt", "version")}
+    stamps = {name: row.pop(name) for name in ("createdAt", "updatedAt", "updatedBy", "version")}
 
     assert said == an_event(id=SLUG)
     assert all(stamps.values())

@@ -149,8 +149,8 @@ def test_keys_have_the_same_limits_too(api: Api, column_takes: Takes, path: str,
 
 def test_every_column_that_a_client_may_write_is_compared() -> None:
     compared = {(TABLES[model][0], _snake(name)) for model, name, *_ in ALL}
-    ours = {"id", "version", "created_at", "updated_at", "created_by", "current_participants", "password_hash",
-            "token_epoch"}  # fmt: skip
+    ours = {"id", "version", "created_at", "updated_at", "updated_by", "created_by", "current_participants",
+            "password_hash", "token_epoch"}  # fmt: skip
 
     columns = {(resource.table.name, column.name) for resource in RESOURCES for column in resource.columns}
 

@@ -32,7 +32,7 @@ def test_a_created_member_is_read_back_as_it_was_answered(api: Api, manager: Per
 def test_what_a_new_member_does_not_say_has_its_default(api: Api, manager: Person) -> None:
     row = api.post("/api/members", json={"email": "camille@example.org"}, headers=manager.headers).json()
 
-    assert all(row.pop(name) for name in ("id", "createdAt", "updatedAt", "version"))
+    assert all(row.pop(name) for name in ("id", "createdAt", "updatedAt", "updatedBy", "version"))
     assert {name: value for name, value in row.items() if value is not None} == {
         "firstName": "", "lastName": "", "email": "camille@example.org", "membershipType": "STANDARD",
         "membershipStatus": "PENDING", "newsletter": True, "hasLinkedAccess": False, "role": "MEMBER",
@@ -105,6 +105,7 @@ def test_members_see_and_change_their_own_record(api: Api, member: Person) -> No
         **OWN,
         "version": answer.json()["version"],
         "updatedAt": answer.json()["updatedAt"],
+        "updatedBy": member.id,
     }
 
 

@@ -5,7 +5,7 @@ import pytest
 from harness import Api, Person
 from rows import create, pages
 
-PRIVATE = {"id", "fuel", "mileage", "isPublic", "version"}
+PRIVATE = {"id", "fuel", "mileage", "isPublic", "updatedBy", "version"}
 HIDDEN = [{"isVisible": False}, '{"isVisible": false, "couleur": "rouge"}']
 SHOWN: list[object] = [None, {}, {"isVisible": True}, {"isVisible": None}, {"isVisible": "false"}, {"isVisible": 0}]
 
@@ -14,6 +14,7 @@ SHOWN: list[object] = [None, {}, {"isVisible": True}, {"isVisible": None}, {"isV
 def test_the_public_routes_are_bare_and_need_no_token(api: Api, manager: Person, prefix: str) -> None:
     vehicle = create(api, manager, "vehicles", parc="920", fuel=12, mileage=3)
     event = create(api, manager, "events", id="sortie", status="PUBLISHED", vehicleId="920")
+    assert event.pop("updatedBy") == manager.id
     shown = {name: value for name, value in vehicle.items() if name not in PRIVATE}
 
     answers = {path: api.get(f"{prefix}{path}") for path in (

@@ -26,6 +26,7 @@ OURS = {
     "version",
     "created_at",
     "updated_at",
+    "updated_by",
     "created_by",
     "current_participants",
     "password_hash",

@@ -25,7 +25,7 @@ def test_a_created_vehicle_is_read_back_as_it_was_answered(api: Api, manager: Pe
 def test_what_a_new_vehicle_does_not_say_has_its_default(api: Api, manager: Person) -> None:
     row = api.post("/api/vehicles", json={"parc": "920"}, headers=manager.headers).json()
 
-    assert all(row.pop(name) for name in ("id", "createdAt", "updatedAt", "version"))
+    assert all(row.pop(name) for name in ("id", "createdAt", "updatedAt", "updatedBy", "version"))
     assert {name: value for name, value in row.items() if value is not None} == {
         "parc": "920", "type": "Bus", "modele": "", "etat": "disponible", "caracteristiques": [], "gallery": [],
         "isPublic": False,

@@ -95,7 +95,9 @@ def test_a_whole_row_sent_back_changes_nothing(api: Api, manager: Person, kind: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_unknown_keys_and_what_the_service_alone_writes_are_ignored(api: Api, manager: Person, kind: str) -> None:
     row = filled(api, manager, kind)
-    own = dict.fromkeys(("version", "createdAt", "updatedAt", "currentParticipants", "createdBy", "couleur"), -1)
+    own = dict.fromkeys(
+        ("version", "createdAt", "updatedAt", "updatedBy", "currentParticipants", "createdBy", "couleur"), -1
+    )
 
     after = change(api, manager, kind, row, {**row, **own, **CHANGES[kind]})
     created = create(api, manager, kind, **own)

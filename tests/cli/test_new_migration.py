@@ -57,7 +57,7 @@ def migrations(folder: Path, drafted: str, url: str) -> Config:
     return config
 
 
-@pytest.mark.parametrize(("table", "wire"), [("vehicle", "wire_public"), ("event", "wire"), ("member", "wire")])
+@pytest.mark.parametrize(("table", "wire"), [("vehicle", "wire_public"), ("event", "wire_public"), ("member", "wire")])
 def test_a_new_text_column_needs_nothing_but_the_drafted_migration(
     table: str, wire: str, database: str, models: str, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """The migrations: what they build, that the models say the same, and how they behave under load and failure."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -29,6 +30,10 @@ UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespac
 WAITING = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 AND now() - waitstart > interval '300 ms'"""
+
+STAMPS = """SELECT parc, updated_at FROM vehicle UNION SELECT id, updated_at FROM event
+UNION SELECT id, updated_at FROM member ORDER BY 1"""
+AUTHORS = "SELECT updated_by FROM vehicle UNION SELECT updated_by FROM event UNION SELECT updated_by FROM member"
 
 NewDatabase = Callable[[], str]
 
@@ -109,7 +114,9 @@ def test_rows_of_every_older_revision_are_as_the_triggers_of_today_write_them(
         "INSERT INTO event (id, title, date, vehicle_id, extras) VALUES ('e', 'Fête', '2026-05-01', '920', '{}')",
         "INSERT INTO member (id, email, payment_amount) VALUES ('m', 'm@example.org', 12.50)",
         "DELETE FROM event",
+        "INSERT INTO event (id, title, date, vehicle_id) VALUES ('kept', 'Visite', '2026-05-02', '920')",
     )
+    before = run_sql(url, STAMPS)
 
     migrate.upgrade(url)
 
@@ -121,6 +128,10 @@ def test_rows_of_every_older_revision_are_as_the_triggers_of_today_write_them(
             await connection.close()
 
     assert asyncio.run(findings()) == Findings()
+    assert run_sql(url, STAMPS) == before, "no one changed the rows"
+    if revision < "0011":
+        assert {row["updated_by"] for row in run_sql(url, AUTHORS)} == {None}, "no one knows who wrote them"
+    assert json.loads(run_sql(url, "SELECT wire_public || '}' FROM event")[0][0])["vehicleId"] == "920"
 
 
 def test_an_upgrade_with_nothing_to_do_changes_nothing(database: str) -> None:

@@ -112,6 +112,50 @@ def test_who_deletes_may_say_who_and_why(stocked: str) -> None:
     ]
 
 
+def authors(database: str) -> dict[str, str | None]:
+    """Who changed each row last, by its key."""
+    found = "SELECT parc, updated_by FROM vehicle UNION SELECT id, updated_by FROM event"
+    return dict(map(tuple, run_sql(database, found)))
+
+
+def test_a_row_says_who_changed_it_last_and_psql_is_called_sql(stocked: str) -> None:
+    before = authors(stocked)
+
+    psql(
+        stocked,
+        "BEGIN; SET LOCAL retrobus.actor = 'alix'; UPDATE vehicle SET etat = 'atelier' WHERE parc = '920';"
+        "UPDATE vehicle SET etat = etat WHERE parc = '922'; COMMIT;"
+        "BEGIN; SET LOCAL retrobus.cause = 'clean'; DELETE FROM vehicle WHERE parc = '920'; COMMIT;"
+        "UPDATE vehicle SET updated_by = 'forged', etat = 'atelier' WHERE parc = '921'",
+    )
+
+    assert before == {"920": "sql", "921": "sql", "922": "sql", "depot": "sql"}
+    assert authors(stocked) == {"921": "sql", "922": "sql", "depot": "clean"}
+
+
+def test_an_author_who_is_a_member_stays_the_author_of_a_row_that_another_writer_leaves_as_it_is(stocked: str) -> None:
+    psql(stocked, "BEGIN; SET LOCAL retrobus.actor = 'alix'; UPDATE vehicle SET etat = 'atelier'; COMMIT;")
+
+    psql(stocked, "UPDATE vehicle SET etat = 'atelier'; UPDATE event SET vehicle_id = '921'")
+
+    assert authors(stocked) == {"920": "alix", "921": "alix", "922": "alix", "depot": "sql"}
+
+
+def test_stamps_are_kept_as_given_only_where_the_transaction_says_so_and_no_member_writes(stocked: str) -> None:
+    given = "SET LOCAL retrobus.stamps = 'given'; UPDATE vehicle SET etat = 'vendu', updated_by = 'jo' WHERE parc = "
+    at = row(stocked, "vehicle", "920")["updated_at"]
+
+    psql(
+        stocked,
+        f"BEGIN; {given} '920'; COMMIT; BEGIN; SET LOCAL retrobus.actor = 'alix'; {given} '921'; COMMIT;"
+        "BEGIN; SET LOCAL retrobus.stamps = 'given'; INSERT INTO vehicle (parc, updated_by) VALUES ('930', 'jo');"
+        "SET LOCAL retrobus.stamps = ''; UPDATE vehicle SET etat = 'vendu' WHERE parc = '922'; COMMIT",
+    )
+
+    assert authors(stocked) == {"920": "jo", "921": "alix", "922": "sql", "930": "jo", "depot": "sql"}
+    assert row(stocked, "vehicle", "920")["updated_at"] == at
+
+
 def test_versions_of_all_tables_come_from_one_sequence(database: str) -> None:
     run_sql(
         database,
@@ -173,7 +217,7 @@ def test_an_updated_at_that_is_given_is_kept(stocked: str) -> None:
     ("table", "key", "pieces"),
     [
         ("vehicle", "920", ("wire_public", "wire_images", "wire_private")),
-        ("event", "depot", ("wire",)),
+        ("event", "depot", ("wire_public", "wire_private")),
         ("member", "alix", ("wire",)),
     ],
 )
@@ -192,18 +236,18 @@ def test_neither_wire_json_nor_version_can_be_written_by_hand(
 def test_a_new_row_cannot_bring_its_own_wire_json(database: str) -> None:
     run_sql(
         database,
-        """INSERT INTO event (id, title, date, version, wire)
+        """INSERT INTO event (id, title, date, version, wire_public)
         VALUES ('depot', 'Sortie', '2026-05-01', 1, '{"title":"forged"}')""",
     )
 
-    assert json.loads(row(database, "event", "depot")["wire"])["title"] == "Sortie"
+    assert json.loads(row(database, "event", "depot")["wire_public"] + "}")["title"] == "Sortie"
 
 
 def test_a_renamed_key_leaves_a_tombstone_and_its_events_follow(stocked: str) -> None:
     run_sql(stocked, "UPDATE vehicle SET parc = '1920' WHERE parc = '920'")
 
     assert [tuple(found[:3]) for found in run_sql(stocked, TOMBSTONES)] == [("Vehicle", "920", "sql")]
-    assert json.loads(row(stocked, "event", "depot")["wire"])["vehicleId"] == "1920"
+    assert json.loads(row(stocked, "event", "depot")["wire_public"] + "}")["vehicleId"] == "1920"
 
 
 def test_the_events_of_a_deleted_vehicle_lose_it_in_their_wire_json_too(stocked: str) -> None:
@@ -212,7 +256,7 @@ def test_the_events_of_a_deleted_vehicle_lose_it_in_their_wire_json_too(stocked:
     run_sql(stocked, "DELETE FROM vehicle WHERE parc = '920'")
 
     after = row(stocked, "event", "depot")
-    assert (after["vehicle_id"], json.loads(after["wire"])["vehicleId"]) == (None, None)
+    assert (after["vehicle_id"], json.loads(after["wire_public"] + "}")["vehicleId"]) == (None, None)
     assert after["version"] > before["version"]
 
 

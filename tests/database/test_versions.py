@@ -104,7 +104,8 @@ def test_rows_copied_with_their_versions_and_without_the_sequence_are_never_repe
     run_sql(
         database,
         "SET session_replication_role = replica",
-        "INSERT INTO event (id, title, date, version, wire) VALUES ('copied', 'Sortie', '2026-05-01', 5000, '{}')",
+        """INSERT INTO event (id, title, date, version, wire_public, wire_private)
+        VALUES ('copied', 'Sortie', '2026-05-01', 5000, '{}', '{}')""",
         "RESET session_replication_role",
     )
 

@@ -204,13 +204,17 @@ def test_what_memory_took_is_in_postgres_when_that_speaks_again(fallback: Outage
     fallback.cut()
     fallback.done("POST", "vehicles", a_vehicle(parc="910"))
     fallback.done("PATCH", "vehicles/910", {"etat": "en panne"})
-    fallback.done("PATCH", "vehicles/920", {"etat": "réparé"})
+    told = fallback.done("PATCH", "vehicles/920", {"etat": "réparé"}).json()
     fallback.done("DELETE", "vehicles/930")
 
     fallback.heal()
 
-    rows = fallback.api.sql("SELECT parc, etat FROM vehicle ORDER BY parc")
-    assert [tuple(row) for row in rows] == [("910", "en panne"), ("920", "réparé")]
+    rows = fallback.api.sql("SELECT parc, etat, updated_by FROM vehicle ORDER BY parc")
+    assert told["updatedBy"] == fallback.who.id
+    assert [tuple(row) for row in rows] == [
+        ("910", "en panne", told["updatedBy"]),
+        ("920", "réparé", told["updatedBy"]),
+    ]
     assert [row["parc"] for row in fallback.send("GET", "vehicles").json()["vehicles"]] == ["910", "920"]
     [tombstone] = fallback.api.sql("SELECT key, cause, actor FROM deletion WHERE resource = 'Vehicle'")
     assert tuple(tombstone) == ("930", "api", fallback.who.id)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Boolean, Column, Integer, Numeric
 
 from harness import run_sql
+from retrobus.database.sql import GIVEN_STAMPS
 from retrobus.fallback.memory import Held
 from retrobus.model.columns import Moment
 from retrobus.model.events import EVENT_STATUSES
@@ -112,6 +113,7 @@ def stored(store_database: str) -> Iterator[Stored]:
             transaction = connection.transaction()
             await transaction.start()
             try:
+                await connection.execute(GIVEN_STAMPS)  # `updated_by` too is kept as it was sent
                 insert = f"INSERT INTO {resource.table.name} ({', '.join(names)}) VALUES ({places})"
                 await connection.executemany(insert, [[row[name] for name in names] for row in rows])
                 found: list[Any] = await connection.fetch(

@@ -118,7 +118,7 @@ def test_rows_written_without_triggers_are_found_and_served_as_they_are(
     assert (seen.status_code, seen.json()["etat"]) == (200, "en panne")
     assert seen.json()["version"] > before.json()["version"]
     assert (changed.json()["etat"], changed.json()["fuel"]) == ("revenu", 0.1)
-    assert run_sql(filled, "SELECT wire FROM event")[0][0].startswith('{"id":"fete","title":"T",')
+    assert run_sql(filled, "SELECT wire_public FROM event")[0][0].startswith('{"id":"fete","title":"T",')
     assert_sound(levels, filled)
 
 
@@ -382,7 +382,7 @@ def test_nothing_is_repaired_before_the_name_of_the_base_was_typed(terminal: Ter
     code, _, errors = terminal("db", "repair", url=filled, given="non\n")
 
     assert (code, "rien n'a été changé" in errors) == (1, True)
-    assert '"title":"Fête"' in run_sql(filled, "SELECT wire FROM event")[0][0]
+    assert '"title":"Fête"' in run_sql(filled, "SELECT wire_public FROM event")[0][0]
 
 
 def test_a_repair_says_in_json_what_it_found_and_what_is_left(terminal: Terminal, filled: str) -> None:

@@ -191,7 +191,7 @@ def test_a_row_says_every_field_in_the_order_of_the_wire(subject: Subject) -> No
     )
 
     found = json.loads(subject.get(EVENT, "a").json)
-    stamps = {name: found.pop(name) for name in ("createdAt", "updatedAt", "version")}
+    stamps = {name: found.pop(name) for name in ("createdAt", "updatedAt", "updatedBy", "version")}
 
     assert stamps == {name: json.loads(given.json)[name] for name in stamps}
     assert list(found.items()) == [

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE
+from retrobus.model.wire import View
 from retrobus.store.contract import (
     Caller,
     Document,
@@ -53,6 +54,48 @@ def test_a_new_row_has_the_defaults_of_its_table(subject: Subject) -> None:
     assert (person["membershipType"], person["membershipStatus"]) == ("STANDARD", "PENDING")
     assert (person["permissions"], person["firstName"], person["hasLinkedAccess"]) == ([], "", False)
     assert all(row["createdAt"] == row["updatedAt"] for row in (bus, trip, person))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_says_who_changed_it_last(subject: Subject, name: str) -> None:
+    resource, a_row = ROWS[name]
+    field = "title" if resource is EVENT else "notes" if resource is MEMBER else "etat"
+    subject.given(MEMBER, a_member("other"))
+    made = said(subject.insert(resource, a_row("x1")))
+    other = Caller("other", 0, "ADMIN")
+
+    plain = said(subject.update(resource, "x1", {field: "one"}, caller=other))
+    same = said(subject.update(resource, "x1", {field: "one"}))
+    looked = said(subject.update(resource, "x1", setting(**{field: "two"})))
+    own = said(subject.update(resource, "x1", setting(**{field: "three"}), caller=None))
+
+    found = [row["updatedBy"] for row in (made, plain, same, looked, own)]
+    assert found == ["founder", "other", "other", "founder", "api"]
+    assert json.loads(subject.find(resource).documents[-1])["updatedBy"] == "api"
+
+
+def test_the_events_of_a_deleted_vehicle_say_who_deleted_it(subject: Subject) -> None:
+    subject.given(MEMBER, a_member("other"))
+    subject.given(VEHICLE, a_vehicle("920"))
+    subject.given(EVENT, an_event("a", vehicle_id="920"))
+
+    subject.delete(VEHICLE, "920", caller=Caller("other", 0, "ADMIN"))
+
+    event = said(subject.get(EVENT, "a"))
+    assert (event["vehicleId"], event["updatedBy"]) == (None, "other")
+
+
+@pytest.mark.parametrize("view", ["public_list", "public_one"])
+@pytest.mark.parametrize("name", ["event", "vehicle"])
+def test_no_public_view_says_who_changed_a_row(subject: Subject, name: str, view: View) -> None:
+    resource, a_row = ROWS[name]
+    subject.given(resource, a_row("x1"))
+
+    [listed], got = subject.find(resource, view=view).documents, subject.get(resource, "x1", view=view).json
+
+    assert listed == got
+    assert "updatedBy" not in json.loads(got)
+    assert FOUNDER.id.encode() not in got
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -42,7 +42,7 @@ async def list_public_events(call: Call) -> Page:
     return await call.store.find(EVENT, call.query(EVENT, "public_list", *PUBLISHED), caller=None)
 
 
-@router.declare(Route("GET", "/events/{id}", ANYONE, row("Event")))
+@router.declare(Route("GET", "/events/{id}", ANYONE, row("PublicEvent")))
 async def get_public_event(call: Call) -> Document:
     """One published event."""
     return await call.store.get(EVENT, call.key, view="public_one", filters=PUBLISHED, caller=None)

@@ -13,11 +13,15 @@ from retrobus.api.reference_shapes import SHAPES, TEXT, listed, record, referenc
 from retrobus.model import patterns
 from retrobus.model.fields import Wire
 from retrobus.model.names import camel
-from retrobus.model.resources import ALL, VEHICLE, Resource
+from retrobus.model.resources import ALL, EVENT, VEHICLE, Resource
 from retrobus.model.rows import defaults
 from retrobus.model.wire import known_names
 
-READ_ONLY = frozenset({"version", "created_at", "updated_at", "created_by", "current_participants"})
+READ_ONLY = frozenset({"version", "created_at", "updated_at", "updated_by", "created_by", "current_participants"})
+UPDATED_BY = (
+    "Who changed the row last: the id of a member, or a word: `sql` for psql and other programs, `cli` for a command of"
+    " the operator, `restore` for a backup, `clean` for a clean-up, `api` for the service itself. Null if not known."
+)
 
 
 def components(bodies: Iterable[Body]) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def components(bodies: Iterable[Body]) -> dict[str, Any]:
     for resource in ALL:
         found[resource.name] = row_schema(resource)
         found[f"{resource.name}List"] = _list_of(resource)
-    found["PublicVehicle"] = row_schema(VEHICLE, without=VEHICLE.private)
+    found |= {f"Public{one.name}": row_schema(one, without=one.private) for one in (VEHICLE, EVENT)}
     return found | SHAPES
 
 
@@ -111,6 +115,8 @@ def _column_schema(column: Any) -> dict[str, Any]:
         schema["type"] = [schema["type"], "null"]
     if column.name in READ_ONLY:
         schema["readOnly"] = True
+    if column.name == "updated_by":
+        schema["description"] = UPDATED_BY
     return schema
 
 

@@ -66,7 +66,7 @@ _PROBLEM = {
 }
 SHAPES: Schema = {
     "PublicVehicles": listed(reference_to("PublicVehicle")),
-    "PublicEvents": listed(reference_to("Event")),
+    "PublicEvents": listed(reference_to("PublicEvent")),
     "Done": record({"ok": {"const": True}}),
     "Session": record({"token": TEXT, "tokenType": {"const": "Bearer"}, "expiresIn": WHOLE, "user": _PERSON}),
     "Me": record({"user": _PERSON}),

@@ -29,13 +29,15 @@ Place = tuple[str, str, int, datetime]
 class There:
     """One backup, read to its end. `rows` are the facts of its rows, by resource (those in scope) and key.
 
-    `clear` are the passwords that the file holds in clear, by the member's id; `hashes` are their hashes once known.
+    `authors` are who changed them last. `clear` are the passwords that the file holds in clear, by the member's id;
+    `hashes` are their hashes once known.
     `companions` are the events of the vehicles that `only` names, without being named themselves: the vehicle by id.
     """
 
     reading: Reading
     rows: dict[str, dict[str, Facts]]
     tombstones: dict[Place, Tombstone] = field(default_factory=dict)
+    authors: set[str | None] = field(default_factory=set)
     clear: dict[str, str] = field(default_factory=dict, repr=False)
     hashes: dict[str, str] = field(default_factory=dict, repr=False)
     companions: dict[str, str] = field(default_factory=dict)
@@ -84,6 +86,7 @@ def read_there(path: Path, rules: Rules, *, public_when_missing: bool) -> There:
 
 def _keep(there: There, found: Taken) -> None:
     there.rows[found.resource][found.key] = facts_of(BY_NAME[found.resource], found.row, found.missing)
+    there.authors.add(found.row["updated_by"])
     if found.password is not None:
         there.clear[found.key] = found.password
 

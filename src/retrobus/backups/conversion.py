@@ -92,11 +92,12 @@ class Conversion:
             self.remarks[f"Vehicle : {name} illisible, laissé vide"] += 1
 
     def _stamps(self, raw: Mapping[str, Any], given: set[str]) -> Row:
-        """CreatedAt and updatedAt, each standing in for the other; PostgreSQL gives the version."""
+        """CreatedAt and updatedAt, each standing in for the other; the file says no author, PostgreSQL the version."""
         found = {name: _moment(camel(name), raw) for name in ("created_at", "updated_at")}
         given.update(name for name, value in found.items() if value is not None)
         created = found["created_at"] or found["updated_at"] or self.moment
-        return {"created_at": created, "updated_at": found["updated_at"] or created, "version": 0}
+        updated = found["updated_at"] or created
+        return {"created_at": created, "updated_at": updated, "updated_by": None, "version": 0}
 
 
 def _day(name: str, value: Any) -> Any:

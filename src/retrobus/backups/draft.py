@@ -62,10 +62,10 @@ async def drafted(connection: AnyConnection, there: There, rules: Rules) -> Draf
 
 
 def _names(there: There) -> set[str]:
-    """The ids of all members who created a member, deleted a row or were deleted, as far as the backup tells."""
+    """The ids of all members who created a member, changed or deleted a row or were deleted, as the backup tells."""
     tombstones = there.tombstones.values()
     names = {facts.reference for facts in there.rows[MEMBER.name].values()} | {found.actor for found in tombstones}
-    names |= {found.key for found in tombstones if found.resource == MEMBER.name}
+    names |= there.authors | {found.key for found in tombstones if found.resource == MEMBER.name}
     return {name for name in names if name is not None}
 
 

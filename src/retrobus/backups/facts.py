@@ -47,8 +47,11 @@ class Facts(NamedTuple):
 
 @lru_cache
 def compared(resource: Resource) -> tuple[str, ...]:
-    """The columns by which a row here and a row of a backup are the same."""
-    apart = {"version", "token_epoch", resource.key, resource.number}
+    """The columns by which a row here and a row of a backup are the same.
+
+    Who changed the row last is not among them: older backups do not say it, and an erasure takes it away.
+    """
+    apart = {"version", "token_epoch", "updated_by", resource.key, resource.number}
     return tuple(column.name for column in resource.columns if column.name not in apart)
 
 

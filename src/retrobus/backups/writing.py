@@ -12,15 +12,15 @@ from retrobus.backups.facts import compared, differing, uniques, without_lost
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Taken
 from retrobus.backups.verdicts import WRITTEN, Verdict
+from retrobus.database import sql
 from retrobus.database.connection import AnyConnection
-from retrobus.database.sql import batch
 from retrobus.model.resources import BY_NAME, VEHICLE, Resource
 from retrobus.model.rows import Row
 from retrobus.model.tables import deletion
 
 TOMBSTONE = ("resource", "key", "deleted_at", "actor", "cause", "batch")
 LEARN = f"""INSERT INTO deletion (version, {", ".join(TOMBSTONE)}) SELECT retrobus_next_version(0), new.*
-FROM {batch([deletion.c[name] for name in TOMBSTONE])}"""
+FROM {sql.batch([deletion.c[name] for name in TOMBSTONE])}"""
 
 NUMBER_SEQUENCE = "pg_get_serial_sequence('vehicle', 'id')"
 RAISE_NUMBERS = f"""SELECT setval({NUMBER_SEQUENCE}, greatest(
@@ -43,23 +43,24 @@ class Kind(NamedTuple):
 async def prepare(connection: AnyConnection, draft: Draft) -> None:
     """Notes the deletions that only the backup knows, deletes rows, and frees the values that rows of the backup need.
 
-    The triggers write the cause `restore` into the tombstones of the deleted rows.
+    The triggers write the cause `restore` into the tombstones of the deleted rows. From here on they leave the stamps
+    of a row as the backup gives them.
     """
     await connection.execute("SELECT set_config('retrobus.cause', 'restore', true)")
     values = ([getattr(found, name) for found in draft.learned] for name in TOMBSTONE)
     await connection.execute(LEARN, *values)
     for resource in reversed(draft.rules.resources):  # events before the vehicles that they refer to
-        sql = f"DELETE FROM {resource.table.name} WHERE {resource.key} = ANY ($1)"
-        await connection.execute(sql, draft.keys(resource, "delete"))
+        delete = f"DELETE FROM {resource.table.name} WHERE {resource.key} = ANY ($1)"
+        await connection.execute(delete, draft.keys(resource, "delete"))
+    await connection.execute(sql.GIVEN_STAMPS)
     for resource in draft.rules.resources:
         await _free_values(connection, draft, resource)
 
 
 async def _free_values(connection: AnyConnection, draft: Draft, resource: Resource) -> None:
-    """Gives the rows that will be updated spare unique values and another `updated_at`.
+    """Gives the rows that will be updated spare unique values.
 
-    Two members may have exchanged their e-mails: otherwise the first update would break the unique index. The trigger
-    puts the present time where an update leaves `updated_at` as it is: otherwise the backup's own stamp would be lost.
+    Two members may have exchanged their e-mails: otherwise the first update would break the unique index.
     """
     table, outcomes = resource.table.name, draft.outcomes[resource.name]
     updated = draft.keys(resource, "update")
@@ -67,9 +68,6 @@ async def _free_values(connection: AnyConnection, draft: Draft, resource: Resour
         spare = "NULL" if resource.table.c[column].nullable else f"md5({resource.key}) || '@restore.invalid'"
         keys = [key for key in updated if column in outcomes[key].columns]
         await connection.execute(f"UPDATE {table} SET {column} = {spare} WHERE {resource.key} = ANY ($1)", keys)
-    stamp = "updated_at = updated_at + interval '1 ms'"
-    keys = [key for key in updated if "updated_at" not in outcomes[key].columns]
-    await connection.execute(f"UPDATE {table} SET {stamp} WHERE {resource.key} = ANY ($1)", keys)
 
 
 async def write_rows(connection: AnyConnection, reading: Reading, draft: Draft, epoch: int) -> None:
@@ -96,7 +94,10 @@ async def _numbers(connection: AnyConnection, draft: Draft) -> dict[str, int]:
 
 
 def _rows(reading: Reading, draft: Draft, numbers: dict[str, int]) -> Iterator[tuple[Kind, Row]]:
-    """The rows to write, with the hash, the reference and the number that they have here."""
+    """The rows to write, with the hash, the reference and the number that they have here.
+
+    Where the backup does not say who changed a row last, or the member was erased since, the row says `restore`.
+    """
     for found in reading:
         if not isinstance(found, Taken):
             continue
@@ -106,6 +107,8 @@ def _rows(reading: Reading, draft: Draft, numbers: dict[str, int]) -> Iterator[t
         resource, row = BY_NAME[found.resource], found.row
         if found.password is not None:
             row["password_hash"] = draft.there.hashes.get(found.key)
+        if row["updated_by"] is None or row["updated_by"] in draft.erased:
+            row["updated_by"] = "restore"
         if resource.reference and row[resource.reference] in draft.lost[resource.name]:
             row[resource.reference] = None
         if resource.number and found.key in numbers:
@@ -123,14 +126,13 @@ async def _put(connection: AnyConnection, kind: Kind, rows: list[Row], epoch: in
         records = [[row[name] for name in names] for row in rows]
         await connection.copy_records_to_table(table.name, records=records, columns=names)
         return
-    names = [name for name in compared(resource) if name not in kind.missing]
+    names = [*(name for name in compared(resource) if name not in kind.missing), "updated_by"]
     pairs = [f"{name} = new.{name}" for name in names]
-    pairs += [f"updated_at = {table.name}.updated_at - interval '1 ms'"] if "updated_at" in kind.missing else []
     pairs += [f"token_epoch = greatest(token_epoch + 1, {epoch})"] if "token_epoch" in table.c else []
-    source = batch([resource.key_column, *(table.c[name] for name in names)])
+    source = sql.batch([resource.key_column, *(table.c[name] for name in names)])
     where = f"{table.name}.{resource.key} = new.{resource.key}"
-    sql = f"UPDATE {table.name} SET {', '.join(pairs)} FROM {source} WHERE {where}"
-    await connection.execute(sql, *([row[name] for row in rows] for name in (resource.key, *names)))
+    update = f"UPDATE {table.name} SET {', '.join(pairs)} FROM {source} WHERE {where}"
+    await connection.execute(update, *([row[name] for row in rows] for name in (resource.key, *names)))
 
 
 async def verify(connection: AnyConnection, draft: Draft) -> None:

@@ -27,9 +27,10 @@ WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'"""
 TRIGGERS = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
 
 WRITE_AGAIN = (
-    """-- The trigger writes version and JSON of every row again; the second statement gives updated_at its value back.
-UPDATE {table} SET updated_at = updated_at + interval '1 millisecond'""",
-    "UPDATE {table} SET updated_at = updated_at - interval '1 millisecond'",
+    "SELECT set_config('retrobus.stamps', 'given', true)",
+    """-- The trigger writes version and JSON of every row again; the setting keeps updated_at and updated_by.
+UPDATE {table} SET version = 0""",
+    "SELECT set_config('retrobus.stamps', '', true)",
 )
 
 FILE = '''"""{title}."""
@@ -71,7 +72,7 @@ def differences(connection: Connection) -> list[Difference]:
     """What the model has and the schema of this database, at the newest revision, has not; nothing is changed.
 
     For example, after `prose("sponsor")` was added to the table of events: ADD COLUMN, the new text of `event_stamp`,
-    and two UPDATE by which the rows that are there get the field in their JSON.
+    and the UPDATE by which the rows that are there get the field in their JSON.
     A CHECK constraint is known by its name: one that keeps its name and says something else is not found here.
     """
     return [*_tables(connection), *_checks(connection), *_functions(connection), *_triggers(connection)]

@@ -69,6 +69,7 @@ def _checked(kind: Any, text: str, sentence: str) -> str:
 async def add_admin(connection: AnyConnection, email: str, password: str | None = None) -> None:
     """Creates an active ADMIN. Without a password no one can log in: only `retrobus token` gives access."""
     from retrobus.accounts.passwords import hash_password
+    from retrobus.database import sql
     from retrobus.database.errors import Meaning, ServerError, meaning_of
     from retrobus.model.ids import new_id
     from retrobus.store.confirmed import confirmed
@@ -76,6 +77,7 @@ async def add_admin(connection: AnyConnection, email: str, password: str | None 
     password_hash = None if password is None else await hash_password(password)
     try:
         async with confirmed(connection):
+            await connection.execute(sql.AS_COMMAND)
             await connection.execute(ADD_ADMIN, new_id("", None), email, password_hash)
     except ServerError as error:
         if meaning_of(error) is not Meaning.TAKEN:

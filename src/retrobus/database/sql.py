@@ -21,6 +21,15 @@ ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || ver
 READ_ALL_AGAIN = "UPDATE database_identity SET created_at = clock_timestamp()"
 """Makes every mirror read everything again: after a change that versions do not tell, as an erasure or a repair."""
 
+GIVEN_STAMPS = "SELECT set_config('retrobus.stamps', 'given', true)"
+"""Lets this transaction write `updated_at` and `updated_by` itself, or leave them as they are."""
+
+STAMPED = "SELECT set_config('retrobus.stamps', '', true)"
+"""Ends that: from here on the triggers write both again."""
+
+AS_COMMAND = "SELECT set_config('retrobus.actor', 'cli', true)"
+"""Names the commands as the author of the rows that this transaction changes: `updatedBy` says `cli`."""
+
 TOMBSTONE = "SELECT coalesce(max(version), 0) FROM deletion WHERE resource = $1 AND key = $2"
 
 

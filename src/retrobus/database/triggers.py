@@ -90,8 +90,8 @@ BEGIN
 END $$""",
     """CREATE OR REPLACE FUNCTION public.retrobus_open(caller text, epoch integer, nonce bigint) RETURNS void
 LANGUAGE plpgsql AS $$
--- Begins a write of the service: proves that the caller still has access, notes who writes for the tombstones, and a
--- number by which the service finds its write again should the connection be cut.
+-- Begins a write of the service: proves that the caller still has access, notes who writes (for the row or tombstone),
+-- and a number by which the service finds its write again should the connection be cut.
 BEGIN
   IF caller IS NOT NULL AND NOT EXISTS (
     SELECT FROM public.member WHERE id = caller AND token_epoch = epoch AND status = 'active'
@@ -126,7 +126,11 @@ def _stamp_sql(resource: Resource) -> str:
     name, key = resource.name, resource.key
     return f"""CREATE OR REPLACE FUNCTION public.{resource.table.name}_stamp() RETURNS trigger
 LANGUAGE plpgsql AS $$
--- Keeps version, updated_at and the wire JSON of a row, for every writer.
+-- Keeps version, updated_at, updated_by and the wire JSON of a row, for every writer.
+-- Without a member as writer, `retrobus.stamps` = 'given' leaves the two stamps as the statement gives them: a restore
+-- writes those of the backup, and rows that a migration writes again keep theirs.
+DECLARE
+  author text := nullif(current_setting('retrobus.actor', true), '');
 BEGIN
   IF TG_OP = 'UPDATE' THEN
 {_generated(resource)}    IF NEW IS NOT DISTINCT FROM OLD THEN
@@ -135,12 +139,15 @@ BEGIN
     IF NEW.{key} <> OLD.{key} THEN
       PERFORM public.retrobus_bury('{name}', OLD.{key}, OLD.version);
       PERFORM public.retrobus_lock_key('{name}', NEW.{key});
-    END IF;
-    IF NEW.updated_at = OLD.updated_at THEN
-      NEW.updated_at := date_trunc('milliseconds', now());
     END IF;{_EPOCH if "token_epoch" in resource.table.c else ""}
   ELSE
     PERFORM public.retrobus_lock_key('{name}', NEW.{key});
+  END IF;
+  IF author IS NOT NULL OR current_setting('retrobus.stamps', true) IS DISTINCT FROM 'given' THEN
+    NEW.updated_by := coalesce(author, nullif(current_setting('retrobus.cause', true), ''), 'sql');
+    IF TG_OP = 'UPDATE' AND NEW.updated_at = OLD.updated_at THEN
+      NEW.updated_at := date_trunc('milliseconds', now());
+    END IF;
   END IF;
   NEW.version := public.retrobus_next_version(CASE TG_OP WHEN 'UPDATE' THEN OLD.version ELSE 0 END);
   NEW.nonce := nullif(current_setting('retrobus.nonce', true), '')::bigint;

@@ -77,7 +77,7 @@ def _apply_pending(mirror: Mirror, entry: Entry) -> None:
     answer = Document(b'{"ok": true}', "", entry.key)
     if entry.row is None:
         effects = [Effect(resource, entry.key, None)]
-        effects += mirror.store.orphans(resource, entry.key, partial(journaled, 0, entry.sequence))
+        effects += mirror.store.orphans(resource, entry.key, partial(journaled, 0, entry.sequence), entry.member)
     else:
         row = decode(resource, entry.row)
         held = Held(row, tag_of(row["version"], entry.sequence))

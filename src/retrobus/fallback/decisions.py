@@ -120,14 +120,15 @@ class MemoryStore:
             raise AssertionError("a write leaves or had a row")
         return self.document(decision.resource, held)
 
-    def orphans(self, resource: Resource, key: str, stamp: Stamp) -> Iterator[Effect]:
-        """Rows whose reference to a deleted row becomes null, as the foreign key says."""
+    def orphans(self, resource: Resource, key: str, stamp: Stamp, author: str | None = None) -> Iterator[Effect]:
+        """Rows whose reference to a deleted row becomes null, as the foreign key says; `author` deleted it."""
         for other in ALL:
             links = [link for link in other.table.foreign_keys if link.column.table is resource.table]
             for column in (link.parent.name for link in links):
                 for held in self.memory.of(other).referring(column, key):
                     version, tag = stamp(held)
-                    row = held.row | {column: None, "version": version, "updated_at": now()}
+                    stamps = {"version": version, "updated_at": now()} | ({"updated_by": author} if author else {})
+                    row = held.row | {column: None} | stamps
                     yield Effect(other, row[other.key], Held(row, tag))
 
     def _admit(self, caller: Caller | None) -> None:
@@ -153,7 +154,7 @@ class MemoryStore:
             raise Conflict(TAKEN, resource.key)
         self._check_values(resource, write.values, None)
         version, tag = stamp(None)
-        row = completed(resource, write.values | {"version": version})
+        row = completed(resource, write.values | {"version": version, "updated_by": write.terms.author})
         if resource.number is not None:
             row[resource.number] = self._next_number(resource, resource.number)
         return Decision("insert", resource, write.key, None, (Effect(resource, write.key, Held(row, tag)),))
@@ -169,7 +170,7 @@ class MemoryStore:
         if resource is MEMBER and "token_epoch" not in changes and {"role", "status"} & changes.keys():
             after["token_epoch"] = before.row["token_epoch"] + 1
         version, tag = stamp(before)
-        after |= {"version": version, "updated_at": now()}
+        after |= {"version": version, "updated_at": now(), "updated_by": write.terms.author}
         return Decision("update", resource, write.key, before, (Effect(resource, write.key, Held(after, tag)),))
 
     def _delete(self, write: Delete, stamp: Stamp) -> Decision:
@@ -177,7 +178,8 @@ class MemoryStore:
         if write.check is not None:
             write.check(dict(before.row))
         self._keep_one(resource, before.row, None)
-        effects = (Effect(resource, write.key, None), *self.orphans(resource, write.key, stamp))
+        orphans = self.orphans(resource, write.key, stamp, write.terms.author)
+        effects = (Effect(resource, write.key, None), *orphans)
         return Decision("delete", resource, write.key, before, effects)
 
     def _matched(self, resource: Resource, key: str, terms: Terms) -> Held:

@@ -103,7 +103,7 @@ async def restore(connection: OwnNames, number: int) -> tuple[str, str]:
     conflict keeps no row.
     """
     async with confirmed(connection):
-        await connection.execute("SET LOCAL lock_timeout = '5s'; SELECT set_config('retrobus.cause', 'api', true)")
+        await connection.execute(f"SET LOCAL lock_timeout = '5s'; {sql.GIVEN_STAMPS}")
         found = await connection.fetchrow(HOLD_IMAGE, number)
         if found is None:
             raise NothingKept

@@ -117,10 +117,14 @@ def _small(name: str, kind: str) -> str:
 
 
 def stamps() -> list[Column[Any]]:
-    """When the row was made and changed, its version, and the nonce of the write that left it so."""
+    """When the row was made and changed, who changed it, its version, and the nonce of the write that left it so.
+
+    `updated_by` is a member's id or a word for another writer (`sql`, `cli`, `restore`…); null if it is not known.
+    """
     return [
         Column("created_at", Moment(), nullable=False, server_default=func.now()),
         Column("updated_at", Moment(), nullable=False, server_default=func.now()),
+        words("updated_by", KEY),
         Column("version", BigInteger, nullable=False),
         Column("nonce", BigInteger),
     ]

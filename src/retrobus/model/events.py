@@ -52,7 +52,7 @@ event = Table(
     column.number("max_participants", Integer(), PARTICIPANTS_MAX),
     column.number("current_participants", Integer(), PARTICIPANTS_MAX, default="0"),
     *column.stamps(),
-    *column.wire("wire"),
+    *column.wire("wire_public", "wire_private"),
     Index("event_date_id", text("date DESC"), "id"),
     Index("event_vehicle_id", "vehicle_id"),
     Index("event_version", "version"),
@@ -67,6 +67,7 @@ EVENT = Resource(
     order=(Order("date", descending=True), Order("id")),
     unique=(),
     reference="vehicle_id",
+    private=("updated_by",),
 )
 
 

@@ -73,4 +73,6 @@ class Resource:
     @cached_property
     def machinery(self) -> frozenset[str]:
         """Columns that PostgreSQL or the service fills in: two rows that differ in these alone say the same."""
-        return frozenset({"version", "created_at", "updated_at"} | ({self.number} if self.number else set()))
+        return frozenset(
+            {"version", "created_at", "updated_at", "updated_by"} | ({self.number} if self.number else set())
+        )

@@ -97,5 +97,9 @@ def encode(resource: Resource, row: Mapping[str, Any]) -> Row:
 
 
 def decode(resource: Resource, value: Mapping[str, Any]) -> Row:
-    """The row that was encoded; KeyError, ValueError or TypeError if the value is not a row of this resource."""
-    return {column.name: decoded(column, value[column.name]) for column in resource.columns}
+    """The row that was encoded; KeyError, ValueError or TypeError if the value is not a row of this resource.
+
+    A file of an older version lacks columns that are newer: those are null.
+    """
+    known = ((c, value.get(c.name) if c.nullable else value[c.name]) for c in resource.columns)
+    return {column.name: decoded(column, found) for column, found in known}

@@ -64,7 +64,7 @@ VEHICLE = Resource(
     unique=(Unique("parc"),),
     number="id",
     images=("background_image", "gallery"),
-    private=("id", "fuel", "mileage", "is_public", "version"),
+    private=("id", "fuel", "mileage", "is_public", "updated_by", "version"),
 )
 
 

@@ -113,15 +113,15 @@ def _sql_image(column: Column[Any], prefix: str) -> str:
 def pieces(resource: Resource, prefix: str) -> dict[str, str]:
     """The SQL expression of each piece of a row's JSON, by its column; `prefix` stands before a column's name.
 
-    A resource without images has one piece, `wire`. Images of vehicles are large: views put three pieces together, so
-    that a list need not read them.
+    A member has one piece, `wire`. The public website reads events and vehicles without their private columns. Images
+    of vehicles are large: they are a piece of their own, so that a list need not read them.
     """
-    if not resource.images:
+    if not resource.private:
         return {"wire": f"'{{' ||\n    {_sql_members(resource.shown, prefix)} || '}}'"}
-    images = (_sql_image(column, prefix) for column in _named(resource, resource.images))
+    images = " ||\n    ".join(_sql_image(column, prefix) for column in _named(resource, resource.images))
     return {
         "wire_public": f"'{{' ||\n    {_sql_members(_open(resource), prefix)}",
-        "wire_images": " ||\n    ".join(images),
+        **({"wire_images": images} if images else {}),
         "wire_private": f"',' ||\n    {_sql_members(_named(resource, resource.private), prefix)} || '}}'",
     }
 
@@ -133,11 +133,13 @@ def pieces_sql(resource: Resource) -> str:
 
 def view_sql(resource: Resource, view: View) -> str:
     """The SQL expression of a row's JSON in a view."""
-    if not resource.images:
+    if not resource.private:
         return "wire"
+    end = "'}'" if view.startswith("public") else "wire_private"
+    if not resource.images:
+        return f"wire_public || {end}"
     whole = f"',' || {_sql_members(_named(resource, resource.images), '')}"
-    images = "wire_images" if view.endswith("list") else whole
-    return f"wire_public || {images} || " + ("'}'" if view.startswith("public") else "wire_private")
+    return f"wire_public || {'wire_images' if view.endswith('list') else whole} || {end}"
 
 
 # --- in Python ------------------------------------------------------------------------------------

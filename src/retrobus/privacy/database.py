@@ -29,6 +29,9 @@ CONFLICTS = """SELECT id, resource, key, operation, entry::text AS entry, reason
 WHERE resource = 'Member' OR entry->>'member' = $1 ORDER BY id"""
 OTHERS = "SELECT id FROM member WHERE id <> $1"
 CREATED = "SELECT count(*) FROM member WHERE created_by = $1 AND id <> $1"
+CHANGED = """SELECT (SELECT count(*) FROM vehicle WHERE updated_by = $1)
+  + (SELECT count(*) FROM event WHERE updated_by = $1)
+  + (SELECT count(*) FROM member WHERE updated_by = $1 AND id <> $1)"""
 
 REMEMBER = """INSERT INTO erasure (fingerprint) SELECT unnest(retrobus_fingerprints($1, $2, $3, $4))
 ON CONFLICT (fingerprint) DO UPDATE SET erased_at = excluded.erased_at"""
@@ -42,9 +45,18 @@ FORGET = (
     WHERE resource = 'Member' AND entry->'row'->>'created_by' = $1""",
     """UPDATE conflict SET entry = jsonb_set(entry, '{image,created_by}', 'null')
     WHERE resource = 'Member' AND entry->'image'->>'created_by' = $1""",
+    """UPDATE conflict SET entry = jsonb_set(entry, '{row,updated_by}', 'null')
+    WHERE entry->'row'->>'updated_by' = $1""",
+    """UPDATE conflict SET entry = jsonb_set(entry, '{image,updated_by}', 'null')
+    WHERE entry->'image'->>'updated_by' = $1""",
     """UPDATE idempotency SET answer = replace(answer, '"createdBy":' || to_json($1::text)::text, '"createdBy":null')
     WHERE strpos(answer, '"createdBy":' || to_json($1::text)::text) > 0""",
+    """UPDATE idempotency SET answer = replace(answer, '"updatedBy":' || to_json($1::text)::text, '"updatedBy":null')
+    WHERE strpos(answer, '"updatedBy":' || to_json($1::text)::text) > 0""",
     "UPDATE member SET created_by = NULL WHERE created_by = $1",
+    "UPDATE vehicle SET updated_by = NULL WHERE updated_by = $1",
+    "UPDATE event SET updated_by = NULL WHERE updated_by = $1",
+    "UPDATE member SET updated_by = NULL WHERE updated_by = $1",
     "DELETE FROM member WHERE id = $1",
 )
 
@@ -77,6 +89,7 @@ async def held(connection: AnyConnection, person: Person) -> Document:
         "deletions": [_deletion_told(row) for row in await connection.fetch(DELETIONS, person.id)],
         "conflicts": [told for row in conflicts if (told := _conflict_told(person, row)) is not None],
         "createdMembers": await connection.fetchval(CREATED, person.id),
+        "changedRows": await connection.fetchval(CHANGED, person.id),
         "toLookAt": [f"conflit {row['id']}" for row in conflicts if _is_doubtful(person, row)],
     }
 
@@ -136,7 +149,7 @@ async def erase(connection: AnyConnection, person: Person) -> None:
     await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     await lock_maintenance(connection)
     await _check_admin(connection, person)
-    await connection.execute("SELECT set_config('retrobus.cause', 'erase', true)")
+    await connection.execute(f"SELECT set_config('retrobus.cause', 'erase', true); {sql.GIVEN_STAMPS}")
     await connection.execute(REMEMBER, person.id, person.email, person.matricule, person.number)
     found = await _conflicts(connection, person)
     about = [row["id"] for row in found if _is_about(person, row, person.is_in)]
@@ -146,6 +159,7 @@ async def erase(connection: AnyConnection, person: Person) -> None:
     await connection.executemany(FORGET_ANSWER, places)
     for statement in FORGET:
         await connection.execute(statement, person.id)
+    await connection.execute(sql.STAMPED)
     await connection.execute(NAMELESS, person.id)
     await connection.execute(sql.READ_ALL_AGAIN)  # a mirror would not find this member's tombstone
 

@@ -20,6 +20,9 @@ from retrobus.model.rows import content_hash, decode
 from retrobus.privacy.person import Person
 from retrobus.privacy.traces import Trace, own_row, trace
 
+NAMING = ("created_by", "updated_by")
+"""The columns by which a row names a member who is not its subject."""
+
 
 def entries_about(person: Person, folder: Path) -> list[Entry]:
     """The journal entries that may be about this member, or that this member made."""
@@ -89,9 +92,11 @@ def forget(person: Person, folder: Path) -> None:
     if kept != journal.entries:
         journal.rewrite(kept)
     value = _snapshot(folder)
-    rows = [_without_creator(person, row) for row in _members(value) if not person.is_in(row)]
-    if rows != _members(value):
-        value["state"]["members"] = rows
+    state = {plural: [_unnamed(person, row) for row in rows] for plural, rows in value.get("state", {}).items()}
+    if "members" in state:
+        state["members"] = [row for row in state["members"] if not person.is_in(row)]
+    if state != value.get("state", {}):
+        value["state"] = state
         write_atomically(folder, snapshots.NAME, [json.dumps(value, ensure_ascii=False).encode()])
 
 
@@ -109,18 +114,20 @@ def _anonymous(person: Person, entry: Entry, left: dict[str, str]) -> Entry:
     """
     if entry.member == person.id:
         entry = replace(entry, member=None, once=None)
-    if entry.resource != "Member":
-        return entry
-    if entry.key in left and "sequence" in (entry.base or {}):
+    is_member = entry.resource == "Member"
+    if is_member and entry.key in left and "sequence" in (entry.base or {}):
         entry = replace(entry, base={**(entry.base or {}), "hash": left[entry.key]})
-    if entry.row is not None and entry.row.get("created_by") == person.id:
-        entry = replace(entry, row=_without_creator(person, entry.row))
-        left[entry.key] = content_hash(MEMBER, decode(MEMBER, entry.row or {}))
-    return entry
+    if entry.row is None:
+        return entry
+    row = _unnamed(person, entry.row)
+    if is_member and row["created_by"] != entry.row["created_by"]:
+        left[entry.key] = content_hash(MEMBER, decode(MEMBER, row))
+    return replace(entry, row=row)
 
 
-def _without_creator(person: Person, row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"created_by": None} if row.get("created_by") == person.id else row
+def _unnamed(person: Person, row: dict[str, Any]) -> dict[str, Any]:
+    """The same row without the person as who created it or changed it last."""
+    return row | {name: None for name in NAMING if row.get(name) == person.id}
 
 
 def backups_about(person: Person, folder: Path) -> tuple[list[str], list[str]]:
@@ -160,7 +167,9 @@ def _holds(path: Path, person: Person) -> bool:
 
 
 def _names(person: Person, taken: Taken | Tombstone) -> bool:
-    """Whether it is the person's row or tombstone, or names the person as creator or as who deleted."""
+    """Whether it is the person's row or tombstone, or names the person as who created, changed or deleted it."""
     if isinstance(taken, Tombstone):
         return taken.actor == person.id or (taken.resource == "Member" and taken.key == person.id)
-    return taken.resource == "Member" and (person.is_in(taken.row) or taken.row.get("created_by") == person.id)
+    if any(taken.row.get(name) == person.id for name in NAMING):
+        return True
+    return taken.resource == "Member" and person.is_in(taken.row)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from retrobus.model.resources import MEMBER
 
-UNTOLD = MEMBER.secret | {"created_by", "createdBy"}
+UNTOLD = MEMBER.secret | {"created_by", "createdBy", "updated_by", "updatedBy"}
 """Columns (and fields of answers) of the person's own rows that are secret, or name another member."""
 
 Trace = dict[str, Any]

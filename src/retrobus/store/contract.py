@@ -106,6 +106,11 @@ class Terms:
     match: Precondition | None = None
     once: Once | None = None
 
+    @property
+    def author(self) -> str:
+        """What `updatedBy` says of the row; `api` for the service's own write, as for a password's better hash."""
+        return "api" if self.caller is None else self.caller.id
+
 
 Change = Row | Callable[[Row], Row]
 """The columns to change; or a function from the locked row to them, which refuses by raising."""
