@@ -1,6 +1,7 @@
 """Facts about what is read from old backups: every shape, every oddity, nothing silently."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from harness import run_sql
+from predecessor import predecessor
 from retrobus.backups import BadBackup
 from retrobus.backups.formats import Backup, read_backup
 
+Terminal = Callable[..., tuple[int, str, str]]
 LEGACY = Path(__file__).parents[1] / "data" / "legacy-backups"
 
 
@@ -218,7 +222,6 @@ def test_a_value_that_no_column_holds_keeps_the_row_out_and_names_the_field(
     [
         "",
         "null",
-        "[]",
         "{}",
         '{"Vehicle": 3}',
         '{"Vehicle": [1, ]}',
@@ -256,3 +259,57 @@ def test_a_row_that_is_no_object_stays_out(tmp_path: Path) -> None:
 
     assert [row["parc"] for row in backup.rows["Vehicle"]] == ["921"]
     assert [reason for *_, reason in reasons(backup)] == ["objet attendu", "objet attendu"]
+
+
+def exported(old: str, folder: Path, name: str, sql: str) -> Path:
+    """What `psql -Atc` writes of this query."""
+    [row] = run_sql(old, f"SELECT ({sql})::text AS said")
+    path = folder / name
+    path.write_text("" if row["said"] is None else row["said"] + "\n", encoding="utf-8")
+    return path
+
+
+WHOLE = """SELECT json_build_object('Vehicle', (SELECT json_agg(t) FROM "Vehicle" t), 'Event', (SELECT json_agg(t)
+FROM "Event" t), 'members', (SELECT json_agg(t) FROM members t))"""
+
+
+def test_an_export_of_json_agg_gives_the_rows_of_the_live_database(
+    terminal: Terminal, server: str, database: str, tmp_path: Path
+) -> None:
+    with predecessor(server) as old:
+        path = exported(old, tmp_path, "export.json", WHOLE)
+        _, first, _ = terminal("restore", str(path), "--apply", "--yes", url=database)
+        live = json.loads(terminal("restore", old, "--json", url=database)[1])
+
+    assert "✅ export.json restauré et vérifié : 8 lignes changées" in first
+    assert {name: said["same"] for name, said in live["counts"].items()} == {"Vehicle": 3, "Event": 2, "Member": 3}
+
+
+def test_an_array_of_rows_needs_the_name_of_its_table(
+    terminal: Terminal, server: str, database: str, tmp_path: Path
+) -> None:
+    with predecessor(server) as old:
+        path = exported(old, tmp_path, "vehicules.json", 'SELECT json_agg(t) FROM "Vehicle" t')
+    without = terminal("restore", str(path), url=database)
+    two = terminal("restore", str(path), "--table", "vehicle", "--table", "event", url=database)
+    code, said, _ = terminal("restore", str(path), "--table", "vehicle", "--json", url=database)
+
+    assert (without[0], two[0], code) == (1, 1, 0)
+    assert "vehicules.json est un tableau JSON, qui ne dit pas de quelle table : ajoutez --table vehicle" in without[2]
+    assert "ajoutez --table vehicle" in two[2]
+    plan = json.loads(said)
+    assert (plan["shape"], plan["counts"]["Vehicle"]["insert"], [*plan["counts"]]) == ("A", 3, ["Vehicle"])
+
+
+def test_an_empty_table_is_null_in_an_export_and_an_empty_file_is_no_export(
+    terminal: Terminal, server: str, database: str, tmp_path: Path
+) -> None:
+    with predecessor(server) as old:
+        run_sql(old, 'DELETE FROM "Event"')
+        whole = exported(old, tmp_path, "export.json", WHOLE)
+        nothing = exported(old, tmp_path, "evenements.json", 'SELECT json_agg(t) FROM "Event" t')
+    plan = json.loads(terminal("restore", str(whole), "--json", url=database)[1])
+    code, _, errors = terminal("restore", str(nothing), "--table", "event", "--replace", url=database)
+
+    assert (plan["shape"], plan["counts"]["Event"]["insert"], plan["counts"]["Member"]["insert"]) == ("F", 0, 3)
+    assert (code, "evenements.json est endommagé : il est vide" in errors) == (1, True)

@@ -1,14 +1,14 @@
 """The backup's side of a restore: the facts of its rows, its tombstones, and the passwords that it holds in clear."""
 
 import asyncio
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from retrobus.accounts.passwords import check_password, hash_password
 from retrobus.backups import BadBackup
 from retrobus.backups.facts import Facts, facts_of, with_value
-from retrobus.backups.formats import Reading, open_reading
+from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Taken, Tombstone
 from retrobus.backups.rules import Only, Rules
 from retrobus.database.connection import AnyConnection
@@ -62,12 +62,12 @@ class There:
             rows[key] = with_value(MEMBER, rows[key], "password_hash", self.hashes.get(key, UNSETTLED))
 
 
-def read_there(path: Path, rules: Rules, *, public_when_missing: bool) -> There:
+def read_there(opened: AbstractContextManager[Reading], rules: Rules) -> There:
     """The facts of a whole backup; BadBackup if any part of it is damaged, also beyond the scope.
 
     With `only`, the facts and tombstones of the rows that it names; BadBackup if one of them is not in the backup.
     """
-    with open_reading(path, public_when_missing=public_when_missing) as reading:
+    with opened as reading:
         there = There(reading, {resource.name: {} for resource in ALL})
         for found in reading:
             if isinstance(found, Tombstone):

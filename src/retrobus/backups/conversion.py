@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from retrobus.backups.intake import Taken, Unfit
+from retrobus.backups.intake import Illegible, Taken, Unfit
 from retrobus.model.events import EventCreation
 from retrobus.model.field_errors import field_errors
 from retrobus.model.fields import Wire
@@ -26,6 +26,9 @@ PARIS = ZoneInfo("Europe/Paris")
 DAYS = frozenset({"date", "miseEnCirculation", "birthDate", "membershipStartDate", "membershipEndDate"})
 """Fields that mean a day: the predecessor wrote some of them as midnight in Paris."""
 
+INSTANTS = DAYS | {"createdAt", "updatedAt"}
+"""Fields that the predecessor's database keeps as a UTC timestamp without its zone."""
+
 FORGIVEN = ("caracteristiques", "gallery")
 """Lists shown beside the facts: when they cannot be read, the vehicle comes in without them."""
 
@@ -39,6 +42,7 @@ UNCHECKED = {
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HASH = re.compile(r"\$(2[abxy]?|argon2(id|i|d))\$.{20,300}", re.ASCII)
 _MEMBER_ID = re.compile(r"[^/\x00-\x1f\x7f-\x9f]+")
+_ZONELESS = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?", re.ASCII)
 _SPACE = re.compile(r"\s")
 
 
@@ -52,8 +56,9 @@ class Conversion:
 
     def taken(self, resource: Resource, raw: Any) -> Taken:
         """The row; Unfit if no table can hold it."""
-        if not isinstance(raw, dict):
-            raise Unfit("objet attendu")
+        if not isinstance(raw, dict) or isinstance(raw, Illegible):
+            raise Unfit(raw.reason if isinstance(raw, Illegible) else "objet attendu")
+        raw = {name: _zoned(name, value) for name, value in raw.items()}
         values = {name: _day(name, value) for name, value in raw.items()}
         moved = sum(values[name] is not raw[name] for name in DAYS & raw.keys())
         self.remarks["dates à minuit de Paris, ramenées au jour même"] += moved
@@ -98,6 +103,13 @@ class Conversion:
         created = found["created_at"] or found["updated_at"] or self.moment
         updated = found["updated_at"] or created
         return {"created_at": created, "updated_at": updated, "updated_by": None, "version": 0}
+
+
+def _zoned(name: str, value: Any) -> Any:
+    """The instant with its zone, if `json_agg` wrote it of a column without one: the predecessor stored UTC."""
+    if name in INSTANTS and isinstance(value, str) and _ZONELESS.fullmatch(value):
+        return f"{value}Z"
+    return value
 
 
 def _day(name: str, value: Any) -> Any:

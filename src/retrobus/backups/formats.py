@@ -10,17 +10,29 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from retrobus.backups import BadBackup, lines, predecessor
+from retrobus.backups import BadBackup, lines, predecessor, predecessor_copy
 from retrobus.backups.conversion import EPOCH, Conversion
 from retrobus.backups.intake import NAMES, Damaged, Intake, TableRead, Taken, Tombstone
 from retrobus.backups.manifest import Manifest, open_backup
+from retrobus.backups.predecessor_copy import Copy
 from retrobus.model.quantities import moment_of
-from retrobus.model.resources import ALL, BY_NAME
+from retrobus.model.resources import ALL, BY_NAME, Resource
 from retrobus.model.rows import Row
 from retrobus.words import plural
 
 TOMBSTONES = "tombstones"
 _IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the operator says about a backup of the predecessor beyond what stands in it.
+
+    `public_when_missing`: vehicles without `isPublic` are public. `table`: whose rows a bare JSON array holds.
+    """
+
+    public_when_missing: bool = False
+    table: Resource | None = None
 
 
 class Reading:
@@ -30,9 +42,7 @@ class Reading:
     damaged anywhere ends the pass with BadBackup: do nothing with the rows before it ends.
     """
 
-    def __init__(
-        self, file: BinaryIO, name: str, manifest: Manifest | None, *, public_when_missing: bool = False
-    ) -> None:
+    def __init__(self, file: BinaryIO | Copy, name: str, manifest: Manifest | None, hints: Hints | None = None) -> None:
         self.name = name
         self.manifest = manifest
         self.shape = ""
@@ -42,7 +52,8 @@ class Reading:
         self.intake = Intake()
         self._times: list[Any] = [manifest.timestamp if manifest else None]
         self._announced: list[tuple[str, Any]] = []
-        self._conversion = Conversion(public_when_missing)
+        self._hints = hints or Hints()
+        self._conversion = Conversion(self._hints.public_when_missing)
         self._file = file
 
     @property
@@ -72,14 +83,37 @@ class Reading:
             raise BadBackup(f"{self.name} est endommagé : {error}. Rien n'en a été lu.") from None
 
     def _tables(self) -> Iterator[TableRead]:
+        if isinstance(self._file, Copy):
+            return self._copied(self._file)
         if self.manifest is not None and self.manifest.ours:
             self.shape = self.manifest.format
             return lines.tables(self._file)
         said = predecessor.document(self._file)
+        if isinstance(said, list):
+            return iter((self._bare(said),))
         self.shape = predecessor.shape_of(said)
         self._times += [said.get("timestamp"), said.get("savedAt")]
         self._conversion.moment = self.timestamp or EPOCH
         return predecessor.tables(said)
+
+    def _copied(self, copy: Copy) -> Iterator[TableRead]:
+        self.shape = predecessor_copy.SHAPE
+        self.foreign |= copy.foreign
+        self.warnings += copy.warnings
+        self._conversion.moment = moment_of(copy.timestamp)
+        self._times = [copy.timestamp]
+        return predecessor_copy.tables(copy)
+
+    def _bare(self, rows: list[Any]) -> TableRead:
+        """The table of a bare array; BadBackup unless the operator says which it is."""
+        self.shape = predecessor.BARE
+        self._conversion.moment = self.timestamp or EPOCH
+        if self._hints.table is None:
+            raise BadBackup(
+                f"{self.name} est un tableau JSON, qui ne dit pas de quelle table : ajoutez --table vehicle, "
+                "--table event ou --table member à retrobus restore."
+            )
+        return TableRead(self._hints.table.name, iter(rows))
 
     def _rows(self, table: TableRead) -> Iterator[Taken | Tombstone]:
         resource = NAMES.get(table.name)
@@ -131,10 +165,13 @@ def _announced(announced: int, read: int) -> str:
 
 
 @contextmanager
-def open_reading(path: Path, *, public_when_missing: bool = False) -> Iterator[Reading]:
-    """A pass through a backup folder or lone file; the data of ours is first checked against its sum."""
-    with open_backup(path) as (file, name, manifest):
-        yield Reading(file, name, manifest, public_when_missing=public_when_missing)
+def open_reading(source: Path | Copy, hints: Hints | None = None) -> Iterator[Reading]:
+    """A pass through a backup folder, a lone file or a copied database; data of ours is first checked by its sum."""
+    if isinstance(source, Copy):
+        yield Reading(source, source.name, None, hints)
+        return
+    with open_backup(source) as (file, name, manifest):
+        yield Reading(file, name, manifest, hints)
 
 
 @dataclass(slots=True)
@@ -152,7 +189,7 @@ class Backup:
 
 def read_backup(path: Path, *, public_when_missing: bool = False) -> Backup:
     """Everything in a backup folder or lone file; BadBackup, and no row, if any of it is damaged."""
-    with open_reading(path, public_when_missing=public_when_missing) as reading:
+    with open_reading(path, Hints(public_when_missing)) as reading:
         backup = Backup(reading, {resource.name: [] for resource in ALL})
         for found in reading:
             if isinstance(found, Tombstone):

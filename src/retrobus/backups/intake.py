@@ -33,6 +33,14 @@ class Unfit(ValueError):
     """A row that no table can hold; the text names the field."""
 
 
+class Illegible(dict[str, Any]):
+    """A row of which only the key can be read; `reason` says why."""
+
+    def __init__(self, key: dict[str, Any], reason: str) -> None:
+        super().__init__(key)
+        self.reason = reason
+
+
 class TableRead(NamedTuple):
     """One table of a backup: its rows one at a time (None if it holds no list), and how many the file announces."""
 

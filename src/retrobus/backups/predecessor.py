@@ -15,12 +15,18 @@ VALUES = 1_000_000
 """Values of a file: 30,000 rows or so. Without this bound, twelve megabytes of `{},` would fill the memory."""
 
 
-def document(file: BinaryIO) -> dict[str, Any]:
-    """The whole file; Damaged if it is not the JSON object that a backup is."""
+BARE = "A"
+"""The shape of one table alone: an array of rows, as `json_agg` gives it."""
+
+
+def document(file: BinaryIO) -> dict[str, Any] | list[Any]:
+    """The whole file; Damaged if it is neither the JSON object that a backup is nor an array of rows."""
     if os.fstat(file.fileno()).st_size > LARGEST and not file.read(len(HEAD)) == HEAD:
         raise Damaged("il dépasse 256 Mio")
     file.seek(0)
     content = file.read(LARGEST)
+    if not content.strip():
+        raise Damaged("il est vide : la commande qui devait l'écrire n'a rien donné")
     if content.startswith(HEAD):
         raise Damaged("son manifest.json manque")
     try:
@@ -29,9 +35,9 @@ def document(file: BinaryIO) -> dict[str, Any]:
         raise Damaged("texte qui n'est pas en UTF-8") from None
     except BadJson as error:
         raise Damaged(str(error)) from None
-    if not isinstance(found, dict):
-        raise Damaged("objet JSON attendu")
-    if "format" in found:
+    if not isinstance(found, dict | list):
+        raise Damaged("objet ou tableau JSON attendu")
+    if isinstance(found, dict) and "format" in found:
         raise Damaged("son manifest.json manque")
     return found
 
@@ -47,12 +53,15 @@ def shape_of(said: Mapping[str, Any]) -> str:
 
 
 def tables(said: Mapping[str, Any]) -> Iterator[TableRead]:
-    """Every table with its rows: the members of `tables` and `state`, and every list beside them."""
+    """Every table with its rows: the members of `tables` and `state`, and every list beside them.
+
+    A table of ours that is null has no rows: `json_agg` gives that of an empty table.
+    """
     for name, value in said.items():
         if name in {"tables", "state"} and isinstance(value, dict):
             yield from (_table(name, table) for name, table in value.items())
-        elif isinstance(value, list):
-            yield TableRead(name, iter(value))
+        elif isinstance(value, list) or (value is None and name in NAMES):
+            yield TableRead(name, iter(value or ()))
 
 
 def _table(name: str, said: Any) -> TableRead:

@@ -1,6 +1,7 @@
 """Puts a backup back into PostgreSQL: a draft first, then one transaction that does all of it or nothing."""
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from retrobus.backups.backup_side import There, read_there
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.differences import SOME, Detail, show_values
 from retrobus.backups.draft import Draft, drafted
-from retrobus.backups.formats import open_reading
+from retrobus.backups.formats import Hints, Reading, open_reading
 from retrobus.backups.manifest import Manifest
 from retrobus.backups.plan import Plan
+from retrobus.backups.predecessor_copy import Copy
 from retrobus.backups.rules import Rules
 from retrobus.backups.tables_side import mark_of
 from retrobus.backups.writing import prepare, verify, write_rows
@@ -30,14 +32,19 @@ TABLES = "vehicle, event, member, deletion"
 class Request:
     """Which backup to restore, by which rules. `empty`: a backup without any row may empty the tables."""
 
-    path: Path
+    source: Path | Copy
     rules: Rules
     public_when_missing: bool = False
     empty: bool = False
 
+    def opened(self) -> AbstractContextManager[Reading]:
+        """A pass through the backup, from its beginning."""
+        only = self.rules.resources[0] if len(self.rules.resources) == 1 else None
+        return open_reading(self.source, Hints(self.public_when_missing, only))
+
     def read(self) -> There:
         """The facts of the backup."""
-        return read_there(self.path, self.rules, public_when_missing=self.public_when_missing)
+        return read_there(self.opened(), self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ async def planned(connection: AnyConnection, request: Request, detail: Detail = 
         await there.settle(connection, hashed=False)
         draft = await drafted(connection, there, request.rules)
         if draft.plan.differences:
-            with open_reading(request.path, public_when_missing=request.public_when_missing) as reading:
+            with request.opened() as reading:
                 await show_values(connection, reading, draft, detail)
     return draft
 
@@ -89,7 +96,7 @@ async def _carry_out(connection: AnyConnection, request: Request, draft: Draft) 
     if draft.plan.empties and not request.empty:
         raise BadBackup(f"{name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
     await prepare(connection, draft)
-    with open_reading(request.path, public_when_missing=request.public_when_missing) as reading:
+    with request.opened() as reading:
         await write_rows(connection, reading, draft, later_epoch())
     if request.rules.replaces_all:
         await connection.execute("UPDATE database_identity SET id = gen_random_uuid(), created_at = now()")

@@ -32,6 +32,8 @@ def located(name: str) -> Path:
     """The path of a backup given by name or path."""
     from retrobus.backups.catalog import NAME as PATTERN
 
+    if "://" in name:  # never quoted: it may hold a password
+        raise stop("un nom ou un chemin est attendu ; seul retrobus restore lit une base, par postgresql://…")
     return backups_folder() / name if PATTERN.fullmatch(name) else Path(name)
 
 
@@ -162,9 +164,10 @@ def tell_oddities(found: Survey) -> None:
         typer.echo(f"❌ … et {plural(hidden, 'autre rejet', 'autres rejets')} (--json)")
 
 
-def foreign_table(name: str, count: int) -> str:
-    """The line about a table of the file that is not ours."""
-    return f"ℹ️  table {name}, qui n'est pas à nous : {plural(count, 'ligne')}, dans le fichier seulement"
+def foreign_table(name: str, count: int, *, live: bool = False) -> str:
+    """The line about a table that is not ours, in a file or in a live database."""
+    where = "dans l'ancienne base" if live else "dans le fichier"
+    return f"ℹ️  table {name}, qui n'est pas à nous : {plural(count, 'ligne')}, {where} seulement"
 
 
 @app.command()

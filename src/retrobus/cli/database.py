@@ -26,8 +26,30 @@ def upgrade(revision: str = typer.Argument("head", help="Révision visée.")) ->
     from retrobus.database import migrate
 
     url = url_or_exit()
+    with_connection(_look_beside)
     migrate.upgrade(url, revision)
     say(f"✅ Schéma à la révision {migrate.head() if revision == 'head' else revision}")
+
+
+async def _look_beside(connection: AnyConnection) -> None:
+    """Says what else is in the database; ends the command if a table of another program has the name of one of ours."""
+    from retrobus.backups.predecessor_database import TABLES, tables_seen
+    from retrobus.model.tables import metadata
+
+    seen = await tables_seen(connection)
+    taken = sorted(metadata.tables.keys() & seen.keys())
+    if taken and "alembic_version" not in seen:
+        raise stop(
+            f"cette base a déjà des tables {', '.join(taken)} d'un autre programme, que la migration ne touche pas : "
+            "donnez à RétroBus API une base vide (createdb, puis DATABASE_URL)"
+        )
+    beside = [name for name in TABLES if name in seen]
+    if beside:
+        say(
+            f"ℹ️  Cette base contient les tables du prédécesseur ({', '.join(beside)}) : la migration n'y touche pas.\n"
+            "   Mieux vaut une base à part : prisma db push et prisma migrate reset supprimeraient les nôtres "
+            "(docs/migration.md)."
+        )
 
 
 @app.command()

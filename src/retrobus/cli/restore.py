@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import NAME, SHOWN, foreign_table, located
+from retrobus.cli.backup import SHOWN, foreign_table
 from retrobus.cli.cleaning import Tables, scope_of
 from retrobus.cli.differences import show_differences
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
+from retrobus.cli.predecessor import source_of
 from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, progress_bar, say, stop
 from retrobus.words import plural
 
@@ -25,6 +26,9 @@ PARTLY = 3
 """Exit code of a restore that left rows of the backup out because they do not fit."""
 
 CHANGED = ("ligne changée", "lignes changées")
+LIVE = "PostgreSQL"
+"""The shape of a plan that comes from a live database."""
+
 LABELS = {
     "insert": ("à insérer", "à insérer"),
     "update": ("à remplacer", "à remplacer"),
@@ -37,7 +41,13 @@ LABELS = {
 
 
 def restore(  # noqa: PLR0913 - one parameter for each option
-    name: str = NAME,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Nom d'un backup de la liste, chemin d'un fichier ou dossier, ou adresse postgresql://… de la base "
+            "du prédécesseur, qui est seulement lue (docs/migration.md)."
+        ),
+    ],
     *,
     apply: Annotated[
         bool, typer.Option("--apply", help="Exécute le plan ; sans elle, il est seulement montré.")
@@ -74,22 +84,23 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     from retrobus.backups.restore import Request
 
     rules = _rules(replace=replace, tables=table, deletions=include_deleted or [], only=only or [])
-    request = Request(located(name), rules, public_when_missing, yes_empty)
-    draft = None if apply and yes and not diff else _planned(request, all_values=diff)
-    if draft and not apply:
-        answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False, fields=diff)
-        return
-    if draft and not yes:
-        _ask(draft.plan, empty=yes_empty, as_json=as_json, fields=diff)
-    restored = _restored(request, draft)
-    if as_json:
-        answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
-    else:
-        say(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
-        say(f"✅ {restored.plan.name} restauré et vérifié : {plural(restored.plan.changes, *CHANGED)}")
-        _show(restored.plan, done=True, fields=diff and yes)
-    if restored.plan.total("reject"):
-        raise typer.Exit(PARTLY)
+    with source_of(name, rules) as source:
+        request = Request(source, rules, public_when_missing, yes_empty)
+        draft = None if apply and yes and not diff else _planned(request, all_values=diff)
+        if draft and not apply:
+            answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False, fields=diff)
+            return
+        if draft and not yes:
+            _ask(draft.plan, empty=yes_empty, as_json=as_json, fields=diff)
+        restored = _restored(request, draft)
+        if as_json:
+            answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
+        else:
+            say(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
+            say(f"✅ {restored.plan.name} restauré et vérifié : {plural(restored.plan.changes, *CHANGED)}")
+            _show(restored.plan, done=True, fields=diff and yes)
+        if restored.plan.total("reject"):
+            raise typer.Exit(PARTLY)
 
 
 def _rules(*, replace: bool, tables: list[str] | None, deletions: list[str], only: list[str]) -> Rules:
@@ -149,7 +160,7 @@ def _show(plan: Plan, *, done: bool, fields: bool) -> None:
     show_differences(plan, fields=fields)
     _show_rows(plan)
     for name, count in plan.ignored_tables.items():
-        typer.echo(foreign_table(name, count))
+        typer.echo(foreign_table(name, count, live=plan.shape == LIVE))
     for warning in plan.warnings:
         typer.echo(f"⚠️  {warning}")
     if not done and plan.changes:

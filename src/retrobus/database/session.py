@@ -18,6 +18,8 @@ UNHURRIED = {
 }
 """The limits of a command's session: none, except those that the command itself sets for its transactions."""
 
+UNKNOWN_SETTING = "42704"
+
 WITHOUT_END = """SELECT set_config('transaction_timeout', '0', {local})
 WHERE current_setting('transaction_timeout', true) <> '0' AND {where}"""
 """Lifts a limit that PostgreSQL has since version 17 only, and that older ones refuse at connect."""
@@ -39,7 +41,8 @@ async def connect_for_command(url: str, seconds: float, name: str, timelines: Ti
             try:
                 return await _without_end(await _connected(url, place, seconds, {"application_name": name} | UNHURRIED))
             except asyncpg.PostgresError as error:
-                if state_of(error) != PROTOCOL:  # else a pooler refuses one of these parameters
+                # A pooler refuses one of these parameters, or a server older than 14 does not know one.
+                if state_of(error) not in {PROTOCOL, UNKNOWN_SETTING}:
                     raise
             return await _connected(url, place, seconds, {"application_name": name})
         except asyncpg.PostgresError as error:

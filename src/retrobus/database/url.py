@@ -47,7 +47,7 @@ def normalized(text: str) -> str:
     user, at, places = authority.rpartition("@")
     for place in places.split(","):
         _check_place(place)
-    if "@" in user or "#" in text:
+    if "@" in user or "@" in database or "#" in text:  # the rest of a password that holds @ or /
         raise ValueError(_ILLEGIBLE)
     pairs = _pairs(query)
     kept = _trusting(_translated([(name, value) for name, value in pairs if name not in FOREIGN]))
