@@ -31,7 +31,9 @@ from retrobus.store.errors import StoreError
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
-README, ERRORS, OPERATIONS = (ROOT / name for name in ("README.md", "docs/errors.md", "docs/operations.md"))
+README, ERRORS, OPERATIONS, MIGRATION = (
+    ROOT / name for name in ("README.md", "docs/errors.md", "docs/operations.md", "docs/migration.md")
+)
 SETTINGS = {name.upper() for name in Settings.model_fields}
 PREFIXES = tuple({f"{name.split('_')[0]}_" for name in SETTINGS})
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|tmp|Users)\b|\bgit(?:hub|lab)\.com/|pypi\.")
@@ -173,7 +175,9 @@ def test_the_runbook_begins_with_a_list_of_its_sections() -> None:
 def test_french_pages_have_french_apostrophes_and_spaces() -> None:
     """Outside code: ’ and not ', a space that does not break before : ; ! ? » and after «."""
     of_errors = text(ERRORS).partition("## En français")[2].partition("\n## ")[0]
-    prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "`", text(OPERATIONS) + of_errors, flags=re.DOTALL)
+    prose = re.sub(
+        r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "`", text(OPERATIONS) + text(MIGRATION) + of_errors, flags=re.DOTALL
+    )
 
     assert re.findall(r".*(?:\w'| [:;!?»]|« ).*", prose) == []
 

@@ -111,7 +111,7 @@ async def _fill(connection: AnyConnection, copy: Copy, scope: tuple[Resource, ..
     if here == target and here.cluster is not None:
         raise BadBackup(
             f"{copy.name} est la base de DATABASE_URL elle-même. Donnez à RétroBus API une base à elle "
-            "(createdb, DATABASE_URL, retrobus db upgrade), puis relancez : docs/migration.md."
+            "(createdb, DATABASE_URL, retrobus db upgrade), puis relancez : docs/migration.md#préparer."
         )
     copy.timestamp = moment(await connection.fetchval("SELECT now()"))
     seen = await tables_seen(connection)
@@ -158,7 +158,8 @@ def _check_columns(columns: list[Any], name: str, resource: Resource, copy: Copy
     if missing:
         raise BadBackup(
             f"{copy.name} : la table {name} n'a pas de colonne {', '.join(missing)} (colonnes : {', '.join(found)}). "
-            "Ce n'est pas le schéma du prédécesseur ; exportez la table en JSON avec ces noms : docs/migration.md."
+            "Ce n'est pas le schéma du prédécesseur ; exportez la table en JSON avec ces noms : "
+            "docs/migration.md#sans-accès-à-lancienne-base."
         )
     absent, unknown = [c for c in ours if c not in found], [c for c in found if c not in ours]
     copy.warnings += [f"{name} : colonnes absentes, valeurs par défaut : {', '.join(absent)}"] if absent else []
@@ -168,8 +169,8 @@ def _check_columns(columns: list[Any], name: str, resource: Resource, copy: Copy
 def _ours(resource: Resource) -> list[str]:
     """The columns of the predecessor that a restore reads."""
     theirs = {"password_hash": "password"}
-    hidden = {"version", "token_epoch"}
-    return [camel(theirs.get(c.name, c.name)) for c in resource.columns if c.name not in hidden]
+    ours_alone = {"version", "token_epoch", "updated_by"}
+    return [camel(theirs.get(c.name, c.name)) for c in resource.columns if c.name not in ours_alone]
 
 
 async def _copy(

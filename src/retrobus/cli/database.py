@@ -48,7 +48,7 @@ async def _look_beside(connection: AnyConnection) -> None:
         say(
             f"ℹ️  Cette base contient les tables du prédécesseur ({', '.join(beside)}) : la migration n'y touche pas.\n"
             "   Mieux vaut une base à part : prisma db push et prisma migrate reset supprimeraient les nôtres "
-            "(docs/migration.md)."
+            "(docs/migration.md#préparer)."
         )
 
 

@@ -45,7 +45,7 @@ def restore(  # noqa: PLR0913 - one parameter for each option
         str,
         typer.Argument(
             help="Nom d'un backup de la liste, chemin d'un fichier ou dossier, ou adresse postgresql://… de la base "
-            "du prédécesseur, qui est seulement lue (docs/migration.md)."
+            "du prédécesseur, qui est seulement lue (docs/migration.md#préparer)."
         ),
     ],
     *,
