@@ -1,4 +1,4 @@
-"""The part "start": an ordinary user with a clone follows README's chapter "Start", then the runbook."""
+"""The part "start": an ordinary user follows "Start" of README and the runbook in a clone, then tries the wheel."""
 
 import re
 import signal
@@ -13,6 +13,12 @@ from deploying.pages import blocks
 from deploying.shell import Shell, clone, installed
 
 USER, PLACE = "camille", "/home/camille/retrobus"
+EMPTY, ELSEWHERE = f"/home/{USER}/empty", f"/home/{USER}/elsewhere"
+WHEEL = f"""make dist
+python3 -m venv {EMPTY}
+{EMPTY}/bin/pip install --quiet "$(ls dist/*.whl)[dev]"
+mkdir {ELSEWHERE}
+"""
 HEALTH = "http://localhost:3001/health"
 READY = "Ctrl-C arrête"
 
@@ -23,18 +29,27 @@ def follow(machine: Machine) -> None:
     installed(machine, "make python3-venv git curl postgresql-client")
     clone(machine, PLACE, USER)
     shell = Shell(machine, USER, PLACE)
-    with running(machine) as said:
+    with running(machine, "make run", PLACE) as said:
         for line in re.findall(r"^export .+$", said, re.MULTILINE):
             shell.run(line)
         for block in blocks("Start"):
             shell.run(block.text)
         runbook.follow(shell, f"{PLACE}/backups", lambda text: sql(shell, text))
+    without_a_clone(machine)
+
+
+def without_a_clone(machine: Machine) -> None:
+    """The wheel in an empty virtual environment, used in an empty folder."""
+    machine.run(USER, WHEEL, PLACE)
+    with running(machine, f"{EMPTY}/bin/retrobus dev", ELSEWHERE) as said:
+        lines = "\n".join(re.findall(r"^export .+$", said, re.MULTILINE))
+        machine.run(USER, f"PATH={EMPTY}/bin:$PATH\n{lines}\nretrobus verify && retrobus db current", ELSEWHERE)
 
 
 @contextmanager
-def running(machine: Machine) -> Iterator[str]:
-    """`make run` for the time of the block; gives what it prints until it serves."""
-    process = machine.popen(USER, "exec make run", PLACE)
+def running(machine: Machine, command: str, place: str) -> Iterator[str]:
+    """`make run` or `retrobus dev` for the time of the block; gives what it prints until it serves."""
+    process = machine.popen(USER, f"exec {command}", place)
     said: list[str] = []
     try:
         for line in process.stdout or ():
@@ -42,10 +57,10 @@ def running(machine: Machine) -> Iterator[str]:
             if line.startswith(READY):
                 break
         else:
-            raise Failed("make run\n" + "".join(said))
+            raise Failed(f"{command}\n" + "".join(said))
         Thread(target=said.extend, args=(process.stdout,), daemon=True).start()  # a full pipe would stop the service
         machine.run(USER, f"curl --silent --retry 30 --retry-delay 1 --retry-all-errors {HEALTH}")
-        machine.transcript.append("# " + USER + "\nmake run\n---\n" + "".join(said))
+        machine.transcript.append(f"# {USER}\n{command}\n---\n{''.join(said)}")
         yield "".join(said)
     finally:
         process.send_signal(signal.SIGINT)
