@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,13 @@ class Run:
         found = re.search(rf"^export {name}='?([^'\s]+)'?$", self.process.log, re.MULTILINE)
         assert found is not None, self.process.log
         return found[1]
+
+    @property
+    def login(self) -> dict[str, str]:
+        """The printed e-mail and password."""
+        found = re.search(r"^adresse +(\S+)\nmot de passe +(\S+)$", self.process.log, re.MULTILINE)
+        assert found is not None, self.process.log
+        return {"email": found[1], "password": found[2]}
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A request with the printed token."""
@@ -97,6 +105,18 @@ def pasted(line: str, token: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
+def beside(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`retrobus token` in another terminal, in the folder of the service."""
+    command = [Path(sys.executable).with_name("retrobus"), "token", *arguments]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def me(run: Run, token: str) -> tuple[int, str]:
+    """The status and the e-mail with which the service answers this token."""
+    answer = httpx.get(f"{run.base}/api/me", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    return answer.status_code, answer.json().get("user", {}).get("email", "")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty folder to work in."""
@@ -111,6 +131,11 @@ def first(folder: Path) -> Run:
         run.answers["token"] = run.printed("TOKEN")
         run.answers["pasted"] = [pasted(line, run.printed("TOKEN")) for line in lines]
         run.answers["by_sql"] = run_sql(run.printed("DATABASE_URL"), "SELECT count(*) FROM vehicle")[0][0]
+        run.answers["printed"] = run.login
+        run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
+        run.answers["signed"] = [beside(folder, *more) for more in ([], ["--email", "inconnu@example.org"])]
+        run.answers["signed_elsewhere"] = beside(folder, DATABASE_URL="postgresql://127.0.0.1:1/retrobus")
+        run.answers["me"] = me(run, run.answers["signed"][0].stdout.strip())
         run.answers["created"] = run.request("POST", "/api/events", json=EVENT).status_code
         parc = sample.vehicles()[0]["parc"]
         paths = [f"/api/events/{SLUG}", f"/api/vehicles/{parc}"]
@@ -129,8 +154,9 @@ def second(folder: Path, first: Run) -> Run:
         run.answers["gone"] = [run.request("GET", path).status_code for path in first.answers["paths"]]
         lists = ("events", "vehicles", "members")
         run.answers["rows"] = [len(run.request("GET", f"/api/{name}").json()[name]) for name in lists]
-        old = {"Authorization": f"Bearer {first.answers['token']}"}
-        run.answers["old_token"] = httpx.get(f"{run.base}/api/me", headers=old, timeout=20).status_code
+        run.answers["old_token"] = me(run, first.answers["token"])[0]
+        run.answers["printed"] = run.login
+        run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
         run.process.popen.kill()
         run.process.popen.wait()
     return run
@@ -139,6 +165,46 @@ def second(folder: Path, first: Run) -> Run:
 def test_the_lines_that_it_prints_work_when_pasted(first: Run) -> None:
     assert [answer.split("[")[0] for answer in first.answers["pasted"]] == ['{"events":', '{"vehicles":', ""]
     assert first.answers["by_sql"] == len(sample.vehicles())
+
+
+def test_a_token_is_signed_beside_it_without_any_setting(first: Run) -> None:
+    signed, unknown = first.answers["signed"]
+
+    assert (signed.returncode, signed.stderr) == (0, "Jeton de admin@example.org, valable 12h :\n")
+    assert first.answers["me"] == (200, "admin@example.org")
+    assert (unknown.returncode, unknown.stderr) == (1, "❌ aucun compte actif avec cette adresse\n")
+
+
+def test_no_token_of_the_development_secret_is_signed_for_another_database(first: Run) -> None:
+    refused = first.answers["signed_elsewhere"]
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "il manque l'option --email" in refused.stderr
+
+
+def test_no_token_is_signed_when_it_has_stopped(folder: Path, first: Run) -> None:
+    assert first.code == 0
+
+    assert beside(folder, "--email", "admin@example.org").returncode == 78
+
+
+def test_a_password_that_was_changed_is_said_so_and_one_that_is_missing_is_given(tmp_path: Path) -> None:
+    with development(tmp_path, "--no-reload") as run:
+        body = {"currentPassword": run.login["password"], "newPassword": "un-autre-mot-de-passe"}
+        changed = run.request("POST", "/api/auth/change-password", json=body).status_code
+        run.ctrl_c()
+    with development(tmp_path, "--no-reload") as run:
+        said = run.process.log
+        run_sql(run.printed("DATABASE_URL"), "UPDATE member SET password_hash = NULL WHERE role = 'ADMIN'")
+        run.ctrl_c()
+    with development(tmp_path, "--no-reload") as run:
+        answer = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
+
+    words = "pour en choisir un autre : retrobus member set-password admin@example.org\n"
+    assert changed == 200
+    assert f"Le mot de passe de admin@example.org a été changé depuis ; {words}" in said
+    assert "mot de passe  " not in said
+    assert answer.status_code == 200
 
 
 def test_a_row_is_created_deleted_and_gone(first: Run) -> None:
@@ -156,6 +222,14 @@ def test_ctrl_c_ends_it_quietly_and_leaves_no_process(first: Run) -> None:
 
 def test_what_was_deleted_is_still_gone_after_a_second_start(second: Run) -> None:
     assert second.answers["gone"] == [404, 404]
+
+
+def test_the_printed_password_logs_in_at_the_first_and_the_second_start(first: Run, second: Run) -> None:
+    answers = [first.answers["login"], second.answers["login"]]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert {answer.json()["user"]["role"] for answer in answers} == {"ADMIN"}
+    assert first.answers["printed"] == second.answers["printed"]
 
 
 def test_the_sample_is_loaded_once(second: Run) -> None:
@@ -183,12 +257,13 @@ def test_a_kill_9_leaves_no_process_either(folder: Path, second: Run) -> None:
     until(lambda: left_in(folder) == [], 20, "the end of Postgres and of the service")
 
 
-def test_the_secret_of_a_checkout_is_its_owner_s_alone(folder: Path, first: Run) -> None:
-    secret = folder / ".data/jwt-secret"
+def test_the_secrets_of_a_checkout_are_its_owner_s_alone(folder: Path, first: Run) -> None:
+    secret, password = folder / ".data/jwt-secret", folder / ".data/admin-password"
 
     assert first.code == 0
     assert len(secret.read_text()) >= 32
-    assert secret.stat().st_mode & 0o777 == 0o600
+    assert password.read_text() == first.answers["printed"]["password"]
+    assert [path.stat().st_mode & 0o777 for path in (secret, password)] == [0o600, 0o600]
 
 
 def test_a_given_database_is_used_as_it_is(server: str, tmp_path: Path) -> None:
@@ -216,6 +291,7 @@ def test_a_database_that_already_holds_rows_is_left_alone(database: str, tmp_pat
 
     assert run_sql(database, "SELECT count(*) FROM member")[0][0] == 0
     assert "export TOKEN" not in said
+    assert "mot de passe" not in said
     assert "admin@example.org n'est plus un compte actif : retrobus member create-admin" in said
 
 
@@ -283,7 +359,9 @@ def test_a_secret_in_an_env_file_is_the_one_that_signs(database: str, tmp_path: 
     (tmp_path / ".env").write_text(f"JWT_SECRET={SECRET}\nDATABASE_URL='{database}'\n")
 
     with development(tmp_path, "--no-reload") as run:
-        token = run.printed("TOKEN")
+        token, said = run.printed("TOKEN"), run.process.log
 
     assert TOKENS.verify(token).id == "a"
+    assert "admin@example.org n'a pas de mot de passe : retrobus member set-password admin@example.org\n" in said
+    assert run_sql(database, "SELECT password_hash FROM member") == [(None,)]
     assert not (tmp_path / ".data").exists()

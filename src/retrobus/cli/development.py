@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shlex
 import shutil
 import sys
@@ -16,34 +15,34 @@ from urllib.parse import parse_qs, urlsplit
 
 import typer
 
-from retrobus.cli.members import add_admin, find_account, signed
+from retrobus.cli.development_account import ADMIN_EMAIL, kept_password, kept_secret, login_lines
+from retrobus.cli.members import add_admin
 from retrobus.cli.postgres import url_or_exit, with_connection
 from retrobus.cli.terminal import counted, stop, warn
 from retrobus.database import migrate
 from retrobus.development import sample
 from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
-from retrobus.development.postgres_programs import TEMPORARY, private_file
+from retrobus.development.postgres_programs import TEMPORARY
+from retrobus.development.running import DATABASE
 from retrobus.model.resources import ALL
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
     from retrobus.database.connection import AnyConnection
 
-DATABASE = "retrobus"
 DEAD = "PostgreSQL embarqué est mort (son journal : {log}) : Ctrl-C, puis make run"
-ADMIN_EMAIL = "admin@example.org"
 
 
 @contextmanager
 def prepared(data: Path, base_url: str) -> Iterator[None]:
     """Sets DATABASE_URL and JWT_SECRET in the environment of the service, unless they are set already."""
     if Settings().jwt_secret is None:
-        os.environ["JWT_SECRET"] = _kept_secret(data / "jwt-secret")
+        os.environ["JWT_SECRET"] = kept_secret(data)
     if _is_of_a_former_run(os.environ.get("DATABASE_URL", ""), data):
         typer.echo("ℹ️  DATABASE_URL est celle d'un « make run » précédent : elle est ignorée.")
         del os.environ["DATABASE_URL"]
     if Settings().database_url is not None:
-        _prepare(base_url, _path_line(), "Ctrl-C arrête le service.")
+        _prepare(base_url, data)
         yield
         return
     typer.echo(f"🐘 PostgreSQL embarqué dans {data}/ …")
@@ -52,9 +51,7 @@ def prepared(data: Path, base_url: str) -> Iterator[None]:
         os.environ["DATABASE_URL"] = server.url()
         with_connection(_make_database)
         os.environ["DATABASE_URL"] = server.url(DATABASE)
-        psql = f"export DATABASE_URL='{server.url(DATABASE)}'"
-        more = ["", "Pour psql et les autres commandes :", "", *_path_line(), psql]
-        _prepare(base_url, more, "Ctrl-C arrête le service et sa base ; les données restent.")
+        _prepare(base_url, data, server.url(DATABASE))
         yield
     typer.echo("🐘 PostgreSQL arrêté ; les données restent.")
 
@@ -101,14 +98,20 @@ def migrated_url() -> Iterator[str]:
         yield server.url()
 
 
-def _prepare(base_url: str, more: list[str], ending: str) -> None:
+def _prepare(base_url: str, data: Path, own_url: str | None = None) -> None:
+    """Fills the database and prints what a developer needs; `own_url` if it is the embedded one."""
     migrate.upgrade(url_or_exit())
-    added = with_connection(_fill)
+    added = with_connection(lambda connection: _fill(connection, data))
     if added:
         typer.echo(f"🚌 Collection d'exemple chargée : {added}")
-    row = with_connection(lambda connection: find_account(connection, ADMIN_EMAIL))
-    token = signed(Settings(), row) if row is not None and row["status"] == "active" else None
-    typer.echo("\n".join(("", *_lines(base_url, token), *more, "", ending, "")))
+    login = with_connection(lambda connection: login_lines(connection, base_url, data, own=own_url is not None))
+    more, ending = _path_line(), "Ctrl-C arrête le service."
+    if own_url is not None:
+        more = ["", "Pour psql et les autres commandes :", "", *more, f"export DATABASE_URL='{own_url}'"]
+        ending = "Ctrl-C arrête le service et sa base ; les données restent."
+    typer.echo(
+        "\n".join(("", f"✅ API sur {base_url} - référence : {base_url}/docs", "", *login, *more, "", ending, ""))
+    )
 
 
 async def _make_database(connection: AnyConnection) -> None:
@@ -116,7 +119,7 @@ async def _make_database(connection: AnyConnection) -> None:
         await connection.execute(f"CREATE DATABASE {DATABASE}")
 
 
-async def _fill(connection: AnyConnection) -> str:
+async def _fill(connection: AnyConnection, data: Path) -> str:
     """Inserts the sample once, and says how many rows; a database that ever held a row keeps what it has."""
     used = await connection.fetchval("SELECT is_called FROM row_version")
     if used:
@@ -125,7 +128,7 @@ async def _fill(connection: AnyConnection) -> str:
     async with connection.transaction():
         for resource in ALL:
             await _insert(connection, resource.table.name, collection[resource.name])
-        await add_admin(connection, ADMIN_EMAIL)
+        await add_admin(connection, ADMIN_EMAIL, kept_password(data))
     return counted({name: len(rows) for name, rows in collection.items()})
 
 
@@ -135,31 +138,3 @@ async def _insert(connection: AnyConnection, table: str, rows: list[dict[str, ob
     places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
     insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - names from our own sample
     await connection.executemany(insert, [[row[name] for name in names] for row in rows])
-
-
-def _lines(base: str, token: str | None) -> list[str]:
-    """What a developer pastes into another terminal."""
-    lines = [f"✅ API sur {base} - référence : {base}/docs", ""]
-    if token is None:
-        login = f"puis POST {base}/api/auth/login"
-        return [*lines, f"{ADMIN_EMAIL} n'est plus un compte actif : retrobus member create-admin, {login}"]
-    return [
-        *lines,
-        "À coller dans un autre terminal :",
-        "",
-        f"export TOKEN={token}",
-        f'curl -H "Authorization: Bearer $TOKEN" {base}/api/events',
-        f'curl -H "Authorization: Bearer $TOKEN" {base}/api/vehicles',
-        f"curl {base}/public/vehicles",
-    ]
-
-
-def _kept_secret(path: Path) -> str:
-    """The development secret of this checkout: random, made once, readable by its owner alone."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-        fresh = path.with_suffix(".new")
-        with open(fresh, "w", opener=private_file) as file:
-            file.write(secrets.token_urlsafe(48))
-        fresh.rename(path)
-    return path.read_text().strip()

@@ -10,7 +10,7 @@ from unicodedata import normalize
 import typer
 
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import CONFIGURATION, ask_new_password, say, stop
+from retrobus.cli.terminal import CONFIGURATION, DEFAULT_DATA, ask_new_password, say, stop
 from retrobus.cli.usage import Program
 from retrobus.settings import Settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = Program(help="Les comptes des membres.")
 
-BY_EMAIL = """SELECT id, email, role, status, token_epoch FROM member
+BY_EMAIL = """SELECT id, email, role, status, token_epoch, password_hash FROM member
 WHERE lower(email COLLATE "C") = lower($1::text COLLATE "C")"""
 ADD_ADMIN = """INSERT INTO member (id, email, role, status, membership_status, has_linked_access, password_hash)
 VALUES ($1, $2, 'ADMIN', 'active', 'ACTIVE', true, $3)"""
@@ -86,11 +86,16 @@ async def add_admin(connection: AnyConnection, email: str, password: str | None 
 
 
 def token(
-    email: str = typer.Option(..., "--email", help="Compte pour lequel signer un jeton."),
+    context: typer.Context,
+    email: str | None = typer.Option(
+        None, "--email", help="Compte pour lequel signer un jeton ; à côté de retrobus dev, sinon admin@example.org."
+    ),
     ttl: str = typer.Option("12h", "--ttl", help="Durée : 30m, 12h… au plus 24h."),
 ) -> None:
-    """Signe un jeton d'accès ; lui seul est sur la dernière ligne."""
+    """Signe un jeton d'accès ; lui seul est sur la dernière ligne. À côté de retrobus dev, aucun réglage à donner."""
     seconds = _seconds(ttl)
+    if Settings().jwt_secret is None or Settings().database_url is None or email is None:
+        email = _beside_development(context, email)
     settings = Settings()
     if settings.jwt_secret is None:
         raise stop("JWT_SECRET manque : le même que celui du service (voir .env.example).", CONFIGURATION)
@@ -99,6 +104,15 @@ def token(
         raise stop("aucun compte actif avec cette adresse")
     typer.echo(f"Jeton de {row['email']}, valable {ttl} :", err=True)
     typer.echo(signed(settings, row, seconds))
+
+
+def _beside_development(context: typer.Context, email: str | None) -> str:
+    """The account to sign for; what the settings leave out is taken from a `retrobus dev` that runs in this folder."""
+    from retrobus.cli.development_account import ADMIN_EMAIL, use_running
+
+    if not use_running(DEFAULT_DATA) and email is None:
+        context.fail("Missing option '--email'.")
+    return email or ADMIN_EMAIL
 
 
 async def find_account(connection: AnyConnection, email: str) -> dict[str, Any] | None:

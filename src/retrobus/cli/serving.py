@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from retrobus import logbook
-from retrobus.cli.terminal import CONFIGURATION, stop
+from retrobus.cli.terminal import CONFIGURATION, DEFAULT_DATA, stop
 from retrobus.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import uvicorn
-
-DEFAULT_DATA = Path(".data")
 
 
 def serve(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 CONFIGURATION = 78
 """Exit code for settings with which nothing can start (EX_CONFIG of sysexits)."""
 
+DEFAULT_DATA = Path(".data")
+"""Folder of the development database, beside the code."""
+
 ANSWERS = dict.fromkeys(("o", "oui", "y", "yes"), True) | dict.fromkeys(("n", "non", "no", ""), False)
 AsJson = Annotated[bool, typer.Option("--json", help="Réponse en JSON sur la sortie standard.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Dit ce qui serait fait, et ne fait rien.")]

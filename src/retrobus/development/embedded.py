@@ -13,7 +13,6 @@ from pathlib import Path
 from signal import SIGINT, SIGQUIT
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
 
 from retrobus.development import process_tree
 from retrobus.development.postgres_programs import (
@@ -25,6 +24,7 @@ from retrobus.development.postgres_programs import (
     make_private,
     private_file,
 )
+from retrobus.development.running import status, url_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -71,8 +71,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "postgres") -> str:
         """The address for asyncpg, psql and SQLAlchemy: superuser, no password, Unix socket."""
-        place = f"host={quote(str(self._server().socket))}&port={self.port or 5432}"
-        return f"postgresql://postgres@/{quote(database, safe='')}?{place}"
+        return url_by(str(self._server().socket), self.port or 5432, database)
 
     def start(self) -> None:
         """Starts the server; one that a killed program left in the folder is ended first."""
@@ -185,8 +184,8 @@ class _Running:
 
     def wait_until_ready(self, cluster: Path, log: Path) -> None:
         def ready() -> bool:
-            status = _status(cluster)
-            return status[:1] == [str(self.pid)] and status[7:8] == ["ready"]
+            lines = status(cluster)
+            return lines[:1] == [str(self.pid)] and lines[7:8] == ["ready"]
 
         process_tree.until(lambda: ready() or not self.watcher.is_alive())
         if not ready():
@@ -232,18 +231,10 @@ def _socket_folder(data: Path) -> Iterator[Path]:
 def _end_leftover(cluster: Path) -> None:
     """Ends the server of this cluster, if a killed program left one; another process may have its number by now."""
     with suppress(OSError, IndexError):
-        pid = int(_status(cluster)[0])
+        pid = int(status(cluster)[0])
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         if words[0].endswith(b"/postgres") and os.fsencode(cluster) in words:
             process_tree.end(pid, SIGINT)
-
-
-def _status(cluster: Path) -> list[str]:
-    """The lines of postmaster.pid: process, folder, start, port, socket, address, memory, state."""
-    try:
-        return [line.strip() for line in (cluster / "postmaster.pid").read_text().splitlines()]
-    except FileNotFoundError:
-        return []
 
 
 def _tail(text: str) -> str:
