@@ -108,8 +108,8 @@ elsewhere = Line("error", "❌ Base restaurée ou copiée : son identité est ce
 right_missing = Line("error", "🔑 Il manque un droit au rôle de DATABASE_URL : retrobus db grant", "right")
 """The role of DATABASE_URL lacks a right; the field names it, in our words or in the server's."""
 
-login_throttled = Line("warning", "🔒 Trop de tentatives de connexion")
-"""A client tries passwords; no log says for which member and from which address."""
+login_throttled = Line("warning", "🔒 Trop de tentatives de connexion", "account", "address")
+"""A client tries passwords. The account is a short hash: with the table of members an operator finds whose it is."""
 hash_not_kept = Line("warning", "🔑 Empreinte de mot de passe non renouvelée")
 """A login went well, its better hash could not be stored: the next login tries again."""
 

@@ -1,6 +1,8 @@
 """A client that guesses passwords is slowed down, and no other client is."""
 
 import asyncio
+import json
+import re
 import tracemalloc
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -10,12 +12,13 @@ import httpx
 import pytest
 
 from accounts import PASSWORD, an_account, email_of, log_in
-from harness import Api, process, until
+from harness import Api, process, run_sql, until
 from retrobus.accounts import throttle
 from retrobus.accounts.throttle import PER_ACCOUNT, PER_ADDRESS, PER_PAIR, Throttle
 from routes import assert_refused
 
 HERE, THERE = "203.0.113.7", "198.51.100.7"
+RUNBOOK = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
 WRONG = "un mauvais mot de passe"
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -302,3 +305,33 @@ def test_the_table_of_tries_tells_neither_account_nor_address(fresh_api: Api) ->
 
     assert [row["tries"] for row in rows] == [1, 1, 1]
     assert all(len(row["key"]) == 16 for row in rows)
+
+
+def test_the_log_tells_account_and_address_of_a_refusal_and_no_name(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path) as (api, running):
+        person = an_account(api)
+        email = email_of(api, person)
+        names = [*[email] * (PER_PAIR + 1), *["absente@example.org"] * (PER_PAIR + 1)]
+        names += [f"autre-{number}@example.org" for number in range(PER_ADDRESS - 2 * PER_PAIR + 1)]
+        answers = [try_from(api, HERE, name).status_code for name in names]
+        until(lambda: running.log.count("Trop de tentatives") == 3, what="the lines of the log")
+
+    lines = [json.loads(line) for line in running.log.splitlines() if "Trop de tentatives" in line]
+    known, unknown, any_account = (line["account"] for line in lines)
+    finding = re.search(r"```sql\n(SELECT id, email FROM member WHERE left.*?);", RUNBOOK)
+    assert answers.count(429) == 3
+    assert [line["address"] for line in lines] == [HERE] * 3
+    assert finding is not None
+    assert run_sql(database, finding[1].replace("1f2e3d4c5b6a", known)) == [(person.id, email)]
+    assert re.fullmatch("inconnu-[0-9a-f]{12}", unknown)
+    assert any_account == "-"
+    assert "@" not in running.log
+
+
+def test_an_unknown_name_has_the_same_alias_for_one_secret_only() -> None:
+    names = ("a", "a", "b")
+
+    first, again, other = (Throttle(SECRET).alias(name) for name in names)
+
+    assert first == again != other
+    assert Throttle(b"x" * 32).alias("a") != first

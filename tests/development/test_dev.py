@@ -107,7 +107,7 @@ def pasted(line: str, token: str) -> str:
 
 def beside(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`retrobus token` in another terminal, in the folder of the service."""
-    command = [Path(sys.executable).with_name("retrobus"), "token", *arguments]
+    command = [str(Path(sys.executable).with_name("retrobus")), "token", *arguments]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
 
 

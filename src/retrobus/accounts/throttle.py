@@ -18,6 +18,9 @@ PER_PAIR, PER_ADDRESS, PER_ACCOUNT = 10, 50, 100
 LIMITS = (PER_PAIR, PER_ADDRESS, PER_ACCOUNT)
 """Wrong passwords after which a try must wait: from one address for one account, from one address, for one account."""
 
+ALIAS = 12
+"""Letters and figures by which the log tells an account."""
+
 REMEMBERED = 20_000
 """Keys that one process counts by itself."""
 
@@ -157,8 +160,20 @@ class Throttle:
             *(self._key(text) for text in (f"pair {account}\n{where}", f"address {where}", f"account {account}"))
         )
 
+    def alias(self, name: str) -> str:
+        """A name without an account, as the log tells it: a client may have typed an e-mail or a password there.
+
+        The same name has the same alias; without the secret no one finds the name from it.
+        """
+        return f"inconnu-{self._key(f'alias {name}').hex()[:ALIAS]}"
+
     def _key(self, text: str) -> bytes:
         return hashlib.blake2b(text.encode(), key=self._secret, digest_size=16).digest()
+
+
+def alias_of(member_id: str) -> str:
+    """An account as the log tells it. A hash of the id alone, so that an operator finds the account in psql."""
+    return hashlib.sha256(member_id.encode()).hexdigest()[:ALIAS]
 
 
 def _network(address: str) -> str:

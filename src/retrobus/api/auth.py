@@ -9,6 +9,7 @@ from retrobus import logbook
 from retrobus.accounts.changes import with_epoch
 from retrobus.accounts.passwords import check_password, hash_password
 from retrobus.accounts.roles import effective_role
+from retrobus.accounts.throttle import alias_of
 from retrobus.api.answers import DONE, Answer, answered
 from retrobus.api.bodies import Body
 from retrobus.api.calls import Call, Routes
@@ -36,6 +37,9 @@ from retrobus.store.errors import (
 router = Routes("auth", "/api")
 SHOWN = ("id", "email", "firstName", "lastName", "role", "permissions")
 SESSION, ME = Answer("Session"), Answer("Me")
+ANY_ACCOUNT = "-"
+"""What the log says of the account if an address must wait whatever account it tries."""
+
 REFUSED = (401, 429)
 """The statuses of a failed login: a wrong password, and too many of them."""
 
@@ -92,9 +96,9 @@ async def who_am_i(call: Call) -> Response:
 
 
 async def _log_in(call: Call, identifier: str) -> Response:
-    _refuse(await call.service.throttle.wait_of(_address(call)))
+    _refuse(await call.service.throttle.wait_of(_address(call)), ANY_ACCOUNT, _address(call))
     row, origin = await call.store.account(identifier=identifier), call.store.origin
-    turn = _Turn(call, _counted(identifier, row))
+    turn = _Turn(call, identifier, row)
     right, better = await check_password(call.values["password"], row["password_hash"] if row else None, turn.admit)
     call.service.metrics.logins.labels("ok" if right else "failed").inc()
     if row is None or not right or row["status"] != "active":
@@ -112,7 +116,7 @@ async def _prove(call: Call, password: str, row: Row) -> None:
 
     A wrong one is answered with 422: clients log out on 401.
     """
-    turn = _Turn(call, _counted("", row))
+    turn = _Turn(call, "", row)
     right, _ = await check_password(password, row["password_hash"], turn.admit)
     if not right:
         raise invalid(("currentPassword", "mot de passe actuel incorrect"))
@@ -131,23 +135,24 @@ def _address(call: Call) -> str:
     return call.request.client.host if call.request.client else ""
 
 
-def _refuse(wait: float) -> None:
-    """429 if there are seconds to wait."""
+def _refuse(wait: float, account: str, address: str) -> None:
+    """429 if there are seconds to wait; the log tells the account without its name."""
     if wait > 0:
-        logbook.login_throttled()
+        logbook.login_throttled(account, address)
         raise too_many_attempts(wait)
 
 
 class _Turn:
-    """One try at the password of an account, from the address of the request."""
+    """One try at the password of an account (of a name, if it has no account), from the address of the request."""
 
-    def __init__(self, call: Call, account: str) -> None:
+    def __init__(self, call: Call, name: str, row: Row | None) -> None:
         self._throttle = call.service.throttle
-        self._who = account, _address(call)
+        self._who = _counted(name, row), _address(call)
+        self._told = self._throttle.alias(self._who[0]) if row is None else alias_of(row["id"])
 
     async def admit(self) -> None:
         """Counts the try before its password is checked; 429 if there were too many."""
-        _refuse(await self._throttle.admit(*self._who))
+        _refuse(await self._throttle.admit(*self._who), self._told, self._who[1])
 
     async def succeeded(self) -> None:
         """Takes the try back: its password was right."""
