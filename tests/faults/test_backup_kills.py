@@ -92,6 +92,32 @@ def test_a_backup_killed_at_any_moment_is_whole_or_absent_and_the_next_one_clean
     assert {entry.listed for entry in catalog.entries(folder)} == {True}
 
 
+def test_a_deletion_of_backups_killed_at_any_moment_leaves_whole_backups_that_the_index_knows(
+    database: str, tmp_path: Path
+) -> None:
+    run_sql(database, EVENTS)
+    folder = tmp_path / "backups"
+    found = []
+    for condition in (lambda: index_is_new(folder), lambda: any(folder.glob(".backup_*.tmp")), lambda: False):
+        names = [make(database, folder) for _ in range(3)]
+        (folder / "stamp").write_bytes((folder / "index.json").read_bytes())
+        killed(cli(tmp_path, database, "backup", "delete", *names, "--yes"), condition)
+        found.append([entry.name for entry in catalog.entries(folder) if entry.name in names])
+
+    last = make(database, folder)
+
+    left = {path.name for path in folder.glob("backup_*")}
+    assert found[-1] == []
+    assert {len(read_backup(folder / name).rows["Event"]) for name in left} == {6000}
+    assert {entry.name for entry in catalog.entries(folder) if entry.listed and entry.present} == left
+    assert last in left
+    assert list(folder.glob(".backup_*.tmp")) == []
+
+
+def index_is_new(folder: Path) -> bool:
+    return (folder / "index.json").read_bytes() != (folder / "stamp").read_bytes()
+
+
 def test_a_restore_killed_at_any_moment_did_all_or_nothing(database: str, tmp_path: Path) -> None:
     run_sql(database, EVENTS)
     name, wanted = make(database, tmp_path / "backups"), content(database)

@@ -68,10 +68,10 @@ def delete(folder: Path, names: Collection[str], *, selected_too: bool = False) 
     The selection goes with the selected backup. The caller is `create.alone`.
     """
     check_selection(folder, names, selected_too=selected_too)
+    update(folder, lambda index: _without(index, names))
     chosen = selection(folder)
     if chosen is not None and chosen.name in names:
         deselect(folder)
-    update(folder, lambda index: _without(index, names))
     for name in names:
         if os.path.lexists(folder / name):
             files.discard(folder, name)
