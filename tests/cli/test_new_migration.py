@@ -109,7 +109,7 @@ def test_what_needs_a_decision_is_told_and_the_code_before_counts_as_incompatibl
 ) -> None:
     run_sql(
         database,
-        "ALTER TABLE event ADD COLUMN forgotten text, DROP CONSTRAINT event_status_check, DROP COLUMN layout",
+        "ALTER TABLE event ADD COLUMN forgotten text, DROP CONSTRAINT event_rules_check, DROP COLUMN layout",
         "ALTER TABLE event ADD CONSTRAINT event_old_check CHECK (title <> 'x')",
         "ALTER TABLE vehicle DROP COLUMN is_public",
         "DROP TRIGGER vehicle_stamp ON vehicle",
@@ -124,7 +124,7 @@ def test_what_needs_a_decision_is_told_and_the_code_before_counts_as_incompatibl
     for statement in (
         "ALTER TABLE event DROP COLUMN forgotten",
         "ALTER TABLE event ADD COLUMN layout ",
-        "ALTER TABLE event ADD CONSTRAINT event_status_check CHECK (status IN (",
+        "ALTER TABLE event ADD CONSTRAINT event_rules_check CHECK (public.event_rules(event))",
         "ALTER TABLE event DROP CONSTRAINT IF EXISTS event_old_check",
         "ALTER TABLE vehicle ADD COLUMN is_public BOOLEAN DEFAULT false NOT NULL",
         "CREATE TRIGGER vehicle_stamp BEFORE INSERT OR UPDATE ON vehicle",

@@ -11,7 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from harness import run_sql, until
+from retrobus.database import rules
 from retrobus.development.postgres_programs import find_programs
+from retrobus.model.columns import RULE
 from retrobus.model.events import EventCreation
 from retrobus.model.fields import Wire
 from retrobus.model.members import MemberCreation
@@ -379,10 +381,20 @@ def shared_empty(shared_api: Any) -> str:
     return url
 
 
-def test_every_check_of_the_database_is_in_these_tests(shared_empty: str) -> None:
+def test_every_rule_and_every_check_of_the_database_is_in_these_tests(shared_empty: str) -> None:
     found = run_sql(
         shared_empty,
         "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
     )
+    ruled = {(table.name, column.name) for table in rules.RULED for column in table.columns if RULE in column.info}
 
-    assert {name for (name,) in found} == {f"{table}_{column}_check" for table, column, _ in REFUSED}
+    assert ruled == {(table, column) for table, column, _ in REFUSED}
+    assert {name for (name,) in found} == rules.CHECKS.keys()
+
+
+def test_the_refusal_of_a_value_does_not_quote_the_row(shared_empty: str) -> None:
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        run_sql(shared_empty, "INSERT INTO member (id, email, notes) VALUES ('m', 'a b', 'a secret')")
+
+    assert refused.value.detail is None
+    assert "secret" not in str(refused.value)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from io import StringIO
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from alembic.autogenerate import produce_migrations
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Connection
 
+from retrobus.database import rules
 from retrobus.model.resources import ALL
 from retrobus.model.tables import metadata
 from retrobus.model.wire import pieces_sql
@@ -19,9 +18,10 @@ from retrobus.repair import parts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Connection
+
 CHECKS = """SELECT conrelid::regclass::text, conname FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND contype = 'c'"""
-COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
 FUNCTIONS = """SELECT proname, prosrc, pg_get_functiondef(oid) FROM pg_proc
 WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'"""
 TRIGGERS = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
@@ -71,11 +71,11 @@ class Difference(NamedTuple):
 def differences(connection: Connection) -> list[Difference]:
     """What the model has and the schema of this database, at the newest revision, has not; nothing is changed.
 
-    For example, after `prose("sponsor")` was added to the table of events: ADD COLUMN, the new text of `event_stamp`,
-    and the UPDATE by which the rows that are there get the field in their JSON.
-    A CHECK constraint is known by its name: one that keeps its name and says something else is not found here.
+    For example, after `prose("sponsor")` was added to the table of events: ADD COLUMN, the new text of `event_stamp`
+    and `event_rules`, and the UPDATE by which the rows that are there get the field in their JSON.
+    The rules of values are functions (`retrobus.database.rules`): a changed rule is a changed function.
     """
-    return [*_tables(connection), *_checks(connection), *_functions(connection), *_triggers(connection)]
+    return [*_tables(connection), *_functions(connection), *_checks(connection), *_triggers(connection)]
 
 
 def _tables(connection: Connection) -> Iterator[Difference]:
@@ -118,26 +118,15 @@ def _remark(operation: ops.MigrateOperation) -> str:
 
 
 def _checks(connection: Connection) -> Iterator[Difference]:
-    """CHECK constraints of columns that the database has; ADD COLUMN brings the one of a new column."""
-    there = {(table, name) for table, name in connection.exec_driver_sql(CHECKS)}
-    columns = {(table, name) for table, name in connection.exec_driver_sql(COLUMNS)}
-    for table in metadata.sorted_tables:
-        added = [column for column in table.columns if (table.name, column.name) not in columns]
-        brought = [rule for column in added for rule in column.constraints]
-        said = chain(table.constraints, *(column.constraints for column in table.columns))
-        rules = {_named(connection, rule): rule for rule in said if isinstance(rule, CheckConstraint)}
-        for name, rule in sorted(rules.items()):
-            if (table.name, name) not in there and rule not in brought:
-                add = f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK ({rule.sqltext})"
-                yield Difference((add,), (f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",))
-        for name in sorted(name for where, name in there if where == table.name and name not in rules):
-            remark = f"règle {name} : écrivez dans DOWNGRADE comment la remettre"
-            yield Difference((f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {name}",), (), remark)
-
-
-def _named(connection: Connection, rule: CheckConstraint) -> str:
-    """The name of a rule in the database, by the naming convention of the tables."""
-    return connection.dialect.identifier_preparer.format_constraint(rule) or ""
+    """The CHECK of each table, by its name."""
+    there = {name: table for table, name in connection.exec_driver_sql(CHECKS)}
+    for name, statement in rules.CHECKS.items():
+        if name not in there:
+            table = name.removesuffix("_rules_check")
+            yield Difference((statement,), (f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}",))
+    for name in sorted(there.keys() - rules.CHECKS.keys()):
+        remark = f"règle {name} : écrivez dans DOWNGRADE comment la remettre"
+        yield Difference((f"ALTER TABLE {there[name]} DROP CONSTRAINT IF EXISTS {name}",), (), remark)
 
 
 def _functions(connection: Connection) -> Iterator[Difference]:

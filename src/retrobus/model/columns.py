@@ -1,4 +1,4 @@
-"""The kinds of columns that the tables are made of, each with the CHECK constraint that repeats its input rule."""
+"""The kinds of columns that the tables are made of, each with the rule in SQL that repeats its input rule."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     Computed,
     MetaData,
@@ -25,10 +24,12 @@ metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
         "uq": "%(table_name)s_%(column_0_name)s",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
-"""All tables. The error of a broken CHECK constraint names the field by the name of the constraint."""
+"""All tables."""
+
+RULE = "rule"
+"""Under this name a column's `info` keeps its rule; `retrobus.database.rules` makes PostgreSQL keep it."""
 
 NAME_SORT, PARC_SORT = "retrobus_name_key", "retrobus_parc_key"
 """The SQL functions that compute sort keys; `retrobus.model.sorting` holds their text."""
@@ -44,13 +45,14 @@ class Moment(TIMESTAMP):
 def _column(
     name: str, kind: TypeEngine[Any], rule: str | None = None, *, nullable: bool = True, default: str | None = None
 ) -> Column[Any]:
-    rules = [] if rule is None else [CheckConstraint(rule, name=name)]
-    return Column(name, kind, *rules, nullable=nullable, server_default=None if default is None else text(default))
+    """A column whose values keep a rule: an SQL condition in which `{}` stands for the value."""
+    default_text = None if default is None else text(default)
+    return Column(name, kind, nullable=nullable, server_default=default_text, info={} if rule is None else {RULE: rule})
 
 
 def key(name: str, rule: str) -> Column[Any]:
     """The primary key: a text that can stand in the path of an address."""
-    return Column(name, String(KEY, collation="C"), CheckConstraint(rule, name=name), primary_key=True)
+    return Column(name, String(KEY, collation="C"), primary_key=True, info={RULE: rule})
 
 
 def words(
@@ -66,12 +68,12 @@ def choice(
 ) -> Column[Any]:
     """One of a few words."""
     listed = ", ".join(f"'{value}'" for value in values)
-    return words(name, length, f"{name} IN ({listed})", nullable=nullable, default=default)
+    return words(name, length, f"{{}} IN ({listed})", nullable=nullable, default=default)
 
 
 def prose(name: str) -> Column[Any]:
     """A text of several lines, of at most LONG characters, or null."""
-    return long_text(name, f"char_length({name}) <= {LONG}")
+    return long_text(name, f"char_length({{}}) <= {LONG}")
 
 
 def long_text(name: str, rule: str | None = None, *, nullable: bool = True) -> Column[Any]:
@@ -82,12 +84,12 @@ def long_text(name: str, rule: str | None = None, *, nullable: bool = True) -> C
 def moment(name: str, *, nullable: bool = True) -> Column[Any]:
     """An instant from FIRST_YEAR to LAST_YEAR."""
     first, end = f"'{FIRST_YEAR}-01-01 00:00:00+00'", f"'{LAST_YEAR + 1}-01-01 00:00:00+00'"
-    return _column(name, Moment(), f"{name} >= {first} AND {name} < {end}", nullable=nullable)
+    return _column(name, Moment(), f"{{}} >= {first} AND {{}} < {end}", nullable=nullable)
 
 
 def number(name: str, kind: TypeEngine[Any], highest: int, *, default: str | None = None) -> Column[Any]:
     """A number from 0; null unless it has a default."""
-    return _column(name, kind, f"{name} BETWEEN 0 AND {highest}", nullable=default is None, default=default)
+    return _column(name, kind, f"{{}} BETWEEN 0 AND {highest}", nullable=default is None, default=default)
 
 
 def money(name: str) -> Column[Any]:
@@ -102,18 +104,18 @@ def flag(name: str, *, default: bool = False) -> Column[Any]:
 
 def json_list(name: str, rule: str | None = None) -> Column[Any]:
     """A JSON list, within JSON_BYTES unless another rule is given; empty by default."""
-    return _column(name, JSONB(), rule or _small(name, "array"), nullable=False, default="'[]'")
+    return _column(name, JSONB(), rule or _small("array"), nullable=False, default="'[]'")
 
 
 def json_as_text(name: str) -> Column[Any]:
     """A JSON object or null, which answers hold as a JSON string, because clients parse it themselves."""
-    found = _column(name, JSONB(), _small(name, "object"))
+    found = _column(name, JSONB(), _small("object"))
     found.info["as_text"] = True
     return found
 
 
-def _small(name: str, kind: str) -> str:
-    return f"jsonb_typeof({name}) = '{kind}' AND octet_length({name}::text) <= {JSON_BYTES}"
+def _small(kind: str) -> str:
+    return f"jsonb_typeof({{}}) = '{kind}' AND octet_length({{}}::text) <= {JSON_BYTES}"
 
 
 def stamps() -> list[Column[Any]]:

@@ -32,10 +32,10 @@ EVENT_STATUSES: tuple[str, ...] = get_args(Status)
 event = Table(
     "event",
     column.metadata,
-    column.key("id", "id ~ '^[A-Za-z0-9._~-]+$' AND id NOT IN ('.', '..')"),
-    column.words("title", TITLE, "btrim(title) <> ''", nullable=False),
+    column.key("id", "{} ~ '^[A-Za-z0-9._~-]+$' AND {} NOT IN ('.', '..')"),
+    column.words("title", TITLE, "btrim({}) <> ''", nullable=False),
     column.moment("date", nullable=False),
-    column.words("time", 5, "time ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$'"),
+    column.words("time", 5, "{} ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$'"),
     column.words("location"),
     column.prose("description"),
     column.words("hello_asso_url", URL),

@@ -24,7 +24,7 @@ vehicle = Table(
     "vehicle",
     column.metadata,
     Column("id", Integer, Identity(), primary_key=True),
-    column.words("parc", PARC, "parc <> '' AND parc = btrim(parc) AND parc !~ '[/[:cntrl:]]'", nullable=False),
+    column.words("parc", PARC, "{} <> '' AND {} = btrim({}) AND {} !~ '[/[:cntrl:]]'", nullable=False),
     column.words("type", nullable=False, default="Bus"),
     column.words("modele", nullable=False, default=""),
     column.words("marque"),
@@ -36,12 +36,8 @@ vehicle = Table(
     column.prose("description"),
     column.prose("history"),
     column.json_list("caracteristiques"),
-    column.json_list(
-        "gallery", f"jsonb_typeof(gallery) = 'array' AND jsonb_array_length(gallery) <= {GALLERY_ENTRIES}"
-    ),
-    column.long_text(
-        "background_image", f"char_length(background_image) <= {URL} OR starts_with(background_image, 'data:')"
-    ),
+    column.json_list("gallery", f"jsonb_typeof({{}}) = 'array' AND jsonb_array_length({{}}) <= {GALLERY_ENTRIES}"),
+    column.long_text("background_image", f"char_length({{}}) <= {URL} OR starts_with({{}}, 'data:')"),
     column.words("background_position"),
     column.flag("is_public"),
     column.number("fuel", Float(53), FUEL_MAX),

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from itertools import chain
 
-from retrobus.database import identity, triggers
+from retrobus.database import identity, rules, triggers
 from retrobus.model.resources import ALL
 
 FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION public\.(\w+)\(.*?AS \$\$(.*)\$\$", re.DOTALL)
@@ -26,6 +26,7 @@ def _read(pattern: re.Pattern[str], statements: list[str]) -> dict[str, Part]:
 
 
 _STATEMENTS = [
+    *rules.RULES,
     *triggers.SHARED,
     *chain.from_iterable(triggers.trigger_sql(resource) for resource in ALL),
     *chain.from_iterable(triggers.number_sql(name) for name in triggers.NUMBERED),
