@@ -53,7 +53,7 @@ def test_a_plan_shows_both_values_of_the_first_fields_and_diff_shows_all(compare
 
     plan, diff = compared.text(), compared.text("--diff")
 
-    assert "✏️  Event e1 différent, laissé : title (ici « Foire », backup « Fête »)" in plan
+    assert "✏️  événement e1 différent, laissé : title (ici « Foire », backup « Fête »)" in plan
     assert "toutes les valeurs : --diff" in plan
     assert "      adult_price\n        ici    : rien\n        backup : « 3.00 »\n" in diff
     assert "      layout\n        ici    : « x »\n        backup : rien\n" in diff

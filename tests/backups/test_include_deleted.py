@@ -182,7 +182,7 @@ def test_a_row_that_cannot_come_back_has_no_option_but_a_reason(restores: Restor
 
     assert [row["key"] for row in plan["buried"] if row["option"]] == ["e1"]
     assert plan["batches"] == {}
-    assert "Member m1 supprimé depuis" in text
+    assert "membre m1 supprimé depuis" in text
     assert "ne revient pas : email : déjà pris ici par other" in text
     assert "ne revient pas : de retour depuis, laissé tel quel" in text
 

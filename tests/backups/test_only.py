@@ -46,8 +46,8 @@ def test_a_deleted_row_comes_back_alone_and_the_plan_says_that_it_was_deleted(re
     done, said, _ = restore("--only", "vehicle:920", "--apply", "--yes")
 
     assert (planned, done, untouched) == (0, 0, before)
-    assert "↩️  Vehicle 920 supprimé depuis (sql, " in plan
-    assert "↩️  Vehicle 920 supprimé depuis (sql, " in said
+    assert "↩️  véhicule 920 supprimé depuis (sql, " in plan
+    assert "↩️  véhicule 920 supprimé depuis (sql, " in said
     assert "🛟 Avant la restauration : " in said
     assert state(database) == before | {"v920": "PR100"}
 
@@ -110,7 +110,7 @@ def test_an_erased_member_comes_back_by_no_option(restore: Restore, database: st
     code, said, _ = restore("--only", "member:m2", "--apply", "--yes")
 
     assert code == 0
-    assert "Member m2 effacé : ne revient jamais" in said
+    assert "membre m2 effacé : ne revient jamais" in said
     assert "mm2" not in state(database)
 
 

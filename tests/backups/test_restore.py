@@ -528,7 +528,7 @@ def test_the_command_shows_its_plan_first_and_says_how_to_go_on(filled: str, tmp
     assert code == 0
     assert "1 à remplacer" in said
     assert "--include-deleted e1" in said
-    assert "Vehicle P1 remplacé : etat (ici « vendu », backup « disponible »), updated_at (ici « " in said
+    assert "véhicule P1 remplacé : etat (ici « vendu », backup « disponible »), updated_at (ici « " in said
     assert "--apply" in said
 
 

@@ -12,12 +12,13 @@ import typer
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.retention import described, thin
-from retrobus.cli.terminal import AsJson, Yes, answer, counted, progress_bar, report, say, stop, warn
+from retrobus.cli.terminal import AsJson, Yes, answer, counted, progress_bar, report, row_named, say, stop, warn
 from retrobus.cli.usage import Program
 from retrobus.settings import Settings
 from retrobus.words import decimal, grouped, plural
 
 if TYPE_CHECKING:
+    from retrobus.backups.intake import Reject
     from retrobus.backups.manifest import Manifest
     from retrobus.backups.survey import Survey
 
@@ -158,10 +159,15 @@ def tell_oddities(found: Survey) -> None:
         words = plural(found.clear_passwords, "mot de passe en clair, haché", "mots de passe en clair, hachés")
         typer.echo(f"⚠️  {words} à l'import")
     for reject in found.rejects[:SHOWN]:
-        typer.echo(f"❌ {reject.resource} {reject.key or f'n° {reject.position}'} rejeté : {reject.reason}")
+        typer.echo(rejected_row(reject))
     hidden = sum(found.rejected.values()) - SHOWN
     if hidden > 0:
         typer.echo(f"❌ … et {plural(hidden, 'autre rejet', 'autres rejets')} (--json)")
+
+
+def rejected_row(reject: Reject) -> str:
+    """The line about a row of the backup that cannot be restored."""
+    return f"❌ {row_named(reject.resource, reject.key or f'n° {reject.position}')} rejeté : {reject.reason}"
 
 
 def foreign_table(name: str, count: int, *, live: bool = False) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from retrobus.cli.backup import SHOWN
+from retrobus.cli.terminal import row_named
 from retrobus.words import plural
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def show_differences(plan: Plan, *, fields: bool) -> None:
     verb = "remplacé" if plan.replace else "différent, laissé"
     rows = plan.differences if fields else plan.differences[:SHOWN]
     for row in rows:
-        typer.echo(f"✏️  {row.resource} {row.key} {verb} : {', '.join(row.columns) if fields else _summary(row)}")
+        typer.echo(
+            f"✏️  {row_named(row.resource, row.key)} {verb} : {', '.join(row.columns) if fields else _summary(row)}"
+        )
         for name, pair in row.values.items() if fields else ():
             typer.echo(f"      {name}")
             typer.echo(f"        ici    : {_quoted(pair.here)}")

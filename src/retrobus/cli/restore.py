@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import SHOWN, foreign_table
+from retrobus.cli.backup import SHOWN, foreign_table, rejected_row
 from retrobus.cli.cleaning import Tables, scope_of
 from retrobus.cli.differences import show_differences
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.predecessor import source_of
-from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, progress_bar, say, stop
+from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, progress_bar, row_named, say, stop
 from retrobus.words import plural
 
 if TYPE_CHECKING:
@@ -153,10 +153,12 @@ def _document(plan: Plan) -> dict[str, Any]:
 
 def _show(plan: Plan, *, done: bool, fields: bool) -> None:
     """Prints the counts of the plan, then the rows that an operator should know of."""
+    from retrobus.model.resources import BY_NAME
+
     typer.echo(f"📦 {plan.name} ({plan.shape}, {plan.timestamp or 'date inconnue'})")
     for resource, counts in plan.counts.items():
         said = [plural(count, *LABELS[verdict]) for verdict, count in counts.items() if count]
-        typer.echo(f"{resource:<9}{', '.join(said) or 'rien'}")
+        typer.echo(f"{BY_NAME[resource].label:<12}{', '.join(said) or 'rien'}")
     show_differences(plan, fields=fields)
     _show_rows(plan)
     for name, count in plan.ignored_tables.items():
@@ -173,10 +175,10 @@ def _show_rows(plan: Plan) -> None:
     batches = [
         f"⏭️  {plural(count, 'ligne')} : --include-deleted batch:{batch}" for batch, count in plan.batches.items()
     ]
-    rejects = [f"❌ {r.resource} {r.key or f'n° {r.position}'} rejeté : {r.reason}" for r in plan.rejects]
+    rejects = [rejected_row(reject) for reject in plan.rejects]
     for lines, total in (
         ([_returned_line(row) for row in plan.returned], len(plan.returned)),
-        ([f"🗑️  {resource} {key} en trop" for resource, key in plan.deletes], plan.total("delete")),
+        ([f"🗑️  {row_named(*row)} en trop" for row in plan.deletes], plan.total("delete")),
         ([_buried_line(row) for row in plan.buried], plan.total("buried")),
         (batches, len(batches)),
         (rejects, plan.total("reject")),
@@ -188,14 +190,16 @@ def _show_rows(plan: Plan) -> None:
 
 
 def _returned_line(row: Returned) -> str:
-    return f"↩️  {row.resource} {row.key} supprimé depuis ({row.cause}, {row.deleted_at}, batch:{row.batch}) : ramené"
+    named = row_named(row.resource, row.key)
+    return f"↩️  {named} supprimé depuis ({row.cause}, {row.deleted_at}, batch:{row.batch}) : ramené"
 
 
 def _buried_line(row: Buried) -> str:
     """A row that was deleted since; the option that brings it back ends the line, so that it can be copied."""
+    named = row_named(row.resource, row.key)
     if row.erased:
-        return f"⏭️  {row.resource} {row.key} effacé : ne revient jamais"
-    said = f"⏭️  {row.resource} {row.key} supprimé depuis ({row.cause}, {row.deleted_at})"
+        return f"⏭️  {named} effacé : ne revient jamais"
+    said = f"⏭️  {named} supprimé depuis ({row.cause}, {row.deleted_at})"
     if row.option is None:
         return f"{said}, ne revient pas : {row.obstacle}"
     again = ", de retour depuis ; pour remettre celle du backup à sa place" if row.recreated else ""

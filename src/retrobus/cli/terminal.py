@@ -107,6 +107,13 @@ def confirm_typed(what: str, word: str, *, yes: bool, as_json: bool = False) -> 
         raise stop(f"« {said} » n'est pas {what} : rien n'a été changé")
 
 
+def row_named(resource: str, key: str) -> str:
+    """A row as people name it: `véhicule 920`, `événement fete`, `membre m1`."""
+    from retrobus.model.resources import BY_NAME
+
+    return f"{BY_NAME[resource].label.removesuffix('s')} {key}"
+
+
 def counted(counts: Mapping[str, int]) -> str:
     """How many rows of each resource, as `3 véhicules, 2 membres`; a name of no resource counts deletions."""
     from retrobus.model.resources import ALL
