@@ -169,7 +169,7 @@ def test_the_whole_page_works_from_the_rehearsal_to_the_way_back(machine: Machin
     assert done.returncode == 0, done.stdout[-4000:]
     parts = dict(re.findall(r"^=== ([^\n]+)\n(.*?)(?=^=== |\Z)", done.stdout, re.DOTALL | re.MULTILINE))
     assert "1 autre connexion à l'ancienne base" in parts["Préparer"]
-    assert "Event prix-impossible rejeté : adultPrice : au moins 0" in parts["Lire le plan"]
+    assert "événement prix-impossible rejeté : adultPrice : au moins 0" in parts["Lire le plan"]
     for section in ("Exécuter le plan", "Ouvrir le nouveau service"):
         plan = parts[section].split("📦 ")[-1]
         assert re.findall(r"^(\w+) +(\d+ .+)$", plan, re.MULTILINE) == [

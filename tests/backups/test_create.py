@@ -84,7 +84,7 @@ def test_a_manifest_tells_sum_counts_revision_identity_and_position(database: st
 def test_the_documented_manifest_is_the_one_that_is_written(database: str, tmp_path: Path) -> None:
     fill(database)
     document = (Path(__file__).parents[2] / "docs" / "backups.md").read_text(encoding="utf-8")
-    section = document.split("`manifest.json` holds:")[1].split("##")[0]
+    section = document.split("`manifest.json` contient\N{NO-BREAK SPACE}:")[1].split("##")[0]
     documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|([^|]+)\|", section, re.MULTILINE))))
 
     written = json.loads((tmp_path / make(database, tmp_path).name / "manifest.json").read_bytes())

@@ -67,7 +67,7 @@ def test_the_live_database_goes_through_plan_rejects_and_safety_backup_like_a_fi
     assert counts(plan) == {"Vehicle": {"insert": 3}, "Event": {"insert": 2, "reject": 1}, "Member": {"insert": 3}}
     assert plan["shape"] == "PostgreSQL"
     assert plan["ignored_tables"] == {"finance_transactions": 2, "RetroNews": 1, "_prisma_migrations": 1}
-    assert (code, "Event prix-impossible rejeté : adultPrice : au moins 0" in said) == (3, True)
+    assert (code, "événement prix-impossible rejeté : adultPrice : au moins 0" in said) == (3, True)
     assert "ℹ️  table finance_transactions, qui n'est pas à nous : 2 lignes, dans l'ancienne base seulement" in said
     assert counts(again) == {"Vehicle": {"same": 3}, "Event": {"same": 2, "reject": 1}, "Member": {"same": 3}}
     assert {"mustChangePassword" in str(w) for w in plan["warnings"]} == {True, False}  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ PAGES = {
     "Conflits à trancher": TOGGLES,
     "Durabilité": "README.md#what-a-2xx-means",
     "Répliques": "docs/operations.md#réplique-synchrone",
-    "Archivage WAL": "docs/backups.md#against-the-loss-of-the-server",
+    "Archivage WAL": "docs/backups.md#contre-la-perte-du-serveur",
     "Rôle de DATABASE_URL": "README.md#database",
     "Pooler": "docs/operations.md#poolers",
     "Limites de session": "docs/operations.md#poolers",
