@@ -8,6 +8,7 @@ can give). A client that is answered 503 waits as long as Retry-After says. The 
 
 import argparse
 import asyncio
+import re
 import resource
 import sys
 import tempfile
@@ -38,6 +39,10 @@ GROWTH = 1.05
 
 RUNS = {"mostly idle": (ONE, PAUSE), "busy, one vehicle": (ONE, 0.0), "overloaded, 500 events": (LIST, 0.0)}
 """What the clients of each run ask for, and their pause."""
+
+
+HEAD = """| run | answers/s | 200 | p50 / p99 ms | 503 | code | p50 / p99 ms | RSS MiB, early → late | faults |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 @dataclass
@@ -95,10 +100,13 @@ class Client(asyncio.Protocol):
     def _answered(self) -> None:
         took, status = time.perf_counter() - self._sent, self._head[9:12].decode()
         told = self._head.partition(b"retry-after: ")[2].partition(b"\r\n")[0]
+        if status != "200":
+            code = re.search(rb'"code": ?"([a-z_]+)"', self._buffer)
+            status = f"{status} {code[1].decode() if code else 'without code'}"
         self._seen.statuses[status] += 1
         if status == "200":
             self._seen.served.append(took)
-        elif status == "503" and told:
+        elif status.startswith("503") and told:
             self._seen.refused.append(took)
         else:
             self._seen.faults[f"{status}, Retry-After {told.decode() or 'missing'}"] += 1
@@ -147,7 +155,8 @@ def line(title: str, seen: Seen, options: argparse.Namespace) -> str:
     served, refused = (_times(times) for times in (seen.served, seen.refused))
     rate = seen.statuses.total() / options.seconds
     faults = ", ".join(f"{count} × {what}" for what, count in seen.faults.items()) or "none"
-    counts = f"{len(seen.served):,} | {served} | {len(seen.refused):,} | {refused}"
+    codes = ", ".join(sorted(status for status in seen.statuses if status.startswith("503"))) or "–"
+    counts = f"{len(seen.served):,} | {served} | {len(seen.refused):,} | {codes} | {refused}"
     return f"| {title} | {rate:,.0f} | {counts} | {seen.early:.0f} → {seen.late:.0f} | {faults} |"
 
 
@@ -193,8 +202,10 @@ def main() -> int:
         asyncio.run(fill(postgres.url()))
         with running(serving("service", ROOT, postgres.url(), Path(name)), bearer()) as server:
             print(f"{options.connections} connections, {options.seconds:.0f} s each; {open_files(server)}\n")
-            print("| run | answers/s | 200 | p50 / p99 ms | 503 | p50 / p99 ms | RSS MiB, early → late | faults |")
-            print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+            print(
+                "| run | answers/s | 200 | p50 / p99 ms | 503 | code | p50 / p99 ms | RSS MiB, early → late | faults |"
+            )
+            print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
             for title, (workload, pause) in RUNS.items():
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     seen = runner.run(keep(server, workload, pause, options))

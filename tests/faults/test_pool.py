@@ -97,6 +97,33 @@ def test_who_gives_up_while_waiting_takes_nothing_from_the_pool(line: Proxy, mon
     assert asyncio.run(give_up()) == (0, SIZE)
 
 
+def test_once_turns_come_late_who_finds_others_waiting_is_sent_away_at_once(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "ACQUIRE_TIMEOUT", 3600)
+    monkeypatch.setattr(pools, "LATE", 0.0)
+
+    async def overload() -> tuple[type, int]:
+        async with opened(postgres.url()) as (pool, _):
+            used = [await pool.acquire() for _ in range(SIZE)]
+            late = asyncio.create_task(pool.acquire())
+            await asyncio.sleep(0)
+            pool.release(used.pop())
+            used.append(await late)
+            waits = asyncio.create_task(pool.acquire())
+            await asyncio.sleep(0)
+            refused = await fails(asyncio.create_task(pool.acquire()))
+            pool.release(used.pop())
+            used.append(await waits)
+            for connection in used:
+                pool.release(connection)
+            for connection in [await pool.acquire() for _ in range(SIZE)]:
+                pool.release(connection)
+            return refused, pool.idle
+
+    assert asyncio.run(overload()) == (PoolExhausted, SIZE)
+
+
 def test_a_connection_that_is_left_in_a_transaction_serves_nobody_else(postgres: EmbeddedPostgres) -> None:
     async def leave() -> bool:
         async with opened(postgres.url()) as (pool, _):

@@ -11,6 +11,9 @@ from retrobus.database.server import Server
 ACQUIRE_TIMEOUT = 1.0
 """Seconds that a request waits for a connection when all are in use."""
 
+LATE = 0.5
+"""Seconds after which a turn comes late: while requests wait so long, further ones are sent away at once."""
+
 LONGEST_USE = 10.0
 """Seconds after which a connection in use counts as dead: longer than the server lets any transaction of ours run."""
 
@@ -39,7 +42,42 @@ Opener = Callable[[], Awaitable[Connection]]
 
 
 class PoolExhausted(Exception):
-    """Every connection was in use for longer than a request waits."""
+    """Every connection was in use for longer than a request waits, or would be: too many others wait already."""
+
+
+class Slots:
+    """Slots that requests take in their order, and wait a second for at most.
+
+    Once turns come late, a request that finds others waiting is sent away at once. Otherwise each request of an
+    overload would wait for the whole second, and most of the time of the service would go to requests that it refuses.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._waiting = 0
+        self._last_wait = 0.0
+
+    async def take(self) -> None:
+        """Takes a free slot at once, or waits for one; PoolExhausted if there are too many others, or none in time."""
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        if self._waiting and self._last_wait > LATE:
+            raise PoolExhausted
+        began = time.monotonic()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT):
+                await self._free.acquire()
+        except TimeoutError:
+            raise PoolExhausted from None
+        finally:
+            self._waiting -= 1
+            self._last_wait = time.monotonic() - began
+
+    def give_back(self) -> None:
+        """Gives a slot to the request that has waited longest, if any waits."""
+        self._free.release()
 
 
 class Pool:
@@ -50,8 +88,8 @@ class Pool:
         self.size = size
         self._is_current = is_current
         self._open = opener
-        self._slots = asyncio.Semaphore(size)
-        self._write_slots = asyncio.Semaphore(max(1, size - max(1, size // READS)))
+        self._slots = Slots(size)
+        self._write_slots = Slots(max(1, size - max(1, size // READS)))
         self._idle: list[Connection] = []
         self._used: dict[Connection, float] = {}
         self._writing: set[Connection] = set()
@@ -75,18 +113,18 @@ class Pool:
         """
         if not writes:
             return await self._acquire(fresh=fresh)
-        await _take(self._write_slots)
+        await self._write_slots.take()
         try:
             connection = await self._acquire(fresh=fresh)
         except BaseException:
-            self._write_slots.release()
+            self._write_slots.give_back()
             raise
         self._writing.add(connection)
         return connection
 
     async def _acquire(self, *, fresh: bool) -> Connection:
         generation = self._generation
-        await _take(self._slots)
+        await self._slots.take()
         try:
             if fresh and self._idle:
                 self._idle.pop(0).terminate()  # so that idle and used connections together never exceed the size
@@ -94,7 +132,7 @@ class Pool:
             if connection is None:
                 connection = await self._open_one(generation)
         except BaseException:
-            self._slots.release()
+            self._slots.give_back()
             raise
         self._used[connection] = time.monotonic()
         return connection
@@ -128,10 +166,10 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """Takes a connection back; one that cannot be used again is closed without waiting for the server."""
         del self._used[connection]
-        self._slots.release()
+        self._slots.give_back()
         if connection in self._writing:
             self._writing.discard(connection)
-            self._write_slots.release()
+            self._write_slots.give_back()
         if connection.is_closed() or connection.is_in_transaction() or not self._is_current(connection):
             connection.terminate()
         else:
@@ -158,15 +196,3 @@ class Pool:
         for connection, since in self._used.items():
             if now - since > LONGEST_USE:
                 connection.terminate()
-
-
-async def _take(slots: asyncio.Semaphore) -> None:
-    """Takes a free slot at once; otherwise waits a second at most."""
-    if not slots.locked():
-        await slots.acquire()
-        return
-    try:
-        async with asyncio.timeout(ACQUIRE_TIMEOUT):
-            await slots.acquire()
-    except TimeoutError:
-        raise PoolExhausted from None
