@@ -26,7 +26,7 @@ FILL = """INSERT INTO member (id, email, first_name, last_name)
 INSERT INTO vehicle (parc, is_public) SELECT 'B' || n, n % 2 = 0 FROM generate_series(1, 5000) AS n;
 INSERT INTO event (id, title, date, vehicle_id, status)
   SELECT 'e' || n, 'Sortie', '2020-01-01'::timestamptz + n * interval '1 hour',
-    'B' || CASE WHEN n % 4 = 0 THEN 1 ELSE n % 5000 + 1 END,
+    'B' || CASE WHEN n <= 300 THEN 1 ELSE n % 5000 + 1 END,
     CASE WHEN n <= 50 THEN 'ARCHIVED' WHEN n % 40 = 0 THEN 'DRAFT' ELSE 'PUBLISHED' END
     FROM generate_series(1, 20000) AS n;
 INSERT INTO deletion (version, resource, key, cause, batch)
@@ -91,15 +91,21 @@ def page(
     return statement, named
 
 
-DAY = datetime(2021, 6, 1, tzinfo=UTC)
+DAY, EARLY = datetime(2021, 6, 1, tzinfo=UTC), datetime(2020, 1, 8, tzinfo=UTC)
 PAGES = {
     "first page of events": page(EVENT),
     "a page far behind": page(EVENT, after=(DAY, "e9")),
     "the last page of events": page(EVENT, after=(datetime(2020, 1, 1, 9, tzinfo=UTC), "e9")),
     "published events": page(EVENT, Filter("status", "=", "PUBLISHED")),
     "a page of published events far behind": page(EVENT, Filter("status", "=", "PUBLISHED"), after=(DAY, "e9")),
+    "events of a rare status": page(EVENT, Filter("status", "=", "ARCHIVED")),
     "public events": page(EVENT, *PUBLISHED),
     "events of a vehicle": page(EVENT, Filter("vehicle_id", "=", "B78")),
+    "events of a vehicle that has many old ones": page(EVENT, Filter("vehicle_id", "=", "B1")),
+    "a page of a vehicle's events far behind": page(
+        EVENT, Filter("vehicle_id", "=", "B1"), after=(datetime(2020, 3, 1, tzinfo=UTC), "e9")
+    ),
+    "public events of a vehicle that has many old ones": page(EVENT, *PUBLISHED, Filter("vehicle_id", "=", "B1")),
     "events of a month": page(EVENT, Filter("date", ">=", DAY), Filter("date", "<", datetime(2021, 7, 1, tzinfo=UTC))),
     "vehicles": page(VEHICLE),
     "a page of vehicles far behind": page(VEHICLE, after=("b0377", "B77")),

@@ -54,7 +54,8 @@ event = Table(
     *column.stamps(),
     *column.wire("wire_public", "wire_private"),
     Index("event_date_id", text("date DESC"), "id"),
-    Index("event_vehicle_id", "vehicle_id"),
+    Index("event_vehicle_id_date_id", "vehicle_id", text("date DESC"), "id"),
+    Index("event_status_date_id", "status", text("date DESC"), "id"),
     Index("event_version", "version"),
 )
 
