@@ -174,6 +174,38 @@ def test_show_gives_one_row_without_its_password(terminal: Terminal, filled: str
     assert json.loads(document)["row"]["email"] == "m1@example.org"
 
 
+@pytest.mark.parametrize("key", ["M1@EXAMPLE.org", " rb-1 ", "m1"])
+def test_show_finds_a_member_by_address_matricule_or_id(terminal: Terminal, filled: str, key: str) -> None:
+    run_sql(filled, "UPDATE member SET matricule = 'RB-1' WHERE id = 'm1'")
+
+    code, document, _ = terminal("db", "show", "member", key, "--json", url=filled)
+
+    assert (code, json.loads(document)["row"]["id"]) == (0, "m1")
+
+
+def test_show_does_not_choose_between_two_members(terminal: Terminal, filled: str) -> None:
+    run_sql(filled, "INSERT INTO member (id, email, matricule) VALUES ('m7', 'm7@example.org', 'm1')")
+
+    ended = terminal("db", "show", "member", "m1", url=filled)
+
+    assert ended == (1, "", "❌ plusieurs membres portent ce nom : m1, m7 ; donnez ce qu'un seul porte\n")
+
+
+def test_show_lists_as_many_changes_and_deletions_as_asked(terminal: Terminal, filled: str) -> None:
+    run_sql(
+        filled,
+        "INSERT INTO event (id, title, date) SELECT 'n' || n, 'x', now() FROM generate_series(1, 30) AS n",
+        "DELETE FROM event WHERE id IN (SELECT 'n' || n FROM generate_series(1, 12) AS n)",
+    )
+
+    asked = [[], ["--limit", "1"], ["--limit", "15"]]
+    found = [json.loads(terminal("db", "show", "event", *more, "--json", url=filled)[1]) for more in asked]
+    code, _, error = terminal("db", "show", "event", "--limit", "0", url=filled)
+
+    assert [(len(one["changes"]), len(one["deletions"])) for one in found] == [(10, 10), (1, 1), (15, 12)]
+    assert (code, "--limit : au moins 1" in error) == (2, True)
+
+
 def test_show_of_a_row_that_was_deleted_says_when_and_why(terminal: Terminal, filled: str) -> None:
     run_sql(filled, "DELETE FROM event")
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from retrobus.model.resources import Resource
 
 LAST = 10
-"""Changes and deletions that the overview of a table lists."""
+"""Changes and deletions that are listed, each, without --limit."""
+
+MOST = 10_000
+"""The largest --limit: a list that still fits into memory and a terminal's history."""
 
 COUNT = "SELECT count(*) FROM {table}"
 CHANGES = "SELECT {key} AS key, version, updated_at AS at FROM {table} ORDER BY version DESC LIMIT $1"
@@ -26,7 +29,7 @@ DELETIONS = """SELECT key, version, deleted_at AS at, cause, actor FROM deletion
 WHERE resource = $1 AND key !~ $3 ORDER BY version DESC LIMIT $2"""
 VERIFICATIONS = "SELECT count(*) FROM deletion WHERE resource = $1 AND key ~ $2"
 DELETIONS_OF_KEY = """SELECT version, deleted_at AS at, cause, actor, batch FROM deletion
-WHERE resource = $1 AND key = $2 ORDER BY version DESC"""
+WHERE resource = $1 AND key = $2 ORDER BY version DESC LIMIT $3"""
 
 PROBES = "événement d'essai créé puis supprimé", "événements d'essai créés puis supprimés"
 NONE = {"changes": "aucun", "deletions": "aucune"}
@@ -36,8 +39,14 @@ WIDEST = 200
 
 def show(
     table: Annotated[str, typer.Argument(help="vehicle, event ou member.")],
-    key: Annotated[str | None, typer.Argument(help="parc d'un véhicule, id d'un événement ou d'un membre.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Argument(help="parc d'un véhicule, id d'un événement ; id, adresse ou matricule d'un membre."),
+    ] = None,
     *,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=MOST, help="Changements et suppressions à montrer, au plus.")
+    ] = LAST,
     as_json: AsJson = False,
 ) -> None:
     """Montre une table (compte, derniers changements, dernières suppressions) ou une ligne, sans mot de passe."""
@@ -46,30 +55,48 @@ def show(
     [name] = scope_of([table])
     resource = BY_NAME[name]
     if key is None:
-        _show_table(with_connection(lambda connection: _overview(connection, resource)), as_json=as_json)
+        _show_table(with_connection(lambda connection: _overview(connection, resource, limit)), as_json=as_json)
         return
-    key = normalize("NFC", key)
-    _show_row(with_connection(lambda connection: _row(connection, resource, key)), key, as_json=as_json)
+    wanted = normalize("NFC", key.strip())
+    _show_row(with_connection(lambda connection: _row(connection, resource, wanted, limit)), wanted, as_json=as_json)
 
 
-async def _overview(connection: AnyConnection, resource: Resource) -> dict[str, Any]:
+async def _overview(connection: AnyConnection, resource: Resource, limit: int) -> dict[str, Any]:
     table = resource.table.name
     return {
         "table": table,
         "count": await connection.fetchval(COUNT.format(table=table)),
-        "changes": await _rows(connection, CHANGES.format(table=table, key=resource.key), LAST),
-        "deletions": await _rows(connection, DELETIONS, resource.name, LAST, OWN_KEYS),
+        "changes": await _rows(connection, CHANGES.format(table=table, key=resource.key), limit),
+        "deletions": await _rows(connection, DELETIONS, resource.name, limit, OWN_KEYS),
         "verifications": await connection.fetchval(VERIFICATIONS, resource.name, OWN_KEYS),
     }
 
 
-async def _row(connection: AnyConnection, resource: Resource, key: str) -> dict[str, Any]:
+async def _key_of(connection: AnyConnection, resource: Resource, key: str) -> str:
+    """The key of the row that is meant: a member may be named by e-mail or matricule too.
+
+    A name without a row stays what it is: it may be the key of a row that was deleted.
+    """
+    from retrobus.accounts.changes import SeveralMembers, member_named
+    from retrobus.model.resources import MEMBER
+
+    if resource is not MEMBER:
+        return key
+    try:
+        found = await member_named(connection, key)
+    except SeveralMembers as error:
+        raise stop(str(error)) from None
+    return key if found is None else str(found["id"])
+
+
+async def _row(connection: AnyConnection, resource: Resource, named: str, limit: int) -> dict[str, Any]:
     from retrobus.database import sql
     from retrobus.model.rows import encoded
 
+    key = await _key_of(connection, resource, named)
     row = await sql.row_of(connection, resource, key)
     values = None if row is None else {column.name: encoded(column, row[column.name]) for column in resource.shown}
-    return {"row": values, "deletions": await _rows(connection, DELETIONS_OF_KEY, resource.name, key)}
+    return {"row": values, "deletions": await _rows(connection, DELETIONS_OF_KEY, resource.name, key, limit)}
 
 
 async def _rows(connection: AnyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
