@@ -73,12 +73,14 @@ def test_a_row_that_differs_is_replaced_only_on_request_and_nothing_is_deleted(r
     run_sql(database, "UPDATE vehicle SET modele = 'autre'", "INSERT INTO vehicle (parc, modele) VALUES ('new', 'x')")
     before = state(database)
 
-    _, plain, _ = restore("--only", "vehicle:922", "--apply", "--yes")
+    unchanged, plain, _ = restore("--only", "vehicle:922", "--apply", "--yes")
     _, plan, _ = restore("--only", "vehicle:922")
     kept = state(database)
     code, _, _ = restore("--only", "vehicle:922", "--replace", "--apply", "--yes")
 
+    assert unchanged == 0
     assert "1 différente, laissée" in plain
+    assert "🛟" not in plain
     assert plan.splitlines()[-1] == "Rien n'a été changé. Pour remplacer la ligne par celle du backup : --replace"
     assert kept == before
     assert (code, state(database)) == (0, before | {"v922": "PR100"})
@@ -109,7 +111,7 @@ def test_an_erased_member_comes_back_by_no_option(restore: Restore, database: st
 
     code, said, _ = restore("--only", "member:m2", "--apply", "--yes")
 
-    assert code == 0
+    assert code == 3
     assert "membre m2 effacé : ne revient jamais" in said
     assert "mm2" not in state(database)
 

@@ -108,6 +108,19 @@ def test_a_folder_removed_by_hand_is_told_and_leaves_the_index(terminal: Termina
     assert again == (0, said, "")
 
 
+def test_verify_of_all_backups_tells_of_the_one_that_was_removed_by_hand_and_reads_the_others(
+    terminal: Terminal, database: str
+) -> None:
+    first, second = (json.loads(terminal("backup", "create", "--json", url=database)[1])["name"] for _ in range(2))
+    shutil.rmtree(Path("backups") / first)
+
+    code, said, told = terminal("backup", "verify")
+
+    assert code == 0
+    assert first in told
+    assert [line.split()[1] for line in said.splitlines()] == [second]
+
+
 def test_a_selection_whose_backup_was_removed_by_hand_is_told_and_stays(terminal: Terminal, folder: Path) -> None:
     catalog.select(folder, SECOND, "le plus sûr")
     shutil.rmtree(folder / SECOND)
@@ -140,15 +153,21 @@ def test_keep_shows_what_it_removes_and_asks_when_the_new_backup_is_made(
     terminal: Terminal, folder: Path, database: str
 ) -> None:
     no = terminal("backup", "create", "--keep", "2", url=database, given="n\n")
-    four = names(folder)
+    silent = terminal("backup", "create", "--keep", "2", url=database)
+    five = names(folder)
     yes = terminal("backup", "create", "--keep", "2", url=database, given="o\n")
 
     assert no[0] == 1
     assert [line for line in no[1].splitlines() if line.startswith("🗑️")] == [
         f"🗑️  {SECOND}  4 lignes, 40 suppressions", f"🗑️  {FIRST}  4 lignes, 40 suppressions"
     ]  # fmt: skip
-    assert "le nouveau backup est fait, aucun ancien n'est supprimé" in no[2]
-    assert len(four) == 4
+    assert "❌ le nouveau backup est fait, aucun ancien n'est supprimé" in no[2]
+    assert (
+        "❌ pas de réponse : le nouveau backup est fait, aucun ancien n'est supprimé ; --yes pour un script"
+        in silent[2]
+    )
+    assert silent[0] == 1
+    assert len(five) == 5
     assert yes[0] == 0
     assert len(names(folder)) == 2
     assert names(folder) == listed(folder)

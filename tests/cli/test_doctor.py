@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -319,3 +320,13 @@ def test_it_says_what_emptying_the_folder_by_hand_would_take_along(
 
     held = "2 backups, 1 backup de sécurité, la sélection, 1 écriture acquittée"
     assert items["Contenu"] == ("ok", f"{held} ; rm -rf {folder}/* supprimerait tout cela pour toujours → ")
+
+
+def test_a_backup_that_was_removed_by_hand_is_told(doctor: Doctor, terminal: Terminal, database: str) -> None:
+    folder = Path("removed").absolute()
+    name = json.loads(terminal("backup", "create", "--json", url=database, BACKUPS_DIR=folder)[1])["name"]
+    shutil.rmtree(folder / name)
+
+    _, items = doctor(BACKUPS_DIR=folder)
+
+    assert items["Index"] == ("warning", f"{name} : dossier supprimé à la main → retrobus backup list")

@@ -104,11 +104,9 @@ def list_(*, as_json: AsJson = False) -> None:
         answer({**document, "backups": [asdict(entry) for entry in entries]})
         return
     for entry in entries:
-        typer.echo(described(entry) + (", sélectionné" if entry.name == chosen else ""))
+        typer.echo(described(entry, chosen))
     if not entries:
         typer.echo(f"Aucun backup dans {folder}.")
-    for name in healed:
-        warn(f"{name} n'est plus dans {folder} : il a été supprimé à la main ; retiré de index.json")
     if lost:
         warn(
             f"{chosen} est sélectionné, mais n'existe plus : un démarrage sans PostgreSQL ne chargerait rien. "
@@ -117,13 +115,16 @@ def list_(*, as_json: AsJson = False) -> None:
 
 
 def _healed(folder: Path) -> list[str]:
-    """Makes the index agree with the folder; an operator who may only read it sees the list all the same."""
+    """Makes the index agree with the folder, and says so; an operator who may only read it goes on all the same."""
     from retrobus.backups import catalog
 
     try:
-        return catalog.heal(folder)
+        healed = catalog.heal(folder)
     except PermissionError:
         return []
+    for name in healed:
+        warn(f"{name} n'est plus dans {folder} : il a été supprimé à la main ; retiré de index.json")
+    return healed
 
 
 @app.command()
@@ -185,14 +186,17 @@ def verify(
     """Relit chaque ligne, recompte et recalcule les sommes de contrôle ; échoue si un backup est endommagé."""
     from retrobus.backups import catalog
 
-    paths = [located(name)] if name else [backups_folder() / e.name for e in catalog.entries(backups_folder())]
+    folder = backups_folder()
+    if name is None:
+        _healed(folder)
+    paths = [located(name)] if name else [folder / entry.name for entry in catalog.entries(folder)]
     results = [_verified(path) for path in paths]
     if as_json:
         answer(results)
     for result in () if as_json else results:
         typer.echo(f"{'✅' if result['ok'] else '❌'} {result['name']} : {result['text']}")
     if not results:
-        raise stop(f"aucun backup à vérifier dans {backups_folder()}")
+        raise stop(f"aucun backup à vérifier dans {folder}")
     if not all(result["ok"] for result in results):
         raise typer.Exit(1)
 

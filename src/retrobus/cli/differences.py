@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FIELDS = 3
 """Fields of a row whose values stand on its line; `--diff` shows all."""
 
-MACHINERY = frozenset({"created_at", "updated_at"})
+MACHINERY = frozenset({"created_at", "updated_at", "updated_by"})
 """Fields that come last: they hardly tell an operator which row is the right one."""
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from retrobus.backups.rules import Rules
 
 PARTLY = 3
-"""Exit code of a restore that left rows of the backup out because they do not fit."""
+"""Exit code of a restore that left rows out: they do not fit, or the operator named one that cannot come back."""
 
 CHANGED = ("ligne changée", "lignes changées")
 LIVE = "PostgreSQL"
@@ -86,10 +86,10 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     rules = _rules(replace=replace, tables=table, deletions=include_deleted or [], only=only or [])
     with source_of(name, rules) as source:
         request = Request(source, rules, public_when_missing, yes_empty)
-        draft = None if apply and yes and not diff else _planned(request, all_values=diff)
-        if draft and not apply:
+        draft = None if apply and yes and not (diff or only) else _planned(request, all_values=diff)
+        if draft and (not apply or (only and not draft.plan.changes)):
             answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False, fields=diff)
-            return
+            raise typer.Exit(_code(draft.plan) if apply else 0)
         if draft and not yes:
             _ask(draft.plan, empty=yes_empty, as_json=as_json, fields=diff)
         restored = _restored(request, draft)
@@ -99,8 +99,12 @@ def restore(  # noqa: PLR0913 - one parameter for each option
             say(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
             say(f"✅ {restored.plan.name} restauré et vérifié : {plural(restored.plan.changes, *CHANGED)}")
             _show(restored.plan, done=True, fields=diff and yes)
-        if restored.plan.total("reject"):
-            raise typer.Exit(PARTLY)
+        raise typer.Exit(_code(restored.plan))
+
+
+def _code(plan: Plan) -> int:
+    """PARTLY if rows of the backup stayed out, or a row that the operator named."""
+    return PARTLY if plan.total("reject") or (plan.only and plan.total("buried")) else 0
 
 
 def _rules(*, replace: bool, tables: list[str] | None, deletions: list[str], only: list[str]) -> Rules:
@@ -167,8 +171,9 @@ def _show(plan: Plan, *, done: bool, fields: bool) -> None:
         typer.echo(f"⚠️  {warning}")
     if not done and plan.changes:
         typer.echo("Rien n'a été changé. Pour exécuter ce plan : --apply")
-    elif not done and plan.only and plan.total("differs"):
-        typer.echo("Rien n'a été changé. Pour remplacer la ligne par celle du backup : --replace")
+    elif not done and plan.only:
+        cure = " Pour remplacer la ligne par celle du backup : --replace" if plan.total("differs") else ""
+        typer.echo(f"Rien n'a été changé.{cure}")
 
 
 def _show_rows(plan: Plan) -> None:
@@ -190,8 +195,8 @@ def _show_rows(plan: Plan) -> None:
 
 
 def _returned_line(row: Returned) -> str:
-    named = row_named(row.resource, row.key)
-    return f"↩️  {named} supprimé depuis ({row.cause}, {row.deleted_at}, batch:{row.batch}) : ramené"
+    deletion = f"{row.cause}, {row.deleted_at}, batch:{row.batch}"
+    return f"↩️  {row_named(row.resource, row.key)} supprimé depuis ({deletion}) : ramené, car l'option le nomme"
 
 
 def _buried_line(row: Buried) -> str:

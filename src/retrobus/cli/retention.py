@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrobus.cli.folder import backups_folder
-from retrobus.cli.terminal import AsJson, DryRun, Yes, confirm, report, say, warn
+from retrobus.cli.terminal import AsJson, DryRun, Yes, confirm, report, say, stop, warn
 from retrobus.settings import Settings
 from retrobus.words import plural
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from retrobus.backups.catalog import CatalogEntry
 
 
+NONE_REMOVED = "le nouveau backup est fait, aucun ancien n'est supprimé"
+
+
 def delete(
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Noms de backups de la liste.")],
+    names: Annotated[list[str], typer.Argument(help="Noms de backups de la liste.")],
     *,
     deselect: Annotated[
         bool, typer.Option("--deselect", help="Supprime aussi le backup sélectionné, et la sélection.")
@@ -46,11 +49,12 @@ def delete(
         say(f"✅ {plural(len(gone), 'backup supprimé', 'backups supprimés')}")
 
 
-def described(entry: CatalogEntry) -> str:
+def described(entry: CatalogEntry, selected: str | None = None) -> str:
     """One backup in a list: name, rows, deletions, note, and what is special about it."""
     counts = ["? lignes" if entry.rows is None else plural(entry.rows, "ligne")]
     counts += [] if entry.deletions is None else [plural(entry.deletions, "suppression")]
     special = [
+        *(["sélectionné"] if entry.name == selected else []),
         *(["sécurité"] if entry.kind == "safety" else []),
         *([] if entry.present else ["absent du disque"]),
         *([] if entry.listed else ["hors index"]),
@@ -86,4 +90,8 @@ def _ask(gone: Sequence[CatalogEntry], keep: int, *, yes: bool, as_json: bool) -
     for entry in () if yes else gone:
         typer.echo(f"🗑️  {described(entry)}", err=as_json)
     question = f"Supprimer {plural(len(gone), 'ancien backup', 'anciens backups')} (--keep {keep}) ?"
-    confirm(question, yes=yes, as_json=as_json, refused="le nouveau backup est fait, aucun ancien n'est supprimé")
+    try:
+        confirm(question, yes=yes, as_json=as_json, refused=NONE_REMOVED)
+    except typer.Abort:
+        typer.echo(err=True)  # the question stands without an answer on its line
+        raise stop(f"pas de réponse : {NONE_REMOVED} ; --yes pour un script") from None

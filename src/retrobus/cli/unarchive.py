@@ -34,7 +34,7 @@ class Return:
 def unarchive(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME…]", help="Backups ou journaux de archive/ ; sans nom, la liste."),
+        typer.Argument(help="Backups ou journaux de archive/ ; sans nom, la liste."),
     ] = None,
     *,
     dry_run: DryRun = False,

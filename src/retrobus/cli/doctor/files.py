@@ -114,7 +114,7 @@ def _contents(folder: Path) -> Iterator[Item]:
         plural(kinds.count("safety"), "backup de sécurité", "backups de sécurité"),
         *(["la sélection"] if os.path.lexists(folder / catalog.SELECTION) else []),
         *(["l'instantané"] if os.path.lexists(folder / SNAPSHOT) else []),
-        *(["archive/"] if (folder / catalog.ARCHIVE).is_dir() else []),
+        *(["archive/"] if any(folder.glob(f"{catalog.ARCHIVE}/*")) else []),
     ]
     writes = len(read_journal(folder, max_age=float("inf")))
     parts += [plural(writes, *WRITES)] if writes else []
@@ -123,10 +123,14 @@ def _contents(folder: Path) -> Iterator[Item]:
 
 def _backups(folder: Path) -> Iterator[Item]:
     try:
-        usable = [entry for entry in catalog.entries(folder) if entry.present and entry.kind == "normal"]
+        found = catalog.entries(folder)
     except BadBackup as error:
         yield Item("error", "Backups", str(error), "retrobus backup create refait l'index")
         return
+    gone = [entry.name for entry in found if not entry.present]
+    if gone:
+        yield Item("warning", "Index", f"{', '.join(gone)} : dossier supprimé à la main", "retrobus backup list")
+    usable = [entry for entry in found if entry.present and entry.kind == "normal"]
     if not usable:
         yield Item("warning", "Backups", "aucun", CREATE)
         return
