@@ -179,16 +179,18 @@ def test_verify_reads_every_backup_and_fails_if_one_is_damaged(run: Run, folder:
     sound, _ = run("backup", "verify")
     (folder / NEWEST / "data.json").write_text('{"Vehicle": [')
     damaged, said = run("backup", "verify", "--json")
+    _, line = run("backup", "verify", NEWEST)
 
     assert (sound, damaged) == (0, 1)
     assert {result["name"]: result["ok"] for result in json.loads(said)}[NEWEST] is False
+    assert line.count(NEWEST) == 1
 
 
 def test_show_tells_what_does_not_come_in(run: Run) -> None:
     code, said = run("backup", "show", OLD)
 
     assert code == 0
-    assert "❌ Member n° 2 rejeté : email : ce champ est obligatoire" in said
+    assert "❌ membre n° 2 rejeté : email : ce champ est obligatoire" in said
     assert "table user_permissions, qui n'est pas à nous : 0 ligne," in said
 
 

@@ -1,6 +1,9 @@
 """The terminal speaks French: errors of the command line, help, questions and their answers."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from retrobus.cli.usage import SENTENCES
 
 Ended = tuple[int, str, str]
+CREATE = ["member", "create-admin", "--email", "alix@example.org"]
 ENGLISH = re.compile(
     r"\b(?:Try|Missing|No such|Invalid|Usage:|Error|required|default:|env var|Show this|should|must|Aborted|"
     r"Commands|str|int|bool|COMMAND|Input|Repeat|Possible|Did you mean)\b"
@@ -87,6 +91,20 @@ def test_any_other_answer_is_asked_again(terminal: Callable[..., Ended], leftove
 
     assert (code, errors, leftover.exists()) == (0, "Répondez o (oui) ou n (non).\n", False)
     assert out.count("Continuer ?") == 2
+
+
+def test_a_password_without_a_terminal_is_asked_without_an_english_warning(database: str, tmp_path: Path) -> None:
+    typed = "un-mot-de-passe\nautre-chose\nun-mot-de-passe\nun-mot-de-passe\n"
+
+    done = subprocess.run(
+        [sys.executable, "-c", "from retrobus.cli import main; main()", *CREATE],
+        input=typed, cwd=tmp_path, env=os.environ | {"DATABASE_URL": database},
+        capture_output=True, text=True, check=False, start_new_session=True,
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert done.stderr == "Les deux mots de passe diffèrent : recommencez.\n"
+    assert done.stdout.count("Mot de passe : ") == done.stdout.count("Encore une fois : ") == 2
 
 
 def test_without_an_answer_nothing_is_done(terminal: Callable[..., Ended], leftover: Path) -> None:

@@ -109,7 +109,7 @@ def open_backup(path: Path) -> Iterator[tuple[BinaryIO, str, Manifest | None]]:
         manifest = read_manifest(path.parent, path.name) if is_folder else None
         file = open_file(path.parent, path.name, *([DATA] if is_folder else []))
     except FileNotFoundError:
-        raise BadBackup(f"{path.name} : ce backup n'existe pas, ou n'a pas de {DATA}.") from None
+        raise BadBackup(f"{path} : ce backup n'existe pas, ou n'a pas de {DATA}.") from None
     except PermissionError as error:
         raise BadBackup(f"{path.name} ne peut pas être lu : {told(error, path)}.") from None
     except Refused as error:

@@ -208,7 +208,8 @@ def _verified(path: Path) -> dict[str, Any]:
     try:
         found = survey(path)
     except BadBackup as error:
-        return {"name": path.name, "ok": False, "text": str(error)}
+        text = str(error).removeprefix(path.name).lstrip(" :/")  # the name is said once
+        return {"name": path.name, "ok": False, "text": text}
     text = f"{counted(found.rows)} ; " + ("sommes vérifiées" if found.checked else "lisible, sans somme de contrôle")
     rejected = sum(found.rejected.values())
     return {

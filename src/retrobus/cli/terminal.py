@@ -85,8 +85,20 @@ def _agreed(question: str, *, err: bool) -> bool:
 
 
 def ask(question: str, *, hidden: bool = False, err: bool = False, end: str = " : ", default: str | None = None) -> str:
-    """What the operator types; without a default, the question comes again until something is typed."""
-    return str(typer.prompt(question, default, hidden, prompt_suffix=end, show_default=False, err=err))
+    """What the operator types; without a default, the question comes again until something is typed.
+
+    Without a terminal nothing is shown that could be hidden, and the library would warn of that in English.
+    """
+    unseen = hidden and _has_terminal()
+    return str(typer.prompt(question, default, unseen, prompt_suffix=end, show_default=False, err=err))
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return sys.stdin.isatty()
+    return True
 
 
 def ask_new_password() -> str:
