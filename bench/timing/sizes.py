@@ -22,7 +22,7 @@ SELECT 'e' || i, 'Sortie n° ' || i, '1950-01-01'::timestamptz + i * interval '1
   repeat('Visite du dépôt et balade commentée en autobus de collection. ', 2 + i % 3),
   'https://billets.example.org/' || i, 'standard', 12.5, 6,
   CASE WHEN i <= {few} THEN 'P0042' ELSE 'P' || lpad((1 + i % 4)::text, 4, '0') END,
-  CASE WHEN i <= {page} THEN 'ARCHIVED' ELSE (ARRAY['DRAFT', 'PUBLISHED'])[1 + i % 2] END,
+  CASE WHEN i <= {page} THEN 'ARCHIVED' ELSE (ARRAY['DRAFT', 'PUBLISHED'])[1 + i / 4 % 2] END,
   '{{"isVisible": true, "tags": ["bus", "balade"]}}', 50 FROM generate_series(1, {events}) i"""
 KEPT = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
 SELECT 'bench', 'POST', '/api/events', md5(i::text), sha256(i::text::bytea), repeat('x', 900), '"x"', 'e' || i

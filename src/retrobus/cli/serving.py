@@ -75,9 +75,11 @@ def _run(config: uvicorn.Config, listener: socket.socket, workers: int = 1, *, r
     """Serves until Ctrl-C or SIGTERM; the exit code of a service that cannot start is that of the program."""
     from uvicorn.supervisors import ChangeReload
 
+    from retrobus.serving.open_files import raise_limit
     from retrobus.serving.server import PoliteServer
     from retrobus.serving.workers import Workers
 
+    raise_limit()
     try:
         if reload:
             config.reload_dirs = [Path(__file__).resolve().parents[1]]
