@@ -164,6 +164,35 @@ def test_show_tells_count_last_changes_and_last_deletions(terminal: Terminal, fi
     assert [(row["key"], row["cause"]) for row in found["deletions"]] == [("921", "sql")]
 
 
+def test_show_names_the_members_who_changed_and_deleted_and_keeps_the_id_of_one_who_is_gone(
+    terminal: Terminal, filled: str
+) -> None:
+    run_sql(
+        filled,
+        "UPDATE member SET first_name = 'Léa', last_name = 'Exemple' WHERE id = 'm1'",
+        "SET retrobus.actor = 'm1'",
+        "UPDATE vehicle SET etat = 'atelier' WHERE parc = '920'",
+        "DELETE FROM event WHERE id = 'e1'",
+        "SET retrobus.actor = 'partie'",
+        "DELETE FROM vehicle WHERE parc = '921'",
+    )
+
+    _, table, _ = terminal("db", "show", "vehicle", url=filled)
+    _, row, _ = terminal("db", "show", "vehicle", "920", url=filled)
+    _, gone, _ = terminal("db", "show", "event", "e1", url=filled)
+    _, document, _ = terminal("db", "show", "vehicle", "920", "--json", url=filled)
+
+    lines = [line.split() for line in table.splitlines()]
+    assert ["Quand", "Version", "Clé", "Par"] in lines
+    assert ["Quand", "Version", "Clé", "Cause", "Par"] in lines
+    assert [line[-3:] for line in lines if "920" in line] == [["920", "Léa", "Exemple"]]
+    assert [line[-3:] for line in lines if "921" in line] == [["921", "sql", "partie"]]
+    assert ["updated_by", "Léa", "Exemple"] in [line.split() for line in row.splitlines()]
+    assert " par Léa Exemple (sql, batch:" in gone
+    found = json.loads(document)
+    assert (found["row"]["updated_by"], found["names"]) == ("m1", {"m1": "Léa Exemple"})
+
+
 def test_show_gives_one_row_without_its_password(terminal: Terminal, filled: str) -> None:
     code, said, _ = terminal("db", "show", "member", "m1", url=filled)
     _, document, _ = terminal("db", "show", "member", "m1", "--json", url=filled)

@@ -40,8 +40,9 @@ def with_epoch(old: Row, changed: Row) -> Row:
 
 
 async def change_account(connection: AnyConnection, key: str, change: Change) -> None:
-    """Changes the member with this id in the open transaction.
+    """Changes the member with this id in the open transaction of a command.
 
     NotFound if the member was deleted meanwhile; Conflict if the last active ADMIN would go.
     """
+    await connection.execute(sql.AS_COMMAND)
     await act(connection, Update(MEMBER, key, change, Terms(None)), whole=False)

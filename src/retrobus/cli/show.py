@@ -7,8 +7,10 @@ from unicodedata import normalize
 
 import typer
 
+from retrobus.cli.authors import COLUMNS, named, names_of
 from retrobus.cli.cleaning import scope_of
 from retrobus.cli.inspection import OWN_KEYS
+from retrobus.cli.listing import columns
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, stop
 from retrobus.words import plural
@@ -24,7 +26,8 @@ MOST = 10_000
 """The largest --limit: a list that still fits into memory and a terminal's history."""
 
 COUNT = "SELECT count(*) FROM {table}"
-CHANGES = "SELECT {key} AS key, version, updated_at AS at FROM {table} ORDER BY version DESC LIMIT $1"
+CHANGES = """SELECT {key} AS key, version, updated_at AS at, updated_by AS actor FROM {table}
+ORDER BY version DESC LIMIT $1"""
 DELETIONS = """SELECT key, version, deleted_at AS at, cause, actor FROM deletion
 WHERE resource = $1 AND key !~ $3 ORDER BY version DESC LIMIT $2"""
 VERIFICATIONS = "SELECT count(*) FROM deletion WHERE resource = $1 AND key ~ $2"
@@ -32,6 +35,7 @@ DELETIONS_OF_KEY = """SELECT version, deleted_at AS at, cause, actor, batch FROM
 WHERE resource = $1 AND key = $2 ORDER BY version DESC LIMIT $3"""
 
 PROBES = "événement d'essai créé puis supprimé", "événements d'essai créés puis supprimés"
+HEADINGS = {"at": "Quand", "version": "Version", "key": "Clé", "cause": "Cause", "actor": "Par"}
 NONE = {"changes": "aucun", "deletions": "aucune"}
 WIDEST = 200
 """Characters of a value that are printed; --json prints all of it."""
@@ -63,11 +67,14 @@ def show(
 
 async def _overview(connection: AnyConnection, resource: Resource, limit: int) -> dict[str, Any]:
     table = resource.table.name
+    changes = await _rows(connection, CHANGES.format(table=table, key=resource.key), limit)
+    deletions = await _rows(connection, DELETIONS, resource.name, limit, OWN_KEYS)
     return {
         "table": table,
         "count": await connection.fetchval(COUNT.format(table=table)),
-        "changes": await _rows(connection, CHANGES.format(table=table, key=resource.key), limit),
-        "deletions": await _rows(connection, DELETIONS, resource.name, limit, OWN_KEYS),
+        "changes": changes,
+        "deletions": deletions,
+        "names": await names_of(connection, (row["actor"] for row in (*changes, *deletions))),
         "verifications": await connection.fetchval(VERIFICATIONS, resource.name, OWN_KEYS),
     }
 
@@ -96,7 +103,9 @@ async def _row(connection: AnyConnection, resource: Resource, named: str, limit:
     key = await _key_of(connection, resource, named)
     row = await sql.row_of(connection, resource, key)
     values = None if row is None else {column.name: encoded(column, row[column.name]) for column in resource.shown}
-    return {"row": values, "deletions": await _rows(connection, DELETIONS_OF_KEY, resource.name, key, limit)}
+    deletions = await _rows(connection, DELETIONS_OF_KEY, resource.name, key, limit)
+    ids = [*((values or {}).get(name) for name in COLUMNS), *(one["actor"] for one in deletions)]
+    return {"row": values, "deletions": deletions, "names": await names_of(connection, ids)}
 
 
 async def _rows(connection: AnyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
@@ -113,22 +122,30 @@ def _show_table(found: dict[str, Any], *, as_json: bool) -> None:
     typer.echo(f"{found['table']} : {plural(found['count'], 'ligne')}")
     for title, name in (("Derniers changements :", "changes"), ("Dernières suppressions :", "deletions")):
         typer.echo(title if found[name] else f"{title} {NONE[name]}")
-        for row in found[name]:
-            cause = f"  {row['cause']} {row['actor'] or ''}".rstrip() if "cause" in row else ""
-            typer.echo(f"  {row['at']}  version {row['version']}  {row['key']}{cause}")
+        for line in _listed(found[name], found["names"]) if found[name] else ():
+            typer.echo(f"  {line}")
     if found["verifications"]:
         typer.echo(f"Et {plural(found['verifications'], *PROBES)} par retrobus verify")
+
+
+def _listed(rows: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
+    """The lines of changes or deletions, with headings and the names of the members who made them."""
+    shown = [row | {"actor": names.get(row["actor"], row["actor"])} for row in rows]
+    told = [name for name in HEADINGS if name in shown[0]]
+    return columns([HEADINGS[name] for name in told], [[row[name] for name in told] for row in shown])
 
 
 def _show_row(found: dict[str, Any], key: str, *, as_json: bool) -> None:
     if as_json:
         answer(found)
     else:
-        for name, value in (found["row"] or {}).items():
+        for name, value in named(found["row"] or {}, found["names"]).items():
             text = str(value)
             cut = f"{text[:WIDEST]}… ({len(text)} caractères)" if len(text) > WIDEST else text
             typer.echo(f"{name:<22}{'-' if value is None else cut}")
         for row in found["deletions"]:
-            typer.echo(f"supprimé le {row['at']} ({row['cause']}, batch:{row['batch']})")
+            actor = found["names"].get(row["actor"], row["actor"])
+            by = f" par {actor}" if actor else ""
+            typer.echo(f"supprimé le {row['at']}{by} ({row['cause']}, batch:{row['batch']})")
     if found["row"] is None:
         raise stop(f"aucune ligne {key}")
