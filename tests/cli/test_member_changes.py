@@ -53,6 +53,7 @@ def test_a_role_is_given_by_id_address_or_matricule(terminal: Terminal, filled: 
 
     assert ended == (0, f"✅ Sacha Exemple (sacha@example.org) : rôle membre → trésorier\n{REVOKED}", "")
     assert state(filled)[0] == ("m1", "TRESORIER", "active", 1)
+    assert [tuple(row) for row in run_sql(filled, "SELECT updated_by FROM member WHERE id = 'm1'")] == [("cli",)]
 
 
 def test_an_account_is_closed_and_opened_again(terminal: Terminal, api: Api) -> None:

@@ -59,6 +59,8 @@ def test_an_update_of_a_row_that_psql_changed_is_a_conflict(known: Outage) -> No
     known.heal()
 
     assert (state(known), known.conflicts()) == ("par psql", [UPDATE])
+    [found] = known.api.sql("SELECT entry -> 'base' ->> 'values' AS replaced FROM conflict")
+    assert json.loads(found["replaced"]) == {"etat": "au départ"}
 
 
 def test_an_update_of_a_row_that_psql_changed_and_changed_back_is_a_conflict(known: Outage) -> None:

@@ -17,7 +17,7 @@ from retrobus.fallback.journal import Journal, read_journal
 from retrobus.fallback.opening import LOCK
 from retrobus.fallback.snapshot import FORMAT
 from retrobus.files import folder as files
-from retrobus.model.resources import MEMBER
+from retrobus.model.resources import MEMBER, VEHICLE
 from retrobus.model.rows import completed, content_hash, decode, encode
 
 Terminal = Callable[..., tuple[int, str, str]]
@@ -33,7 +33,7 @@ SELECT set_config('retrobus.actor', 'm1', false);
 DELETE FROM vehicle;
 INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
   (gen_random_uuid(), 1, 'Member', 'old-id', 'update',
-   '{"member": "m2", "row": {"id": "old-id", "email": "sacha@EXAMPLE.org"}}', 'x'),
+   '{"at": "2026-01-31T14:00:00.000Z", "member": "m2", "row": {"id": "old-id", "email": "sacha@EXAMPLE.org"}}', 'x'),
   (gen_random_uuid(), 2, 'Vehicle', '920', 'update', '{"member": "m1", "row": {"parc": "920"}}', 'x')
 """
 NAMES = ("m1", "acha", "S12", "N-0077", "secret-hash")
@@ -52,7 +52,8 @@ INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason
    "row": {"id": "gone", "address": "1 rue Tierce", "matricule": "S12"}}', 'x')
 """
 WAITING = """INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
-(gen_random_uuid(), 9, 'Member', 'm8', 'insert', '{"member": "m2", "row": {"id": "m8", "created_by": "m1"}}', 'x')"""
+(gen_random_uuid(), 9, 'Member', 'm8', 'insert', '{"at": "2026-01-31T14:00:00.000Z", "member": "m2",
+ "row": {"id": "m8", "created_by": "m1"}}', 'x')"""
 OLD = {
     "members": [
         {"id": "legacy-9", "email": "SACHA@example.org", "password": "azerty-2020"},
@@ -119,7 +120,7 @@ def test_an_export_shows_every_trace_but_no_password(terminal: Terminal, filled:
         ("actor", "delete"),
     ]
     assert [row["id"] for row in found["snapshot"]] == ["m1"]
-    assert (found["createdMembers"], found["backups"]) == (1, [old.name])
+    assert (found["createdMembers"], found["changedRows"], found["backups"]) == (1, 0, [old.name])
     assert "secret-hash" not in said
 
 
@@ -358,6 +359,59 @@ def test_kept_answers_about_others_neither_tell_nor_keep_the_creator(terminal: T
 
     assert [told.get("answer") for told in json.loads(said)["answers"]] == [None, OWN, OWN]
     assert run_sql(filled, "SELECT answer FROM idempotency") == [('{"id":"m2","createdBy":null,"notes":"x"}',)]
+
+
+def test_no_row_answer_conflict_or_file_names_an_erased_member_as_who_changed_it(
+    terminal: Terminal, filled: str
+) -> None:
+    kept = """INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
+    (gen_random_uuid(), 7, 'Vehicle', '921', 'update',
+     '{"member": "m2", "row": {"parc": "921", "updated_by": "m1"}, "image": {"parc": "921", "updated_by": "m1"}}', 'x')"""
+    run_sql(
+        filled,
+        "SET retrobus.actor = 'm1'",
+        "INSERT INTO vehicle (parc) VALUES ('930')",
+        "INSERT INTO event (id, title, date) VALUES ('e', 'Fête', '2026-05-01')",
+        "UPDATE member SET city = 'Lyon' WHERE id = 'm2'",
+        kept,
+        """INSERT INTO idempotency VALUES ('m2', 'PUT', '/api/vehicles/930', 'k9', '',
+        '{"parc":"930","updatedBy":"m1","version":7}', '', '930')""",
+    )
+    stamps = "SELECT parc, updated_at FROM vehicle UNION SELECT id, updated_at FROM event ORDER BY 1"
+    before = run_sql(filled, stamps)
+    leave_files()
+    bus = encode(VEHICLE, completed(VEHICLE, {"id": 4, "parc": "930", "version": 5, "updated_by": "m1"}))
+    at = "2026-01-31T14:00:00.000Z"
+    Journal(FOLDER / "journal.jsonl").append(Entry(4, at, "Vehicle", "930", "update", bus, None, "m2"))
+    state = {"vehicles": [bus], "events": [], "members": [a_row("m2", updated_by="m1")]}
+    about = {"format": FORMAT, "origin": "postgres", "asOf": None, "identity": None, "state": state}
+    (FOLDER / "runtime-state.json").write_text(json.dumps(about))
+
+    _, exported, _ = terminal("member", "export", "m1", url=filled)
+    code, _, _ = terminal("member", "erase", "m1", "--yes", url=filled)
+
+    left = everything(filled) + (FOLDER / "journal.jsonl").read_text() + (FOLDER / "runtime-state.json").read_text()
+    assert (code, json.loads(exported)["changedRows"]) == (0, 3)
+    assert '"m1"' not in left
+    assert run_sql(filled, "SELECT updated_by FROM vehicle UNION ALL SELECT updated_by FROM event") == [
+        (None,),
+        (None,),
+    ]
+    assert run_sql(filled, stamps) == before, "no one changed these rows"
+    assert '"updatedBy":null' in run_sql(filled, "SELECT wire_private FROM vehicle")[0][0]
+
+
+def test_no_restore_names_an_erased_member_as_who_changed_a_row(terminal: Terminal, filled: str) -> None:
+    run_sql(filled, "SET retrobus.actor = 'm1'", "INSERT INTO vehicle (parc) VALUES ('930')")
+    terminal("backup", "create", url=filled)
+    terminal("member", "erase", "m1", "--yes", url=filled)
+    run_sql(filled, "UPDATE vehicle SET etat = 'vendu'")
+    [ours] = [path.name for path in FOLDER.glob("backup_*")]
+
+    code, _, _ = terminal("restore", ours, "--replace", "--apply", "--yes", url=filled)
+
+    assert code == 0
+    assert run_sql(filled, "SELECT parc, etat, updated_by FROM vehicle") == [("930", "disponible", "restore")]
 
 
 def test_a_backup_that_names_a_member_only_as_author_or_creator_is_named(terminal: Terminal, filled: str) -> None:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrobus.cli.authors import names_of
+from retrobus.cli.conflict_list import (
+    NONE_OPEN,
+    document,
+    names_in,
+    show_one,
+    show_open,
+    show_settled,
+    view_document,
+    written,
+)
 from retrobus.cli.failures import sentence
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, Yes, answer, confirm, say, stop
@@ -16,18 +27,16 @@ from retrobus.settings import Settings
 from retrobus.words import plural
 
 if TYPE_CHECKING:
+    from retrobus.cli.conflict_list import Found
     from retrobus.database.pooler import OwnNames
+    from retrobus.fallback.conflict_view import ConflictView
     from retrobus.fallback.replay import Report
     from retrobus.fallback.resync import OpenConflict, SettledConflict
 
-    Found = tuple[OpenConflict, dict[str, tuple[Any, Any]]]
+    Listed = tuple[list[Found], dict[str, str]]
 
 DAY = 86_400.0
-SHOWN = 60
-"""Characters of a value that are printed; --json prints all of it."""
-
-NONE_OPEN = "✅ Aucun conflit à trancher"
-OPERATIONS = {"insert": "création", "update": "modification", "delete": "suppression"}
+ALONE = "--list, --show, --apply, --discard, --apply-all, --discard-all ou --restore"
 Numbers = Annotated[list[int] | None, typer.Option(min=1, help="Numéro d'un conflit de la liste. Répétable.")]
 
 
@@ -38,6 +47,7 @@ def resync(  # noqa: PLR0913 - one parameter for each option
     discard: Numbers = None,
     apply_all: Annotated[bool, typer.Option("--apply-all", help="Applique tous les conflits, dans l'ordre.")] = False,
     discard_all: Annotated[bool, typer.Option("--discard-all", help="Écarte tous les conflits.")] = False,
+    show: Annotated[int | None, typer.Option(min=1, help="Montre un conflit champ par champ ; ne change rien.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Avec --list : aussi ce qui est réglé.")] = False,
     restore: Annotated[
         int | None, typer.Option(min=1, help="Remet la ligne que garde un conflit réglé (--list --all).")
@@ -46,18 +56,21 @@ def resync(  # noqa: PLR0913 - one parameter for each option
     as_json: AsJson = False,
 ) -> None:
     """Reprend un journal laissé sur le disque, puis montre ou règle les conflits ; sans option, montre."""
-    if sum(map(bool, (list_, apply, discard, apply_all, discard_all, restore))) > 1:
-        raise stop("une seule option à la fois : --list, --apply, --discard, --apply-all, --discard-all ou --restore")
+    if sum(map(bool, (list_, show, apply, discard, apply_all, discard_all, restore))) > 1:
+        raise stop(f"une seule option à la fois : {ALONE}")
+    if show is not None:
+        _show_one(show, as_json=as_json)
+        return
     if restore is not None:
         _restore(restore, yes=yes, as_json=as_json)
         return
     report = _bring_in(only_look=list_)
-    found = with_connection(_open)
-    wanted = _chosen(found, apply or discard or [])
+    listed = with_connection(_open)
+    wanted = _chosen(listed[0], apply or discard or [])
     if not (apply or discard or apply_all or discard_all):
-        _show(found, report, as_json=as_json)
+        _show(listed, report, as_json=as_json)
         if all_ and not as_json:
-            _show_settled()
+            show_settled(*with_connection(_settled))
         return
     applies = bool(apply or apply_all)
     if wanted:
@@ -94,10 +107,12 @@ def _bring_in(*, only_look: bool) -> Report | None:
     return None
 
 
-async def _open(connection: OwnNames) -> list[Found]:
+async def _open(connection: OwnNames) -> Listed:
+    """The open conflicts with what differs, and the names of the members who wrote."""
     from retrobus.fallback.resync import differences, open_conflicts
 
-    return [(one, await differences(connection, one)) for one in await open_conflicts(connection)]
+    found = [(one, await differences(connection, one)) for one in await open_conflicts(connection)]
+    return found, await names_of(connection, (one.member for one, _ in found))
 
 
 def _chosen(found: list[Found], numbers: list[int]) -> list[OpenConflict]:
@@ -109,33 +124,39 @@ def _chosen(found: list[Found], numbers: list[int]) -> list[OpenConflict]:
     return [by_number[number] for number in dict.fromkeys(numbers)] or list(by_number.values())
 
 
-def _write(one: OpenConflict | SettledConflict) -> str:
-    """What the client wanted, as « modification de Event e1 »."""
-    return f"{OPERATIONS[one.operation]} de {one.resource} {one.key}"
-
-
-def _show(found: list[Found], report: Report | None, *, as_json: bool) -> None:
+def _show(listed: Listed, report: Report | None, *, as_json: bool) -> None:
+    found, names = listed
     if as_json:
-        answer({"conflicts": [_document(one, changes) for one, changes in found], "replayed": _counts(report)})
+        conflicts = [document(one, changes, names) for one, changes in found]
+        answer({"conflicts": conflicts, "replayed": _counts(report)})
         return
     if report is not None:
         words = f"{plural(report.applied, 'reprise')}, {report.already} déjà là, {len(report.conflicts)} en conflit"
         typer.echo(f"📓 Journal du disque : {words}")
-    for one, changes in found:
-        typer.echo(f"{one.number:>4}  {_write(one)} : {one.reason}")
-        for name, (present, wanted) in changes.items():
-            typer.echo(f"        {name} : {_short(present)} → {_short(wanted)}")
-    typer.echo(f"{plural(len(found), 'conflit')} à trancher" if found else NONE_OPEN)
+    show_open(found, names)
 
 
-def _show_settled() -> None:
-    """Prints the conflicts that were decided, and which rows can be put back."""
+async def _settled(connection: OwnNames) -> tuple[list[SettledConflict], dict[str, str]]:
     from retrobus.fallback.resync import settled_conflicts
 
-    for one in with_connection(settled_conflicts):
-        words = "appliqué" if one.resolution == "applied" else "écarté"
-        kept = f" ; ligne gardée : --restore {one.number}" if one.kept else ""
-        typer.echo(f"{one.number:>4}  {_write(one)} : {one.reason} ({words} le {one.at:%d/%m/%Y %H:%M} UTC){kept}")
+    found = await settled_conflicts(connection)
+    return found, await names_of(connection, (one.member for one in found))
+
+
+def _show_one(number: int, *, as_json: bool) -> None:
+    from retrobus.fallback.conflict_view import view_of
+
+    async def work(connection: OwnNames) -> tuple[ConflictView, dict[str, str]] | None:
+        view = await view_of(connection, number)
+        return None if view is None else (view, await names_in(connection, view))
+
+    shown = with_connection(work)
+    if shown is None:
+        raise stop(f"aucun conflit ne porte le numéro {number} : voir retrobus resync --list --all")
+    if as_json:
+        answer(view_document(*shown))
+    else:
+        show_one(*shown)
 
 
 def _restore(number: int, *, yes: bool, as_json: bool) -> None:
@@ -158,17 +179,6 @@ def _counts(report: Report | None) -> dict[str, int] | None:
     if report is None:
         return None
     return {"replayed": report.applied, "already": report.already, "conflicts": len(report.conflicts)}
-
-
-def _document(one: OpenConflict, changes: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    said = {"number": one.number, "resource": one.resource, "key": one.key, "operation": one.operation}
-    changed = {name: {"postgres": present, "journal": wanted} for name, (present, wanted) in changes.items()}
-    return said | {"reason": one.reason, "at": one.entry["at"], "member": one.entry["member"], "changes": changed}
-
-
-def _short(value: Any) -> str:
-    text = "rien" if value is None else str(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _decided(one: OpenConflict, *, applies: bool, named: bool) -> str | None:
@@ -198,7 +208,7 @@ def _tell(wanted: list[OpenConflict], results: dict[int, str | None], done: str,
         answer({"done": [number for number in results if number not in left], "left": left})
     for one in () if as_json else wanted:
         sign, words = ("⚠️ ", f"laissé : {left[one.number]}") if one.number in left else ("✅", done)
-        say(f"{sign} {one.number} {_write(one)} : {words}")
+        say(f"{sign} {one.number} {written(one)} : {words}")
     if not wanted and not as_json:
         typer.echo(NONE_OPEN)
     if left:

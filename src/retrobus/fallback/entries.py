@@ -6,7 +6,8 @@ from typing import Any
 
 from retrobus.fallback.decisions import Decision
 from retrobus.fallback.memory import Held
-from retrobus.model.rows import content_hash, encode
+from retrobus.model.resources import Resource
+from retrobus.model.rows import Row, content_hash, encode, encoded
 from retrobus.model.wire import moment
 from retrobus.store.contract import Terms
 
@@ -22,7 +23,11 @@ class Entry:
     operation: str
     row: dict[str, Any] | None
     base: dict[str, Any] | None
-    """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so."""
+    """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so.
+
+    `values` are the columns that an update changed, as they were, for the operator who decides about a conflict; images
+    and secrets are not among them.
+    """
 
     member: str | None
     once: dict[str, str] | None = None
@@ -70,4 +75,12 @@ def _base(decision: Decision) -> dict[str, Any] | None:
         return None
     found = {"hash": content_hash(decision.resource, before.row), "version": before.row["version"]}
     _, journaled, sequence = before.tag.partition("-j")
-    return found | ({"sequence": int(sequence)} if journaled else {})
+    values = {} if decision.after is None else {"values": _replaced(decision.resource, before.row, decision.after.row)}
+    return found | values | ({"sequence": int(sequence)} if journaled else {})
+
+
+def _replaced(resource: Resource, before: Row, after: Row) -> Row:
+    """What an update replaced, as JSON can hold it."""
+    apart = {*resource.machinery, *resource.images, *resource.secret}
+    changed = (c for c in resource.columns if c.name not in apart and before[c.name] != after[c.name])
+    return {column.name: encoded(column, before[column.name]) for column in changed}

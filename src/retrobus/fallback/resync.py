@@ -18,7 +18,7 @@ from retrobus.store.confirmed import confirmed
 OPEN = """SELECT id AS number, resource, key, operation, reason, created_at AS at, entry::text AS entry FROM conflict
 WHERE resolution IS NULL AND ($1::int IS NULL OR id = $1) ORDER BY id"""
 SETTLED = """SELECT id AS number, resource, key, operation, reason, resolved_at AS at, resolution,
-  entry -> 'image' IS NOT NULL AND jsonb_typeof(entry -> 'image') = 'object' AS kept
+  entry ->> 'member' AS member, entry -> 'image' IS NOT NULL AND jsonb_typeof(entry -> 'image') = 'object' AS kept
 FROM conflict WHERE resolution IS NOT NULL ORDER BY id"""
 HOLD_IMAGE = """SELECT resource, key, entry::text AS entry FROM conflict
 WHERE id = $1 AND resolution IS NOT NULL AND jsonb_typeof(entry -> 'image') = 'object' FOR UPDATE"""
@@ -54,11 +54,20 @@ class OpenConflict:
         return BY_NAME[self.resource]
 
     @property
+    def member(self) -> str | None:
+        """The id of the member who made the write."""
+        member: str | None = self.entry["member"]
+        return member
+
+    @property
     def wanted(self) -> Row | None:
         """The row as the write left it, with the defaults of columns that are newer; None for a delete."""
-        if self.entry["row"] is None:
-            return None
-        return complete_row(self.of, self.entry["row"])
+        return wanted_row(self.of, self.entry)
+
+
+def wanted_row(resource: Resource, entry: dict[str, Any]) -> Row | None:
+    """The row as a journaled write left it; None for a delete."""
+    return None if entry["row"] is None else complete_row(resource, entry["row"])
 
 
 def complete_row(resource: Resource, kept: Row) -> Row:
@@ -83,6 +92,7 @@ class SettledConflict:
     reason: str
     at: datetime
     resolution: Resolution
+    member: str | None
     kept: bool
     """Whether the row that it replaced or removed is kept, and can be restored."""
 
