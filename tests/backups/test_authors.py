@@ -1,4 +1,4 @@
-"""Facts about restores and who changed a row last: the backup's word, or `restore`, and never a difference by itself."""
+"""Facts about restores and who changed a row last: what the backup says, else `restore`; no difference by itself."""
 
 import hashlib
 import re

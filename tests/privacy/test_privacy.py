@@ -34,7 +34,8 @@ DELETE FROM vehicle;
 INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
   (gen_random_uuid(), 1, 'Member', 'old-id', 'update',
    '{"at": "2026-01-31T14:00:00.000Z", "member": "m2", "row": {"id": "old-id", "email": "sacha@EXAMPLE.org"}}', 'x'),
-  (gen_random_uuid(), 2, 'Vehicle', '920', 'update', '{"member": "m1", "row": {"parc": "920"}}', 'x')
+  (gen_random_uuid(), 2, 'Vehicle', '920', 'update',
+   '{"at": "2026-01-31T14:00:00.000Z", "member": "m1", "row": {"parc": "920"}}', 'x')
 """
 NAMES = ("m1", "acha", "S12", "N-0077", "secret-hash")
 OWN = {"id": "m1"}
@@ -366,7 +367,8 @@ def test_no_row_answer_conflict_or_file_names_an_erased_member_as_who_changed_it
 ) -> None:
     kept = """INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
     (gen_random_uuid(), 7, 'Vehicle', '921', 'update',
-     '{"member": "m2", "row": {"parc": "921", "updated_by": "m1"}, "image": {"parc": "921", "updated_by": "m1"}}', 'x')"""
+     '{"member": "m2", "row": {"parc": "921", "updated_by": "m1"},
+      "image": {"parc": "921", "updated_by": "m1"}}', 'x')"""
     run_sql(
         filled,
         "SET retrobus.actor = 'm1'",
