@@ -223,7 +223,7 @@ def test_no_restore_brings_an_erased_member_back_under_any_id(terminal: Terminal
     after_old = run_sql(filled, "SELECT id FROM member ORDER BY id")
     _, document, _ = terminal("restore", ours, "--apply", "--replace", "--yes", "--json", url=filled)
 
-    assert "Member legacy-9 effacé : ne revient jamais" in said
+    assert "membre legacy-9 effacé : ne revient jamais" in said
     assert [row[0] for row in after_old] == ["legacy-7", "m2"]
     assert run_sql(filled, "SELECT id FROM member") == [("m2",)]
     assert [(row["key"], row["option"]) for row in json.loads(document)["buried"]] == [("m1", None)]
