@@ -25,6 +25,7 @@ def follow(machine: Machine) -> None:
         before = block.section
         shell.run(block.text)
     check(machine)
+    machine.run("root", MORE)
     shell = Shell(machine, "root", STATE)
     shell.run(f"{BOTH_FILES}\nTOKEN=$(retrobus token --email admin@example.org --ttl 1h)")
     sql(shell, "INSERT INTO vehicle (parc) VALUES ('920')")  # the page's example of a vehicle
@@ -36,6 +37,20 @@ def sql(shell: Shell, text: str) -> str:
     address = "$(sed -n 's/^DATABASE_URL=//p' /etc/retrobus-owner.env)"
     return shell.run(f'psql "{address}" -v ON_ERROR_STOP=1 <<"END_OF_SQL"\n{text}\nEND_OF_SQL')
 
+
+MORE = """
+set -e
+sed -i 's/ serve$/ serve --workers 2/' /etc/systemd/system/retrobus.service
+sed -i "s/^BACKUP_SCHEDULE=.*/BACKUP_SCHEDULE=$(date -d '+70 seconds' +%H:%M)/" /etc/retrobus.env
+systemctl daemon-reload
+systemctl restart retrobus
+curl --silent --fail --retry 20 --retry-delay 1 --retry-all-errors http://127.0.0.1:3001/ready
+[ "$(systemctl status retrobus --no-pager | grep -c bin/python)" -ge 3 ]
+timeout 150 sh -c 'until journalctl --unit retrobus --output cat | grep "Backup automatique fait"; do sleep 1; done'
+systemctl kill --signal HUP --kill-whom main retrobus
+curl --silent --fail --retry 20 --retry-delay 1 --retry-all-errors http://127.0.0.1:3001/ready
+"""
+"""What the unit's restrictions must not hinder: several processes, an automatic backup, a SIGHUP."""
 
 FACTS = {
     "stat -c '%a %U %G' /etc/retrobus.env": "640 root retrobus",
