@@ -107,7 +107,14 @@ def pasted(line: str, token: str) -> str:
 
 def beside(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`retrobus token` in another terminal, in the folder of the service."""
-    command = [str(Path(sys.executable).with_name("retrobus")), "token", *arguments]
+    return in_another_terminal(folder, ["token", *arguments], environment)
+
+
+def in_another_terminal(
+    folder: Path, arguments: list[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """A command that has only these variables."""
+    command = [str(Path(sys.executable).with_name("retrobus")), *arguments]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -135,6 +142,7 @@ def first(folder: Path) -> Run:
         run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
         run.answers["signed"] = [beside(folder, *more) for more in ([], ["--email", "inconnu@example.org"])]
         run.answers["signed_elsewhere"] = beside(folder, DATABASE_URL="postgresql://127.0.0.1:1/retrobus")
+        run.answers["examined"] = in_another_terminal(folder, ["doctor"], {})
         run.answers["me"] = me(run, run.answers["signed"][0].stdout.strip())
         run.answers["created"] = run.request("POST", "/api/events", json=EVENT).status_code
         parc = sample.vehicles()[0]["parc"]
@@ -173,6 +181,13 @@ def test_a_token_is_signed_beside_it_without_any_setting(first: Run) -> None:
     assert (signed.returncode, signed.stderr) == (0, "Jeton de admin@example.org, valable 12h :\n")
     assert first.answers["me"] == (200, "admin@example.org")
     assert (unknown.returncode, unknown.stderr) == (1, "❌ aucun compte actif avec cette adresse\n")
+
+
+def test_doctor_finds_the_database_and_the_secret_of_the_running_service(first: Run) -> None:
+    lines = first.answers["examined"].stdout.splitlines()
+
+    assert first.answers["examined"].returncode == 0
+    assert {"✅ JWT_SECRET : présent", "✅ DATABASE_URL : valide, PostgreSQL répond"} <= {*lines}
 
 
 def test_no_token_of_the_development_secret_is_signed_for_another_database(first: Run) -> None:

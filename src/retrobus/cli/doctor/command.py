@@ -50,4 +50,14 @@ def _items() -> list[Item]:
     except (ValidationError, UnreadableFile) as error:
         cure = f"corriger {', '.join(env_files())} ou l'environnement"
         return [Item("error", "Réglages", text, cure) for text in complaints(error)]
+    if settings.jwt_secret is None and _beside_development():
+        settings = Settings()
     return [*settings_items(settings), *file_items(settings), *server_items(settings)]
+
+
+def _beside_development() -> bool:
+    """Takes what the settings leave out from a `retrobus dev` that runs in this folder, as `retrobus token` does."""
+    from retrobus.cli.development_account import use_running
+    from retrobus.cli.terminal import DEFAULT_DATA
+
+    return use_running(DEFAULT_DATA)
