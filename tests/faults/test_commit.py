@@ -285,6 +285,20 @@ def test_a_single_statement_cut_after_it_is_done_is_found_again(alone: Alone, wr
     assert write.method == "DELETE" or answer.json()["title"] in {"Autre", an_event()["title"]}
 
 
+def test_a_delete_under_if_match_is_a_single_statement_too(plain_api: Api, line: Proxy) -> None:
+    plain_api.sql("INSERT INTO event (id, title, date) VALUES ('old', 'Sortie', now())")
+    headers = plain_api.person("BUREAU").headers
+    etag = plain_api.get("/api/events/old", headers=headers).headers["ETag"]
+    cut: list[bool] = []
+    line.cut_write("after", lambda: cut.append(True))
+
+    stale = plain_api.delete("/api/events/old", headers=headers | {"If-Match": '"another"'})
+    answer = plain_api.delete("/api/events/old", headers=headers | {"If-Match": etag})
+
+    assert (stale.status_code, answer.status_code, cut) == (412, 200, [True])
+    assert plain_api.sql("SELECT cause FROM deletion WHERE key = 'old'") == [("api",)]
+
+
 def test_a_single_statement_that_a_crash_followed_is_found_again(
     alone: Alone, write: Write, line: Proxy, crash: Callable[[], None]
 ) -> None:

@@ -60,20 +60,20 @@ def is_plain(write: Write) -> bool:
         case Update(change=change):
             return not callable(change) and bool(change) and not resource.keep_one.keys() & change.keys()
         case Delete():
-            return write.check is None and terms.match is None and not resource.keep_one
+            return write.check is None and not resource.keep_one
 
 
 def single(write: Write, *, whole: bool) -> tuple[Statement, Row]:
     """The statement of a plain write, and its own values; `whole` asks for every column of the row that it leaves."""
     resource, match, once = write.resource, write.terms.match, write.terms.once is not None
+    etags = {} if match is None or "*" in match.etags else {"etags": list(match.etags)}
     if isinstance(write, Insert):
         return _add(resource, frozenset(write.values), whole=whole, once=once), write.values
     if isinstance(write, Delete):
-        return _remove(resource, once=once), {"row_key": write.key}
+        return _remove(resource, match=bool(etags), once=once), {"row_key": write.key} | etags
     changes = {} if callable(write.change) else write.change
-    etags = None if match is None or "*" in match.etags else list(match.etags)
-    named = changes | {"row_key": write.key} | ({} if etags is None else {"etags": etags})
-    return _change(resource, frozenset(changes), whole=whole, match=etags is not None, once=once), named
+    named = changes | {"row_key": write.key} | etags
+    return _change(resource, frozenset(changes), whole=whole, match=bool(etags), once=once), named
 
 
 def opened_by(terms: Terms, nonce: int) -> Row:
@@ -100,6 +100,11 @@ def _allowed(*, once: bool) -> list[ColumnElement[bool]]:
     return [literal_column(IS_OPENED, Boolean), *([literal_column(IS_FIRST, Boolean)] if once else [])]
 
 
+def _matches() -> ColumnElement[bool]:
+    """Whether the row's ETag is one of those that the client named in If-Match."""
+    return literal_column(f"({ETAG})", Text()) == any_(bindparam("etags", type_=ARRAY(Text())))
+
+
 @lru_cache(maxsize=256)
 def _add(resource: Resource, names: frozenset[str], *, whole: bool, once: bool) -> Statement:
     ordered = sorted(names)
@@ -117,15 +122,16 @@ def _change(resource: Resource, names: frozenset[str], *, whole: bool, match: bo
     differs = or_(*(resource.table.c[name].is_distinct_from(value) for name, value in values.items()))
     conditions = [addressed(resource), differs, *_allowed(once=once)]
     if match:
-        etags = bindparam("etags", type_=ARRAY(Text()))
-        conditions.append(literal_column(f"({ETAG})", Text()) == any_(etags))
+        conditions.append(_matches())
     changed = update(resource.table).where(*conditions).values(values)
     return _whole(compiled(changed.returning(*_left(resource, whole=whole))), once=once)
 
 
 @lru_cache(maxsize=16)
-def _remove(resource: Resource, *, once: bool) -> Statement:
-    gone = delete(resource.table).where(addressed(resource), *_allowed(once=once))
+def _remove(resource: Resource, *, match: bool, once: bool) -> Statement:
+    """Deletes the row; with `match`, only if its ETag is one of `etags`."""
+    conditions = [addressed(resource), *_allowed(once=once), *([_matches()] if match else [])]
+    gone = delete(resource.table).where(*conditions)
     version: Label[Any] = literal_column("currval('row_version')").label("witness")
     return _whole(compiled(gone.returning(*answer(resource), version)), once=once)
 
