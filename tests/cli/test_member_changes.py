@@ -241,16 +241,20 @@ def test_the_service_s_own_role_is_enough(terminal: Terminal, filled: str) -> No
 
 
 def test_members_are_listed_under_headings_in_french(terminal: Terminal, filled: str) -> None:
-    run_sql(filled, "UPDATE member SET role = 'Chauffeur' WHERE id = 'm1'")
+    run_sql(
+        filled,
+        "UPDATE member SET role = 'Chauffeur', last_name = 'Zola' WHERE id = 'm1'",
+        "UPDATE member SET last_name = 'Élan' WHERE id = 'm3'",
+    )
 
     _, said, _ = terminal("member", "list", url=filled)
     _, document, _ = terminal("member", "list", "--json", url=filled)
 
     assert said.splitlines() == [
-        "Adresse              Nom              Rôle            État   Adhésion    Matricule  Id",
-        "alix@example.org     -                administrateur  actif  en attente  -          m2",
-        "camille@example.org  Camille Exemple  bureau          parti  en attente  -          m3",
-        "sacha@example.org    Sacha Exemple    Chauffeur       actif  en attente  S12        m1",
+        "Adresse              Nom           Rôle            État   Adhésion    Matricule  Id",
+        "alix@example.org     -             administrateur  actif  en attente  -          m2",
+        "camille@example.org  Camille Élan  bureau          parti  en attente  -          m3",
+        "sacha@example.org    Sacha Zola    Chauffeur       actif  en attente  S12        m1",
         "3 membres",
     ]
     assert [(row["id"], row["role"]) for row in json.loads(document)] == [

@@ -141,6 +141,7 @@ def first(folder: Path) -> Run:
         run.answers["printed"] = run.login
         run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
         run.answers["signed"] = [beside(folder, *more) for more in ([], ["--email", "inconnu@example.org"])]
+        run.answers["signed_with_url"] = beside(folder, DATABASE_URL=run.printed("DATABASE_URL"))
         run.answers["signed_elsewhere"] = beside(folder, DATABASE_URL="postgresql://127.0.0.1:1/retrobus")
         run.answers["examined"] = in_another_terminal(folder, ["doctor"], {})
         run.answers["me"] = me(run, run.answers["signed"][0].stdout.strip())
@@ -188,6 +189,12 @@ def test_doctor_finds_the_database_and_the_secret_of_the_running_service(first: 
 
     assert first.answers["examined"].returncode == 0
     assert {"✅ JWT_SECRET : présent", "✅ DATABASE_URL : valide, PostgreSQL répond"} <= {*lines}
+
+
+def test_a_token_is_signed_where_the_printed_address_was_pasted(first: Run) -> None:
+    signed = first.answers["signed_with_url"]
+
+    assert (signed.returncode, signed.stderr) == (0, "Jeton de admin@example.org, valable 12h :\n")
 
 
 def test_no_token_of_the_development_secret_is_signed_for_another_database(first: Run) -> None:
@@ -298,16 +305,27 @@ def test_a_given_database_is_used_as_it_is(server: str, tmp_path: Path) -> None:
     run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_a_database_that_already_holds_rows_is_left_alone(database: str, tmp_path: Path) -> None:
-    run_sql(database, "INSERT INTO vehicle (parc) VALUES ('920')", "DELETE FROM vehicle")
+@pytest.mark.parametrize(
+    ("rows", "cure"),
+    [
+        ("INSERT INTO vehicle (parc) VALUES ('920'); DELETE FROM vehicle", "create-admin --email admin@example.org"),
+        (
+            "INSERT INTO member (id, email, status) VALUES ('a', 'admin@example.org', 'disabled')",
+            "enable admin@example.org",
+        ),
+    ],
+)
+def test_a_database_that_already_holds_rows_is_left_alone(database: str, tmp_path: Path, rows: str, cure: str) -> None:
+    run_sql(database, *rows.split("; "))
+    before = run_sql(database, "SELECT id, password_hash, version FROM member")
 
     with development(tmp_path, "--no-reload", DATABASE_URL=database) as run:
         said = run.process.log
 
-    assert run_sql(database, "SELECT count(*) FROM member")[0][0] == 0
+    assert run_sql(database, "SELECT id, password_hash, version FROM member") == before
     assert "export TOKEN" not in said
     assert "mot de passe" not in said
-    assert "admin@example.org n'est plus un compte actif : retrobus member create-admin" in said
+    assert f"admin@example.org n'est plus un compte actif : retrobus member {cure}, puis retrobus token\n" in said
 
 
 def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ async def _warnings(connection: AnyConnection, draft: Draft) -> list[str]:
     if manifest is not None and manifest.ours and manifest.revision != revision:
         said.append(f"backup du schéma {manifest.revision}, base au schéma {revision}")
     if draft.headless:
-        said.append("plus aucun ADMIN actif après la restauration : retrobus member create-admin")
+        said.append("plus aucun ADMIN actif après la restauration : retrobus member set-role … ADMIN, ou create-admin")
     return said
 
 

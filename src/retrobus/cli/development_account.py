@@ -72,8 +72,8 @@ async def login_lines(connection: AnyConnection, base: str, data: Path, *, own: 
     """
     row = await find_account(connection, ADMIN_EMAIL)
     if row is None or row["status"] != "active":
-        login = f"puis POST {base}/api/auth/login"
-        return [f"{ADMIN_EMAIL} n'est plus un compte actif : retrobus member create-admin, {login}"]
+        cure = f"create-admin --email {ADMIN_EMAIL}" if row is None else f"enable {ADMIN_EMAIL}"
+        return [f"{ADMIN_EMAIL} n'est plus un compte actif : retrobus member {cure}, puis retrobus token"]
     if own and row["password_hash"] is None:
         await _give_password(connection, row["id"], kept_password(data))
         row = await find_account(connection, ADMIN_EMAIL) or row

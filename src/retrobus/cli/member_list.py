@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from retrobus.database.connection import AnyConnection
 
 LIST = """SELECT id, email, matricule, first_name, last_name, role, status, membership_status AS membership FROM member
-ORDER BY last_name, first_name, id"""
+ORDER BY sort_last_name, sort_first_name, id"""
 HEADINGS = ("Adresse", "Nom", "Rôle", "État", "Adhésion", "Matricule", "Id")
 
 LABELS = {
