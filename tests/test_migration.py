@@ -173,15 +173,15 @@ def test_the_whole_page_works_from_the_rehearsal_to_the_way_back(machine: Machin
     for section in ("Exécuter le plan", "Ouvrir le nouveau service"):
         plan = parts[section].split("📦 ")[-1]
         assert re.findall(r"^(\w+) +(\d+ .+)$", plan, re.MULTILINE) == [
-            ("Vehicle", "3 identiques"),
-            ("Event", "3 identiques"),
-            ("Member", "3 identiques"),
+            ("véhicules", "3 identiques"),
+            ("événements", "3 identiques"),
+            ("membres", "3 identiques"),
         ]
     assert "autre connexion" not in parts["Reprendre les données"]
     assert "9 lignes changées" in parts["Reprendre les données"]
     assert '"token"' in parts["Ouvrir le nouveau service"]
     assert "En panne" in parts["Revenir en arrière"]
-    assert "Event nouveau en trop" in parts["Revenir en arrière"]
+    assert "événement nouveau en trop" in parts["Revenir en arrière"]
     assert parts["Sans accès à l’ancienne base"].count("📦 ") == 2
     hashes = re.findall(r"^old:(\w+)$", done.stdout, re.MULTILINE)
     assert (len(hashes), len(set(hashes))) == (2, 1)
