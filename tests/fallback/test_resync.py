@@ -93,7 +93,7 @@ def test_a_journal_left_on_disk_comes_in_what_fits_as_rows_and_the_rest_as_confl
     assert result.exit_code == 0
     assert "📓 Journal du disque : 1 reprise, 0 déjà là, 1 en conflit" in result.stdout
     assert any(
-        line[1:2] == ["modification de Vehicle 920"] and line[-1] == "la ligne a changé entre-temps"
+        line[1:2] == ["modification du véhicule 920"] and line[-1] == "la ligne a changé entre-temps"
         for line in lines_of(result.stdout)
     )
     assert "etat : par psql → par l'API" in result.stdout
@@ -140,7 +140,7 @@ def test_an_applied_update_replaces_the_row_and_keeps_what_it_replaced(
     result = run(database, folder, "--apply", str(number), "--yes")
 
     assert result.exit_code == 0
-    assert f"✅ {number} modification de Vehicle 920 : appliqué" in result.stdout
+    assert f"✅ {number} modification du véhicule 920 : appliqué" in result.stdout
     assert states(database) == {"920": "par l'API"}
     [[kept]] = run_sql(database, "SELECT entry FROM conflict WHERE resolution = 'applied'")
     assert json.loads(kept)["image"]["etat"] == "par psql"
@@ -172,7 +172,7 @@ def test_apply_all_does_everything_in_order_but_brings_back_no_deleted_row(
     named = run(database, folder, "--apply", str(conflicts["update"]), "--yes")
 
     assert result.exit_code == 1
-    assert f"⚠️  {conflicts['update']} modification de Vehicle 920 : laissé : la ligne a été supprimée" in result.stdout
+    assert f"⚠️  {conflicts['update']} modification du véhicule 920 : laissé : la ligne a été supprimée" in result.stdout
     assert named.exit_code == 0
     assert states(database) == {"920": "par l'API", "921": "par l'API"}
     assert set(resolutions(database).values()) == {"applied"}
@@ -348,11 +348,11 @@ def test_the_list_has_headings_and_says_who_wrote(database: str, folder: Path, n
     settled = lines_of(run(database, folder, "--list", "--all").stdout)
 
     assert listed[0] == ["N°", "Écriture", "Par", "Écrite le (UTC)", "Raison"]
-    assert listed[1][:3] == [str(named), "modification de Vehicle 920", "Alix Exemple"]
+    assert listed[1][:3] == [str(named), "modification du véhicule 920", "Alix Exemple"]
     assert ["etat : par psql → par l'API"] in listed
     assert [(one["member"], one["name"]) for one in document["conflicts"]] == [("alix", "Alix Exemple")]
     assert settled[1][:3] == ["N°", "Écriture", "Par"]
-    assert settled[2][:3] == [str(named), "modification de Vehicle 920", "Alix Exemple"]
+    assert settled[2][:3] == [str(named), "modification du véhicule 920", "Alix Exemple"]
     assert settled[2][3].startswith("écarté le ")
 
 
@@ -362,7 +362,7 @@ def test_one_conflict_is_shown_field_by_field_and_nothing_changes(database: str,
 
     lines = lines_of(told.stdout)
     assert told.exit_code == 0
-    assert lines[0] == [f"Conflit {named} : modification de Vehicle 920"]
+    assert lines[0] == [f"Conflit {named} : modification du véhicule 920"]
     assert ["Champ", "Journal", "Aujourd'hui", "Base"] in lines
     assert ["etat", "par l'API", "par psql", "disponible"] in lines
     assert ["fuel", "12.5", "rien", "?"] in lines

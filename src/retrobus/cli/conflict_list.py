@@ -24,14 +24,15 @@ SHOWN = 60
 
 NONE_OPEN = "✅ Aucun conflit à trancher"
 OPERATIONS = {"insert": "création", "update": "modification", "delete": "suppression"}
+OF = {"Vehicle": "du véhicule", "Event": "de l'événement", "Member": "du membre"}
 DECISIONS = {"applied": "appliqué", "discarded": "écarté"}
 OPEN_HEADINGS = ("N°", "Écriture", "Par", "Écrite le (UTC)", "Raison")
 SETTLED_HEADINGS = ("N°", "Écriture", "Par", "Décision (UTC)", "Raison", "")
 
 
 def written(one: OpenConflict | SettledConflict) -> str:
-    """What the client wanted, as « modification de Event e1 »."""
-    return f"{OPERATIONS[one.operation]} de {one.resource} {one.key}"
+    """What the client wanted, as « modification de l'événement e1 »."""
+    return f"{OPERATIONS[one.operation]} {OF[one.resource]} {one.key}"
 
 
 def show_open(found: list[Found], names: dict[str, str]) -> None:
@@ -91,7 +92,7 @@ async def names_in(connection: OwnNames, view: ConflictView) -> dict[str, str]:
 
 def show_one(view: ConflictView, names: dict[str, str]) -> None:
     """Prints one conflict: the write, the row of today, and field by field what the three states hold."""
-    typer.echo(f"Conflit {view.number} : {OPERATIONS[view.operation]} de {view.resource} {view.key}")
+    typer.echo(f"Conflit {view.number} : {OPERATIONS[view.operation]} {OF[view.resource]} {view.key}")
     by = "" if view.member is None else f" par {_name(view.member, names)}"
     typer.echo(f"  écriture      le {_minute(view.at)} UTC{by}")
     typer.echo(f"  raison        {view.reason}")

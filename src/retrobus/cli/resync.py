@@ -21,7 +21,7 @@ from retrobus.cli.conflict_list import (
 )
 from retrobus.cli.failures import sentence
 from retrobus.cli.postgres import with_connection
-from retrobus.cli.terminal import AsJson, Yes, answer, confirm, say, stop
+from retrobus.cli.terminal import AsJson, Yes, answer, confirm, row_named, say, stop
 from retrobus.cli.terminal import report as report_done
 from retrobus.settings import Settings
 from retrobus.words import plural
@@ -172,7 +172,7 @@ def _restore(number: int, *, yes: bool, as_json: bool) -> None:
     if as_json:
         report_done({"restored": {"resource": resource, "key": key}})
     else:
-        say(f"✅ {resource} {key} remis")
+        say(f"✅ {row_named(resource, key)} remis")
 
 
 def _counts(report: Report | None) -> dict[str, int] | None:
