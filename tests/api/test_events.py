@@ -36,6 +36,22 @@ def test_a_deleted_event_is_gone_and_leaves_a_tombstone(api: Api, manager: Perso
     assert tuple(tombstone) == ("sortie", "api", manager.id)
 
 
+@pytest.mark.parametrize("terms", [{}, {"If-Match": "*"}, {"Idempotency-Key": "k1"}], ids=["plain", "match", "key"])
+def test_row_and_tombstone_name_the_member_however_the_write_goes(
+    api: Api, manager: Person, terms: dict[str, str]
+) -> None:
+    create(api, manager, "events", id="sortie")
+    other = api.person("BUREAU")
+    headers = other.headers | terms
+
+    changed = api.patch("/api/events/sortie", json={"title": "Visite"}, headers=headers)
+    again = api.patch("/api/events/sortie", json={"title": "Visite"}, headers=headers)
+    deleted = api.delete("/api/events/sortie", headers=headers)
+
+    assert (changed.json()["updatedBy"], again.json()["updatedBy"], deleted.status_code) == (other.id, other.id, 200)
+    assert [tuple(row) for row in api.sql("SELECT actor FROM deletion WHERE resource = 'Event'")] == [(other.id,)]
+
+
 def test_an_event_without_an_id_of_its_own_gets_a_uuid_ordered_by_time(api: Api, manager: Person) -> None:
     first, second = create(api, manager, "events"), create(api, manager, "events", id="")
 

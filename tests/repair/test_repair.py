@@ -83,6 +83,18 @@ def test_a_sound_database_has_nothing_to_repair(terminal: Terminal, levels: Leve
     assert_sound(levels, filled)
 
 
+def test_a_row_that_was_written_without_triggers_no_longer_names_the_member_before(
+    terminal: Terminal, filled: str
+) -> None:
+    run_sql(filled, "SET retrobus.actor = 'm'", "UPDATE vehicle SET etat = 'réparé'")
+    run_sql(filled, OFF, "UPDATE vehicle SET etat = 'en panne' WHERE parc = '920'")
+
+    mend(terminal, filled)
+
+    found = run_sql(filled, "SELECT parc, updated_by FROM vehicle ORDER BY parc")
+    assert [tuple(row) for row in found] == [("920", "sql"), ("921", "m")]
+
+
 @pytest.mark.parametrize(
     ("off", "named"),
     [

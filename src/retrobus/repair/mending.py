@@ -101,15 +101,13 @@ async def _mend_rows(connection: AnyConnection, found: Findings, choice: Choice 
 async def _stamp(connection: AnyConnection, rows: Keys) -> None:
     """Has the trigger write JSON and version of these rows: it does so because one piece of the JSON changes.
 
-    The rows say what they said: who changed them last, and when, stays.
+    `updated_by` becomes `sql`: a program beside the service wrote these rows, and no trigger noted when.
     """
-    await connection.execute(sql.GIVEN_STAMPS)
     for name, keys in rows.items():
         resource = BY_NAME[name]
         [piece, *_] = pieces(resource, "")
         change = f"UPDATE {resource.table.name} SET {piece} = {piece} || ' ' WHERE {resource.key} = ANY ($1::text[])"
         await connection.execute(change, keys)
-    await connection.execute(sql.STAMPED)
 
 
 async def _settle(connection: AnyConnection) -> None:
