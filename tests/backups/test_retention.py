@@ -108,6 +108,18 @@ def test_a_folder_removed_by_hand_is_told_and_leaves_the_index(terminal: Termina
     assert again == (0, said, "")
 
 
+def test_the_next_backup_takes_those_that_were_removed_by_hand_off_the_index_and_says_so(
+    terminal: Terminal, folder: Path, database: str
+) -> None:
+    shutil.rmtree(folder / SECOND)
+
+    code, said, told = terminal("backup", "create", "--json", url=database)
+
+    assert code == 0
+    assert f"{SECOND} n'est plus dans backups" in told
+    assert names(folder) == listed(folder) == {FIRST, THIRD, json.loads(said)["name"]}
+
+
 def test_verify_of_all_backups_tells_of_the_one_that_was_removed_by_hand_and_reads_the_others(
     terminal: Terminal, database: str
 ) -> None:

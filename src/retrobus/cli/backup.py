@@ -69,6 +69,7 @@ def create(
         warn(f"{made.name} est fait, mais {made.trouble}.")
     if not as_json:
         say(f"✅ {folder / made.name} : {counted(made.counts)}, {_size(made.size)}")
+    _healed(folder)
     gone = thin(folder, keep, yes=yes, as_json=as_json) if keep else []
     if as_json:
         report({"path": folder / made.name, "removed": gone, **asdict(made)})
@@ -241,11 +242,3 @@ def deselect() -> None:
 
     gone = catalog.deselect(backups_folder())
     typer.echo("✅ Sélection retirée" if gone else "Aucune sélection")
-
-
-@app.command()
-def archive(name: str = typer.Argument(..., help="Nom d'un backup de la liste.")) -> None:
-    """Range un backup dans archive/ : ni le démarrage ni la liste ne le voient plus."""
-    from retrobus.backups import removal
-
-    typer.echo(f"✅ {removal.archive(backups_folder(), name)}")

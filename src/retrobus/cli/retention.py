@@ -1,4 +1,4 @@
-"""`retrobus backup delete`, and `--keep` of `retrobus backup create`: show which backups go, ask, and delete them."""
+"""`retrobus backup delete`, `archive` and `create --keep`: show which backups go, ask, and take them out."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ def delete(
         report({"done": not dry_run, "removed": [entry.name for entry in gone]})
     elif not dry_run:
         say(f"✅ {plural(len(gone), 'backup supprimé', 'backups supprimés')}")
+
+
+def archive(name: str = typer.Argument(..., help="Nom d'un backup de la liste.")) -> None:
+    """Range un backup dans archive/ : ni le démarrage ni la liste ne le voient plus."""
+    from retrobus.backups import removal
+
+    typer.echo(f"✅ {removal.archive(backups_folder(), name)}")
 
 
 def described(entry: CatalogEntry, selected: str | None = None) -> str:
