@@ -23,12 +23,13 @@ from timing.collection import WORKLOADS, Workload, bearer, fill, remove_written,
 from timing.limit import NAME as LIMIT
 from timing.limit import limit, pgbench, script
 from timing.load import WRK, load
-from timing.report import HOW_TO_INSTALL, Figures, can_draw, draw, lines
+from timing.report import HOW_TO_INSTALL, Figures, can_draw, draw, lines, machine, record
 from timing.servers import Program, Server, memory, running, serving
 
 from retrobus.development.embedded import EmbeddedPostgres, embedded_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "performance.md"
 OURS = "RétroBus API"
 UPGRADE = """import os, importlib, importlib.util
 found = importlib.util.find_spec("retrobus.migrate") is not None
@@ -48,7 +49,10 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=2, help="of each slice (2)")
     parser.add_argument("--peers", metavar="FOLDER", help="where `make peers` has installed packages; or `none`")
     parser.add_argument("--png", type=Path, default=ROOT / "build" / "bench.png", help="the picture (build/bench.png)")
+    parser.add_argument("--record", action="store_true", help="put table and picture into docs/performance.md, too")
     options = parser.parse_args()
+    if options.record:
+        options.png = DOCUMENT.with_suffix(".png")
     if min(options.rounds, options.seconds) < 1:
         parser.error("--rounds and --seconds are 1 or more")
     return options
@@ -167,11 +171,17 @@ def main() -> None:
     options = asked()
     if WRK is None:
         note("wrk is not installed: slower clients in Python make the load. On Debian: apt-get install wrk")
+    if options.record and not can_draw():
+        sys.exit(f"--record needs matplotlib for the picture. Install it: {HOW_TO_INSTALL}")
     if not can_draw():
         note(f"No picture will be written: matplotlib is not installed. Install it: {HOW_TO_INSTALL}")
+    place = machine()
     figures = measured(options)
     shown: tuple[Workload, ...] = tuple(each for each in WORKLOADS if (each, OURS) in figures.slices)
-    print("\n".join(lines(figures, shown, OURS, LIMIT)))
+    table = "\n".join(lines(figures, shown, OURS, LIMIT))
+    print(table)
+    if options.record:
+        record(f"{place}\n\n![The table below, as bars]({options.png.name})\n\n{table}", DOCUMENT)
     if can_draw():
         draw(figures, shown, options.png)
         note(f"picture: {options.png}")

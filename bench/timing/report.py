@@ -1,7 +1,11 @@
 """The result of `make bench`: one Markdown table, and one picture where matplotlib is installed."""
 
+import os
+import platform
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -11,6 +15,7 @@ from timing.load import Slice
 
 HEAD = """| what | server | figure | ours / it | p50 ms | p99 ms | errors |
 | --- | --- | --- | --- | --- | --- | --- |"""
+BEGIN, END = "<!-- the last run -->", "<!-- end of the last run -->"
 HOW_TO_INSTALL = ".venv/bin/pip install --require-hashes -r requirements-bench.lock"
 
 
@@ -60,6 +65,25 @@ def _ratio(ours: Iterable[float], theirs: Iterable[float]) -> str:
     """The median over the rounds of ours / theirs, without rounds in which a server answered nothing."""
     found = [a / b for a, b in zip(ours, theirs, strict=True) if b]
     return f"{median(found):.2f}" if found else "–"
+
+
+def machine() -> str:
+    """One sentence about when and where the run was."""
+    processor = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    cores = f"{os.cpu_count()} cores ({processor[1] if processor else platform.machine()}), {size:.0f} GiB of memory"
+    today = datetime.now(UTC).date()
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{today}: {cores}, {system}. Load average of the machine before the run: {os.getloadavg()[0]:.1f}."
+
+
+def record(text: str, file: Path) -> None:
+    """Puts the text between the two marks of a document, in place of the last run."""
+    before, found, rest = file.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (found and end):
+        raise ValueError(f"{file} lacks the marks {BEGIN} and {END}")
+    file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 def can_draw() -> bool:
