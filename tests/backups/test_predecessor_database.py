@@ -16,6 +16,7 @@ from harness import at, free_port, run_sql, until
 from locks import held
 from predecessor import SCHEMA, fill, predecessor
 from retrobus.accounts.passwords import check_password
+from retrobus.database import session
 from retrobus.development.embedded import embedded_postgres
 
 Terminal = Callable[..., tuple[int, str, str]]
@@ -337,3 +338,12 @@ def test_a_table_of_another_program_with_a_name_of_ours_ends_the_upgrade_before_
 
     assert (code, "déjà des tables vehicle d'un autre programme" in errors) == (1, True)
     assert not run_sql(old, "SELECT WHERE to_regclass('alembic_version') IS NOT NULL")
+
+
+def test_a_server_that_does_not_know_a_setting_of_our_sessions_is_read_all_the_same(
+    terminal: Terminal, old: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL 13 refuses `idle_session_timeout` in these words."""
+    monkeypatch.setitem(session.UNHURRIED, "reglage_de_demain", "0")
+
+    assert counts(plan_of(terminal, old, database))["Vehicle"] == {"insert": 3}

@@ -37,13 +37,15 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND pg_table_is_visible(c.oid)
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY c.relname"""
 
-COLUMNS = """SELECT attname AS name, quote_ident(attname) AS quoted, atttypid = 'timestamp'::regtype AS zoneless
+COLUMNS = """SELECT attname AS name, quote_ident(attname) AS quoted, atttypid = 'timestamp'::regtype AS zoneless,
+  atttypid = 'json'::regtype AS verbatim
 FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 
-ROWS = """SELECT key, CASE WHEN octet_length(body) <= {largest} THEN translate(body, E'\\n\\r\\t', '   ') END
+ROWS = """SELECT key, CASE WHEN octet_length(body) <= {largest} THEN {body} END
 FROM (SELECT to_json({key})::text AS key, row_to_json(old)::text AS body
   FROM (SELECT {columns} FROM {place} ORDER BY {key}) AS old) AS texts"""
-"""A row of `json` may hold line feeds and tabs between its values, where they mean nothing."""
+ONE_LINE = "translate(body, E'\\n\\r\\t', '   ')"
+"""A column of type `json` may hold line feeds and tabs between its values, where they mean nothing."""
 
 OTHERS = """SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND usename IS NOT NULL AND pid <> pg_backend_pid()"""
@@ -187,7 +189,10 @@ async def _copy(
     async def write(data: bytes) -> None:
         copy.file.write(data)
 
-    sql = ROWS.format(largest=LARGEST_LINE, key=resource.key, columns=", ".join(chosen), place=table["place"])
+    body = ONE_LINE if any(column["verbatim"] for column in columns) else "body"
+    sql = ROWS.format(
+        largest=LARGEST_LINE, body=body, key=resource.key, columns=", ".join(chosen), place=table["place"]
+    )
     done = await connection.copy_from_query(sql, output=write, format="text", null="")
     return CopiedTable(table["name"], resource, int(done.rpartition(" ")[2]))
 
