@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.folder import backups_folder
+from retrobus.cli.folder import backups_folder, located
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.retention import described, thin
 from retrobus.cli.terminal import AsJson, Yes, answer, counted, progress_bar, report, row_named, say, stop, warn
@@ -27,15 +27,6 @@ app = Program(help="Les backups de la base.")
 NAME = typer.Argument(..., help="Nom d'un backup de la liste, ou chemin d'un fichier ou dossier.")
 SHOWN = 20
 """Rejects that are printed; --json gives up to 1000."""
-
-
-def located(name: str) -> Path:
-    """The path of a backup given by name or path."""
-    from retrobus.backups.catalog import NAME as PATTERN
-
-    if "://" in name:  # never quoted: it may hold a password
-        raise stop("un nom ou un chemin est attendu ; seul retrobus restore lit une base, par postgresql://…")
-    return backups_folder() / name if PATTERN.fullmatch(name) else Path(name)
 
 
 @app.command()

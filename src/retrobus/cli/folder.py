@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrobus.cli.terminal import stop
@@ -10,12 +11,20 @@ from retrobus.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def backups_folder() -> Path:
     """Where backups are kept (BACKUPS_DIR)."""
     return Settings().backups_dir
+
+
+def located(name: str) -> Path:
+    """The path of a backup given by name or path."""
+    from retrobus.backups.catalog import NAME as PATTERN
+
+    if "://" in name:  # never quoted: it may hold a password
+        raise stop("un nom ou un chemin est attendu ; seul retrobus restore lit une base, par postgresql://…")
+    return backups_folder() / name if PATTERN.fullmatch(name) else Path(name)
 
 
 @contextmanager

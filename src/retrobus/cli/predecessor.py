@@ -7,8 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from retrobus.cli.backup import located
-from retrobus.cli.folder import backups_folder
+from retrobus.cli.folder import backups_folder, located
 from retrobus.cli.postgres import with_connection
 
 if TYPE_CHECKING:
