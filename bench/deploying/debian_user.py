@@ -1,8 +1,8 @@
 """The part "start": an ordinary user follows "Start" of README and the runbook in a clone, then tries the wheel."""
 
+import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -20,6 +20,15 @@ python3 -m venv {EMPTY}
 mkdir {ELSEWHERE}
 """
 HEALTH = "http://localhost:3001/health"
+ENDED = """
+for second in $(seq 60); do
+    (exec 3<>/dev/tcp/127.0.0.1/3001) 2>/dev/null || exit 0
+    sleep 1
+done
+exit 1
+"""
+"""Ends with 0 when nothing listens at the port of the service any more."""
+
 READY = "Ctrl-C arrête"
 
 
@@ -63,11 +72,8 @@ def running(machine: Machine, command: str, place: str) -> Iterator[str]:
         machine.transcript.append(f"# {USER}\n{command}\n---\n{''.join(said)}")
         yield "".join(said)
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        machine.run(USER, ENDED)
 
 
 def sql(shell: Shell, text: str) -> str:
