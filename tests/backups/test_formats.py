@@ -60,7 +60,7 @@ def test_what_is_no_whole_backup_is_refused_with_a_sentence(name: str) -> None:
     with pytest.raises(BadBackup) as refusal:
         read_backup(LEGACY / name)
 
-    assert str(refusal.value).startswith(name)
+    assert str(refusal.value).partition(" ")[0].endswith(name)
     assert str(refusal.value).endswith(".")
 
 
