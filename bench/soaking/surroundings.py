@@ -166,7 +166,7 @@ def rows_as_json(psql: Psql) -> dict[str, list[Any]]:
     """Every row in the form of the API, which is the form of the predecessor's exports."""
     wires = {
         "Vehicle": "SELECT wire_public || wire_images || wire_private AS row FROM vehicle",
-        "Event": "SELECT wire AS row FROM event",
+        "Event": "SELECT wire_public || wire_private AS row FROM event",
         "members": "SELECT wire AS row FROM member",
     }
     return {name: [json.loads(found["row"]) for found in psql.run(sql)] for name, sql in wires.items()}
