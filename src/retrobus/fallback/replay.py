@@ -201,7 +201,7 @@ class Replay:
         if entry.row is not None:
             statement = statements.get(resource, "one", (), access=False)
             [row] = await self._connection.fetch(statement.sql, entry.key)
-            answer, etag = row["json"], row["etag"]
+            answer, etag = row["json"].decode(), row["etag"]
         fingerprint = bytes.fromhex(entry.once["fingerprint"])
         place = _scope(entry, entry.once)
         await self._connection.execute(KEEP_ANSWER, *place, fingerprint, answer, etag, entry.key)
