@@ -22,10 +22,10 @@ from timing.load import CONNECTIONS, load
 from timing.servers import Server, running, serving
 from timing.sizes import CHANGED, PAGE, Size, make, workloads
 
+from retrobus.changes.snapshots import look, snapshot_of
 from retrobus.database import migrate
 from retrobus.database.pooler import OwnNames
 from retrobus.development.embedded import EmbeddedPostgres, embedded_postgres
-from retrobus.fallback.changes import look, snapshot_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BAR = 1.3

@@ -15,7 +15,7 @@ PAGE = 100
 FEW = 20
 """Events of vehicle P0042 in every size, and as many rows as its list gives."""
 
-TOMBSTONES = """SELECT count(retrobus_bury('Event', 'parti-' || i, 0)) FROM generate_series(1, {tombstones}) i"""
+TOMBSTONES = """SELECT count(retrobus_bury('Event', 'parti-' || i, 0, false)) FROM generate_series(1, {tombstones}) i"""
 EVENTS = """INSERT INTO event (id, title, date, time, location, description, hello_asso_url, layout, adult_price,
   child_price, vehicle_id, status, extras, max_participants)
 SELECT 'e' || i, 'Sortie n° ' || i, '1950-01-01'::timestamptz + i * interval '1 hour', '14:00', 'Place du Dépôt',

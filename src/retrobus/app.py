@@ -14,12 +14,14 @@ import retrobus
 from retrobus import logbook
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import TokenRules, Tokens
-from retrobus.api import auth, events, health, members, public, vehicles
+from retrobus.api import auth, changes, events, health, members, public, vehicles
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
 from retrobus.background import Background
 from retrobus.backups.schedule import Schedule
+from retrobus.changes.feed import ChangeFeed
+from retrobus.changes.streams import Streams
 from retrobus.fallback.opening import Sample
 from retrobus.http.cors import Cors
 from retrobus.http.dispatch import Dispatch
@@ -55,7 +57,7 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, sample),
     )
-    routers = [module.router for module in (vehicles, events, public, auth, members, health)]
+    routers = [module.router for module in (vehicles, events, public, changes, auth, members, health)]
     for router in routers:
         app.include_router(router)
     add_pages(app)
@@ -124,13 +126,20 @@ def _lifespan(settings: Settings, metrics: Metrics, sample: Sample | None) -> An
             opened = await running.enter_async_context(open_store(settings, watch, background, sample))
             schedule = await running.enter_async_context(_backing_up(settings, background))
             states = Readiness(opened, schedule, metrics, settings.toggles, REVISION)
-            app.state.service = _service(settings, states)
+            feed = ChangeFeed(opened.availability)
+            streams = Streams(feed, metrics.followers, metrics.feed_lag)
+            await running.enter_async_context(background.running("streams", streams.watch))
+            app.state.service = _service(settings, states, feed, streams)
             await _report_start(settings, opened)
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
             if metrics.shared:
                 await running.enter_async_context(background.running("measure", states.measure_often))
-            yield {"stop": lambda: _stop(states), "count_death": metrics.worker_deaths.inc}
+            yield {
+                "stop": lambda: _stop(states),
+                "end_streams": streams.stop,
+                "count_death": metrics.worker_deaths.inc,
+            }
 
     return lifespan
 
@@ -153,7 +162,7 @@ def _stop(states: Readiness) -> None:
     logbook.stopping()
 
 
-def _service(settings: Settings, states: Readiness) -> Service:
+def _service(settings: Settings, states: Readiness, feed: ChangeFeed, streams: Streams) -> Service:
     secrets = [settings.jwt_secret, *settings.jwt_previous_secrets]
     rules = TokenRules(
         tuple(secret.get_secret_value() for secret in secrets if secret is not None),
@@ -164,7 +173,8 @@ def _service(settings: Settings, states: Readiness) -> Service:
     limits = Limits(settings.max_body_bytes, settings.max_image_body_bytes)
     throttle = Throttle(rules.secrets[0].encode(), states.opened.logins)
     token = None if settings.metrics_token is None else settings.metrics_token.get_secret_value()
-    return Service(states.opened.store, Tokens(rules), throttle, limits, states.metrics, token, states)
+    store, tokens = states.opened.store, Tokens(rules)
+    return Service(store, feed, streams, tokens, throttle, limits, states.metrics, token, states)
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:

@@ -74,6 +74,8 @@ class Metrics:
             "retrobus_commits_unconfirmed", "COMMITs that a synchronous standby did not confirm, since start."
         )
 
+        self.followers, self.feed_lag = total("retrobus_followers", "Open streams of changes."), _lag(self.registry)
+
         self.journal_entries = latest(
             "retrobus_journal_entries", "Writes acknowledged from memory, not yet in PostgreSQL."
         )
@@ -119,6 +121,11 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library leaves it untyped
         return generate_latest(registry)
+
+
+def _lag(registry: CollectorRegistry) -> Histogram:
+    told = "Time from noticing a change until an open stream was given it."
+    return Histogram("retrobus_feed_lag_seconds", told, buckets=BUCKETS, registry=registry)
 
 
 def _forget_the_dead(folder: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from harness import copy_database, run_sql
 from retrobus.api.public import PUBLISHED
+from retrobus.changes.snapshots import TOMBSTONES
 from retrobus.database import sql
-from retrobus.fallback.changes import TOMBSTONES
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.store import statements
 from retrobus.store.contract import Caller, Delete, Filter, Insert, Once, Terms, Update, Write

@@ -35,6 +35,11 @@ class Operation:
         return 201 if self.method == "POST" and self.path in {"/api/events", "/api/vehicles", "/api/members"} else 200
 
     @property
+    def endless(self) -> bool:
+        """Whether its answer ends only with the connection."""
+        return self.path.endswith("/stream")
+
+    @property
     def target(self) -> str:
         """Its path with the keys filled in."""
         return self.path.format(parc=VEHICLE, id=EVENT if "events" in self.path else MEMBER)
@@ -83,6 +88,10 @@ OPERATIONS: dict[str, Operation] = {
     "listPublicVehicleEvents": Operation("GET", "/public/vehicles/{parc}/events", "anyone"),
     "listPublicEvents": Operation("GET", "/public/events", "anyone"),
     "getPublicEvent": Operation("GET", "/public/events/{id}", "anyone"),
+    "listChanges": Operation("GET", "/api/changes", "token"),
+    "listPublicChanges": Operation("GET", "/public/changes", "anyone"),
+    "streamChanges": Operation("GET", "/api/changes/stream", "token"),
+    "streamPublicChanges": Operation("GET", "/public/changes/stream", "anyone"),
     "health": Operation("GET", "/api/health", "anyone"),
     "ready": Operation("GET", "/ready", "anyone"),
     "metrics": Operation("GET", "/metrics", "anyone"),
@@ -119,4 +128,7 @@ def send(api: Api, operation: Operation, headers: dict[str, str] | None = None, 
     request = {"method": operation.method, "url": operation.target, "json": operation.body} | changes
     if "content" in changes:
         del request["json"]
+    if operation.endless:
+        with api.stream(headers=headers, **request) as answer:
+            return answer
     return api.request(headers=headers, **request)

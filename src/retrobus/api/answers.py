@@ -25,7 +25,7 @@ class Answer:
     `schema` names the component that describes the body; None for a text. `row`: the answer is one row, so it has an
     ETag; `created`: 201 with the new row's address; `paged`: the answer is a page of a list, under `name` for members
     and bare for the public. `stored` is false for routes that do not ask the store. `not_ready` describes a 503 with
-    the same body.
+    the same body. `media` is the type of a body that is neither JSON nor plain text.
     """
 
     schema: str | None
@@ -35,6 +35,7 @@ class Answer:
     name: str | None = None
     stored: bool = True
     not_ready: str | None = None
+    media: str | None = None
 
     @property
     def status(self) -> int:
@@ -79,6 +80,7 @@ class Answer:
     def described(self, status: int, description: str = "Done.") -> dict[str, Any]:
         """What the reference says of the answer with this status."""
         media, shape = ("text/plain", {"type": "string"}) if self.schema is None else (JSON, reference_to(self.schema))
+        media = self.media or media
         found = {"description": description, "headers": self._headers(status)}
         return found if status == 304 else found | {"content": {media: {"schema": shape}}}
 

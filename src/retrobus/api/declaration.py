@@ -1,6 +1,8 @@
 """The declaration of a route: said once, the service acts on it and the OpenAPI document repeats it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from retrobus.api.answers import Answer
 from retrobus.api.bodies import Body
@@ -12,9 +14,9 @@ from retrobus.api.rights import ANYONE, Rights
 class Route:
     """What a route is: its address, who may call it, what it answers and takes.
 
-    A route that changes something takes an Idempotency-Key, and If-Match unless `if_match` is false. `errors` are
-    statuses with which the route's function answers by itself. `name` is the operationId, the function's name unless
-    it is given.
+    `asks` has the schemas of query parameters that the route's function reads by itself. A route that changes something
+    takes an Idempotency-Key, and If-Match unless `if_match` is false. `errors` are statuses with which the route's
+    function answers by itself. `name` is the operationId, the function's name unless it is given.
     """
 
     method: str
@@ -23,6 +25,7 @@ class Route:
     answer: Answer
     body: Body | None = None
     filters: tuple[Parameter, ...] = ()
+    asks: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     if_match: bool = True
     errors: tuple[int, ...] = ()
     name: str = ""

@@ -2,7 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -100,7 +100,11 @@ def filters_of(values: dict[str, str], parameters: Iterable[Parameter]) -> tuple
 
 def values_of(request: Request, parameters: Iterable[Parameter]) -> dict[str, str]:
     """The values of these parameters, of `limit` and of `cursor`, each at most once, as clean text."""
-    names = {*PAGING, *(parameter.name for parameter in parameters)}
+    return named_values(request, {*PAGING, *(parameter.name for parameter in parameters)})
+
+
+def named_values(request: Request, names: Container[str]) -> dict[str, str]:
+    """The values of the query parameters with these names, each at most once, as clean text."""
     found: dict[str, str] = {}
     for name, value in _pairs(request):
         if name in FOREIGN:

@@ -38,7 +38,8 @@ def operation(route: Route, keys: dict[str, Described]) -> Described:
 def _parameters(route: Route, keys: dict[str, Described]) -> list[Described]:
     """The parameters in path, query and headers."""
     found = [parameter("path", name, schema) for name, schema in keys.items() if f"{{{name}}}" in route.path]
-    queries = {query.name: query.schema for query in route.filters} | (PAGING if route.answer.paged else {})
+    queries = {query.name: query.schema for query in route.filters} | dict(route.asks)
+    queries |= PAGING if route.answer.paged else {}
     found += [parameter("query", name, schema) for name, schema in queries.items()]
     found += [IDEMPOTENCY_KEY] if route.writes else []
     found += [IF_MATCH] if route.conditional else []
@@ -65,7 +66,7 @@ def _errors(route: Route) -> set[int]:
     found |= {503} if route.answer.stored else set()
     found |= set(OF_A_BODY) if route.body is not None else set()
     found |= {404} if route.names_row else set()
-    found |= {422} if route.answer.paged else set()
+    found |= {422} if route.answer.paged or route.asks else set()
     if route.writes:
         found |= set(OF_A_WRITE) | (set() if route.answer.created else {412})
     return found

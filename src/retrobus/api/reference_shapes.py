@@ -64,7 +64,24 @@ _PROBLEM = {
     "errors": listed(record({"field": TEXT, "message": TEXT}, required=())),
     "outcome": TEXT | {"enum": ["not_applied", "unknown"]},
 }
+
+
+def _changes(names: dict[str, str]) -> Schema:
+    """A page of changes; `names` has the component of each resource's rows."""
+    change = {
+        "resource": TEXT | {"enum": list(names)},
+        "key": TEXT | {"description": "The id of an event or member, the parc of a vehicle."},
+        "version": WHOLE | {"description": "The higher version of a key wins."},
+        "deleted": FLAG,
+        "row": {"anyOf": [reference_to(name) for name in names.values()], "description": "Absent after a deletion."},
+    }
+    items = listed(record(change, required=("resource", "key", "version", "deleted")))
+    return record({"changes": items, "cursor": TEXT, "more": FLAG})
+
+
 SHAPES: Schema = {
+    "Changes": _changes({"Vehicle": "Vehicle", "Event": "Event", "Member": "Member"}),
+    "PublicChanges": _changes({"Vehicle": "PublicVehicle", "Event": "PublicEvent"}),
     "PublicVehicles": listed(reference_to("PublicVehicle")),
     "PublicEvents": listed(reference_to("PublicEvent")),
     "Done": record({"ok": {"const": True}}),

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import Tokens
+from retrobus.changes.feed import ChangeFeed
+from retrobus.changes.streams import Streams
 from retrobus.metrics import Metrics
 from retrobus.store.contract import Store
 
@@ -32,6 +34,8 @@ class Service:
     """The parts of a running service that routes use."""
 
     store: Store
+    feed: ChangeFeed
+    streams: Streams
     tokens: Tokens
     throttle: Throttle
     limits: Limits

@@ -13,6 +13,7 @@ from retrobus.cli import (
     backup,
     cleaning,
     database,
+    follow,
     member_changes,
     member_list,
     members,
@@ -44,6 +45,7 @@ app.command("serve")(serving.serve)
 app.command("token")(members.token)
 app.command("restore")(restore.restore)
 app.command("verify")(verify.verify)
+app.command("follow")(follow.follow)
 app.command("doctor")(doctor)
 app.command("purge")(purge.purge)
 app.command("resync")(resync.resync)

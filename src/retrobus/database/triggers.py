@@ -78,15 +78,17 @@ LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext(resource), hashtext(key) & 1023);
 END $$""",
-    """CREATE OR REPLACE FUNCTION public.retrobus_bury(resource text, key text, version bigint) RETURNS void
+    """CREATE OR REPLACE FUNCTION public.retrobus_bury(resource text, key text, version bigint, shown boolean)
+RETURNS void
 LANGUAGE plpgsql AS $$
--- Leaves the tombstone of one row, above the row's version: who, why, and in which transaction.
+-- Leaves the tombstone of one row, above the row's version: who, why, in which transaction, and whether the public
+-- ever saw the row.
 BEGIN
   PERFORM public.retrobus_lock_key(resource, key);
-  INSERT INTO public.deletion (version, resource, key, actor, cause, batch, nonce)
+  INSERT INTO public.deletion (version, resource, key, actor, cause, batch, nonce, shown)
   VALUES (public.retrobus_next_version(version), resource, key, nullif(current_setting('retrobus.actor', true), ''),
           coalesce(nullif(current_setting('retrobus.cause', true), ''), 'sql'),
-          pg_current_xact_id()::text::bigint, nullif(current_setting('retrobus.nonce', true), '')::bigint);
+          pg_current_xact_id()::text::bigint, nullif(current_setting('retrobus.nonce', true), '')::bigint, shown);
 END $$""",
     """CREATE OR REPLACE FUNCTION public.retrobus_open(caller text, epoch integer, nonce bigint) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -137,7 +139,7 @@ BEGIN
       RETURN NEW;
     END IF;
     IF NEW.{key} <> OLD.{key} THEN
-      PERFORM public.retrobus_bury('{name}', OLD.{key}, OLD.version);
+      PERFORM public.retrobus_bury('{name}', OLD.{key}, OLD.version, {_shown(resource, "OLD.")});
       PERFORM public.retrobus_lock_key('{name}', NEW.{key});
     END IF;{_EPOCH if "token_epoch" in resource.table.c else ""}
   ELSE
@@ -151,9 +153,28 @@ BEGIN
   END IF;
   NEW.version := public.retrobus_next_version(CASE TG_OP WHEN 'UPDATE' THEN OLD.version ELSE 0 END);
   NEW.nonce := nullif(current_setting('retrobus.nonce', true), '')::bigint;
-  {pieces_sql(resource)}
+{_public_sql(resource)}  {pieces_sql(resource)}
   RETURN NEW;
 END $$"""
+
+
+def _shown(resource: Resource, row: str = "") -> str:
+    """Whether the public ever saw the row under its key."""
+    return "false" if resource.published is None else f"{row}public_version IS NOT NULL"
+
+
+def _public_sql(resource: Resource) -> str:
+    """What keeps `public_version`: the row's version while it is public, then the version that hid it."""
+    if resource.published is None:
+        return ""
+    key = resource.key
+    return f"""  NEW.public_version := CASE
+    WHEN {resource.published.format("NEW")} THEN NEW.version
+    WHEN TG_OP = 'INSERT' OR NEW.{key} <> OLD.{key} THEN NULL
+    WHEN {resource.published.format("OLD")} THEN NEW.version
+    ELSE OLD.public_version
+  END;
+"""
 
 
 def _generated(resource: Resource) -> str:
@@ -169,10 +190,11 @@ LANGUAGE plpgsql AS $$
 -- Leaves a tombstone for each row that goes, by DELETE or TRUNCATE.
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
-    PERFORM public.retrobus_bury('{resource.name}', {resource.key}, version) FROM public.{table};
+    PERFORM public.retrobus_bury('{resource.name}', {resource.key}, version, {_shown(resource)})
+      FROM public.{table};
     RETURN NULL;
   END IF;
-  PERFORM public.retrobus_bury('{resource.name}', OLD.{resource.key}, OLD.version);
+  PERFORM public.retrobus_bury('{resource.name}', OLD.{resource.key}, OLD.version, {_shown(resource, "OLD.")});
   RETURN OLD;
 END $$"""
 

@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from retrobus.changes.snapshots import Change, Look, Snapshot, look, snapshot_of, transaction_id
 from retrobus.database.pooler import OwnNames
-from retrobus.fallback.changes import Change, Look, Snapshot, look, snapshot_of, transaction_id
 from retrobus.fallback.memory import Held, Memory
 from retrobus.fallback.mirror import Mirror
 

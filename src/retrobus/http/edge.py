@@ -14,7 +14,7 @@ from retrobus.metrics import Metrics
 from retrobus.words import grouped
 
 MAX_HEADER_BYTES = 16_384
-ALIASED = ("/events", "/vehicles", "/members", "/auth", "/health", "/me")
+ALIASED = ("/events", "/vehicles", "/members", "/changes", "/auth", "/health", "/me")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_REQUEST = "Ces octets ne sont pas une requête HTTP/1.1 bien formée."
 _random = Random(SystemRandom().getrandbits(128))  # noqa: S311 - a name, not a secret; no system call for each request
@@ -34,9 +34,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started, method, request_id = time.perf_counter(), scope["method"], _request_id(scope)
+        state = scope.setdefault("state", {})
         if method == "HEAD":  # answered like GET; the server leaves the body out
             scope = {**scope, "method": "GET"}
-        state = scope.setdefault("state", {})
+            state["head"] = True
         state["request_id"], state["status"] = request_id, 0
 
         async def noted(message: Message) -> None:

@@ -45,6 +45,7 @@ KINDS = {
         (409, "conflict", "Conflit avec l'état actuel"),
         (409, "duplicate", "Cette valeur est déjà prise"),
         (409, "request_in_progress", "La même requête est encore en cours"),
+        (410, "resync_required", "Ce curseur ne vaut plus : oubliez tout et recommencez sans curseur"),
         (412, "precondition_failed", "La ressource a changé depuis sa lecture"),
         (413, "body_too_large", "Le corps de la requête est trop grand"),
         (415, "unsupported_media_type", "Type de contenu non pris en charge"),
@@ -59,6 +60,7 @@ KINDS = {
         (503, "database_read_only", "PostgreSQL refuse les écritures, les lectures continuent"),
         (503, "outcome_unknown", "Le résultat de l'écriture est inconnu : relisez, ou répétez avec la même clé"),
         (503, "journal_unavailable", "Le journal ne peut pas être écrit : rien n'a été fait"),
+        (503, "too_many_streams", "Trop de suivis sont ouverts : réessayez plus tard"),
         (503, "database_rights", "Il manque un droit au service dans PostgreSQL : retrobus db grant"),
         (503, "schema_outdated", "Le schéma de la base n'est pas à jour : retrobus db upgrade"),
         (503, "statement_lost", "Un pooler perd les requêtes préparées : DATABASE_STATEMENT_CACHE=0"),
@@ -145,6 +147,8 @@ _ANSWERS: dict[type[errors.StoreError], Callable[[Any], Problem]] = {
     errors.JournalFailed: lambda _: _later("journal_unavailable", "not_applied"),
     errors.MissingRight: lambda _: _later("database_rights", "not_applied"),
     errors.SchemaOutdated: lambda _: _later("schema_outdated", "not_applied"),
+    errors.Resync: lambda _: Problem("resync_required"),
+    errors.TooManyStreams: lambda _: Problem("too_many_streams", headers={"Retry-After": "10"}),
     errors.StatementLost: lambda _: _later("statement_lost", "not_applied"),
 }
 """The answer to each error of the store."""

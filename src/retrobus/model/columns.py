@@ -137,6 +137,14 @@ def wire(*names: str) -> list[Column[Any]]:
     return [long_text(name, nullable=False) for name in names]
 
 
+def public_version() -> Column[Any]:
+    """The version at which the row's public face last changed; null if the public never saw the row under this key.
+
+    Of a row that is hidden it is the version that hid it: what happens to the row since then is not told.
+    """
+    return Column("public_version", BigInteger)
+
+
 def sort_key(source: str, function: str) -> Column[Any]:
     """The text by which lists are sorted in place of the column `source`; PostgreSQL computes it."""
     key = Computed(f"{function}({source})", persisted=True)
@@ -145,4 +153,4 @@ def sort_key(source: str, function: str) -> Column[Any]:
 
 def is_derived(column: Column[Any]) -> bool:
     """Whether PostgreSQL fills this column in for itself: a piece of the row's JSON, a sort key, the nonce."""
-    return column.name in {"wire", "nonce"} or column.name.startswith(("wire_", "sort_"))
+    return column.name in {"wire", "nonce", "public_version"} or column.name.startswith(("wire_", "sort_"))

@@ -52,11 +52,13 @@ event = Table(
     column.number("max_participants", Integer(), PARTICIPANTS_MAX),
     column.number("current_participants", Integer(), PARTICIPANTS_MAX, default="0"),
     *column.stamps(),
+    column.public_version(),
     *column.wire("wire_public", "wire_private"),
     Index("event_date_id", text("date DESC"), "id"),
     Index("event_vehicle_id_date_id", "vehicle_id", text("date DESC"), "id"),
     Index("event_status_date_id", "status", text("date DESC"), "id"),
     Index("event_version", "version"),
+    Index("event_public_version", "public_version", postgresql_where=text("public_version IS NOT NULL")),
 )
 
 EVENT = Resource(
@@ -69,6 +71,7 @@ EVENT = Resource(
     unique=(),
     reference="vehicle_id",
     private=("updated_by",),
+    published="{0}.status = 'PUBLISHED' AND ({0}.extras -> 'isVisible') IS DISTINCT FROM 'false'::jsonb",
 )
 
 

@@ -33,8 +33,9 @@ class Resource:
     that PostgreSQL counts by itself and that addresses nothing. `order` is the total order of lists. `keep_one` names
     values of which one row at least must stay: the last active ADMIN. `reference` is the column that names another row:
     an event's vehicle, the member who created a member. `images` are the columns that lists leave out where they hold
-    data URLs, `private` those that the public website never sees, `secret` those that no answer ever holds; a row's
-    JSON has its images and then its private columns at the end.
+    data URLs, `private` those that the public website never sees, `secret` those that no answer ever holds. `published`
+    is the SQL condition under which the public sees the row `{0}`, None if it never does. A row's JSON has its images
+    and then its private columns at the end.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Resource:
     reference: str | None = None
     images: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
+    published: str | None = None
     secret: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:

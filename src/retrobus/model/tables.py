@@ -29,7 +29,7 @@ __all__ = ["event", "member", "metadata", "vehicle"]
 CAUSES = ("api", "sql", "clean", "reset", "restore", "erase")
 """Who deleted a row, as its tombstone says it."""
 
-REVISION = "0013"
+REVISION = "0014"
 """The migration that this code expects. A test compares it with the newest one; to ask Alembic would cost 9 MiB."""
 
 deletion = Table(
@@ -43,6 +43,7 @@ deletion = Table(
     choice("cause", CAUSES),
     Column("batch", BigInteger, nullable=False),
     Column("nonce", BigInteger),
+    Column("shown", Boolean, nullable=False, server_default=text("false")),
     Index("deletion_resource_key", "resource", "key"),
 )
 

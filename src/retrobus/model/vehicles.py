@@ -1,6 +1,6 @@
 """Vehicles: their table, and what clients may send of one."""
 
-from sqlalchemy import Column, Float, Identity, Index, Integer, Table
+from sqlalchemy import Column, Float, Identity, Index, Integer, Table, text
 
 from retrobus.model import columns as column
 from retrobus.model.fields import (
@@ -43,11 +43,13 @@ vehicle = Table(
     column.number("fuel", Float(53), FUEL_MAX),
     column.number("mileage", Float(53), MILEAGE_MAX),
     *column.stamps(),
+    column.public_version(),
     *column.wire("wire_public", "wire_images", "wire_private"),
     column.sort_key("parc", column.PARC_SORT),
     Index("vehicle_parc", "parc", unique=True),
     Index("vehicle_sort_parc_parc", "sort_parc", "parc"),
     Index("vehicle_version", "version"),
+    Index("vehicle_public_version", "public_version", postgresql_where=text("public_version IS NOT NULL")),
 )
 
 VEHICLE = Resource(
@@ -61,6 +63,7 @@ VEHICLE = Resource(
     number="id",
     images=("background_image", "gallery"),
     private=("id", "fuel", "mileage", "is_public", "updated_by", "version"),
+    published="{0}.is_public",
 )
 
 

@@ -131,6 +131,7 @@ class HttpConnection(EndingConnection):
     def _serve(self, path: bytes, query: bytes, *, keep_alive: bool) -> None:
         self.scope["raw_path"], self.scope["query_string"] = path, query
         self.scope["path"] = decoded(path)
+        self.scope["state"]["cut"] = self.transport.abort
         self.cycle = Cycle(
             scope=self.scope,
             transport=self.transport,

@@ -16,6 +16,10 @@ STOP_GRACE = 0.25
 """Seconds in which an idle connection may still bring a request that was on its way when the service stopped."""
 
 
+def _nothing() -> None:
+    """What an answer that ends by itself does when the client sends no more."""
+
+
 class State(ServerState):
     """The facts that all connections of one server share."""
 
@@ -56,6 +60,7 @@ class EndingConnection(HttpToolsProtocol):
         if self.cycle.more_body:
             self.cycle.break_off()
         self._end_after_answer()
+        self.cycle.scope["state"].get("on_end", _nothing)()  # an endless answer ends: nothing else would tell it
         return True
 
     def on_response_complete(self) -> None:

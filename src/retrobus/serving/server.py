@@ -88,6 +88,7 @@ class PoliteServer(uvicorn.Server):
         self.server_state.stopping = True
         for connection in list(self.server_state.connections):
             cast("EndingConnection", connection).announce_stop()
+        self.lifespan.state["end_streams"]()
         if self._captured_signals and not self._reloads:
             self.lifespan.state["stop"]()
             await self._give_notice()

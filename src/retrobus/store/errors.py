@@ -92,6 +92,14 @@ class MissingRight(StoreError):
     """The role that serves lacks a right in Postgres; the text is the server's, and names the object."""
 
 
+class Resync(StoreError):
+    """A follower of changes must forget what it holds: its cursor is not of this database, caller or question."""
+
+
+class TooManyStreams(StoreError):
+    """This process serves as many streams of changes as it may, or is about to stop."""
+
+
 class StatementLost(StoreError):
     """The server process that answered does not have the prepared statement: a pooler changed it under the service."""
 

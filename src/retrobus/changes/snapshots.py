@@ -24,7 +24,8 @@ from retrobus.model.rows import Row
 LOOK = """SELECT pg_current_snapshot()::text AS snapshot,
   pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
   (SELECT last_value - (NOT is_called)::int FROM row_version) AS highest, id::text AS identity,
-  created_at::text AS marker FROM database_identity"""
+  created_at::text AS marker, CASE WHEN pg_is_in_recovery() THEN ''
+    ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END AS timeline FROM database_identity"""
 
 TOMBSTONES = "SELECT resource, key, version FROM deletion WHERE version > $1"
 NO_ID = frozenset({"55000", "25006"})
@@ -50,6 +51,14 @@ class Look:
     identity: str
     marker: str
     """Changes when rows changed without a version that tells: another identity, an erasure, a repair."""
+
+    timeline: str
+    """Another one after a failover, which may have lost committed changes; empty on a standby."""
+
+    @property
+    def running(self) -> frozenset[int]:
+        """The transactions that have an id and have not ended. A snapshot names all below the last one that ended."""
+        return frozenset(int(number) for number in self.snapshot.split(":")[2].split(",") if number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What changed in PostgreSQL since a moment, deletions included: for the mirror and for followers over HTTP."""

@@ -1,0 +1,116 @@
+"""What the open streams of one process share: one look at PostgreSQL for all, the pages they read, and their number."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from retrobus.changes.cursor import Cursor, Scope
+from retrobus.changes.feed import ChangeFeed, Changes
+from retrobus.store.errors import StoreError, TooManyStreams
+
+MOST = 400
+"""Streams that one process serves: each holds a connection, a task and at most a page of changes."""
+
+POLL = 0.3
+"""Seconds between two looks at PostgreSQL while a stream is open."""
+
+PAGE = 200
+"""Changes that are sent to a stream at a time: what waits for a slow reader stays small."""
+
+
+class Counted(Protocol):
+    """A figure that goes up and down."""
+
+    def inc(self) -> None:
+        """One more."""
+
+    def dec(self) -> None:
+        """One less."""
+
+
+class Observed(Protocol):
+    """A figure of many values."""
+
+    def observe(self, amount: float) -> None:
+        """One more value."""
+
+
+class Streams:
+    """Promise: idle streams cost one look at PostgreSQL for all of them; without a stream there is no look."""
+
+    def __init__(self, feed: ChangeFeed, followers: Counted, lag: Observed) -> None:
+        self.stopping = False
+        self._feed = feed
+        self._followers, self._lag = followers, lag
+        self._open = 0
+        self._waiting: set[asyncio.Event] = set()
+        self._wanted = asyncio.Event()
+        self._pages: dict[tuple[Scope, str], asyncio.Task[Changes]] = {}
+        self._noticed = 0.0
+
+    def enter(self) -> None:
+        """Takes a place, which `leave` gives back; TooManyStreams if there is none."""
+        if self.stopping or self._open >= MOST:
+            raise TooManyStreams
+        self._open += 1
+        self._followers.inc()
+        self._wanted.set()
+
+    def leave(self) -> None:
+        """Gives a place back."""
+        self._open -= 1
+        self._followers.dec()
+        if not self._open:
+            self._wanted.clear()
+
+    @contextmanager
+    def waking(self, event: asyncio.Event) -> Iterator[None]:
+        """Sets the event whenever something may have changed, PostgreSQL cannot be asked, or the service stops."""
+        self._waiting.add(event)
+        try:
+            yield
+        finally:
+            self._waiting.discard(event)
+
+    async def page(self, scope: Scope, cursor: Cursor) -> Changes:
+        """The changes after this cursor; streams that stand at the same cursor share one reading.
+
+        The caller's access is proved apart from it.
+        """
+        key = scope, cursor.text()
+        task = self._pages.get(key)
+        if task is None:
+            task = self._pages[key] = asyncio.create_task(self._feed.page(scope, cursor, PAGE, None))
+        return await asyncio.shield(task)
+
+    def told(self) -> None:
+        """Counts how long after the look that noticed a change a stream was given it."""
+        self._lag.observe(time.monotonic() - self._noticed)
+
+    def stop(self) -> None:
+        """Ends every stream."""
+        self.stopping = True
+        self._wake()
+
+    async def watch(self) -> None:
+        """Runs for as long as the service does: looks while a stream is open, and wakes all when something ended."""
+        before = ""
+        while True:
+            await self._wanted.wait()
+            try:
+                seen = await self._feed.look()
+                state = f"{seen.snapshot} {seen.highest} {seen.marker} {seen.timeline}"
+            except StoreError as error:
+                state = type(error).__name__
+            if state != before:
+                before = state
+                self._wake()
+            await asyncio.sleep(POLL)
+
+    def _wake(self) -> None:
+        self._noticed = time.monotonic()
+        self._pages.clear()
+        for event in self._waiting:
+            event.set()

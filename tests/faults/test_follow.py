@@ -1,0 +1,102 @@
+"""Facts about following a service through faults: an outage, a stop, and `retrobus follow` in a process of its own."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from harness import Api, Process, process, run_sql, until
+
+pytestmark = pytest.mark.faults
+SHOWN = "INSERT INTO vehicle (parc, is_public) VALUES ('{}', true)"
+
+
+@contextmanager
+def following(api: Api, folder: Path, *options: str) -> Iterator[Process]:
+    """`retrobus follow` with its copy in `copy.json`."""
+    folder.mkdir(exist_ok=True)
+    found = Process(["follow", "--base-url", str(api.base_url), "--into", "copy.json", *options], folder, {})
+    try:
+        yield found
+    finally:
+        found.popen.kill()
+        found.popen.wait()
+
+
+def held(folder: Path) -> set[str]:
+    """The vehicles of the copy."""
+    path = folder / "copy.json"
+    rows: dict[str, Any] = json.loads(path.read_text()).get("rows", {}) if path.exists() else {}
+    return set(rows.get("Vehicle", {}))
+
+
+@pytest.mark.parametrize("options", [(), ("--poll", "0.1")], ids=["stream", "pages"])
+def test_follow_keeps_a_copy_through_a_restart_of_the_service(
+    database: str, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with process(database, tmp_path) as (api, first):
+        run_sql(database, SHOWN.format("920"))
+        with following(api, tmp_path / "copy", *options):
+            until(lambda: held(tmp_path / "copy") == {"920"})
+            first.popen.send_signal(signal.SIGTERM)
+            first.popen.wait()
+            run_sql(database, SHOWN.format("921"), "DELETE FROM vehicle WHERE parc = '920'")
+            port = str(api.base_url.port)
+            again = Process(["serve"], tmp_path, {"DATABASE_URL": database, "JWT_SECRET": "x" * 40, "PORT": port})
+            try:
+                until(lambda: held(tmp_path / "copy") == {"921"})
+                run_sql(database, "UPDATE database_identity SET id = gen_random_uuid()")
+                run_sql(database, "ALTER TABLE vehicle DISABLE TRIGGER USER", "DELETE FROM vehicle",
+                        "ALTER TABLE vehicle ENABLE TRIGGER USER", SHOWN.format("922"))  # fmt: skip
+                until(lambda: held(tmp_path / "copy") == {"922"})
+            finally:
+                again.popen.kill()
+                again.popen.wait()
+
+
+def test_a_stop_ends_every_stream_in_good_order(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path) as (api, running):
+        ended = [threading.Event() for _ in range(20)]
+
+        def listen(event: threading.Event) -> None:
+            with httpx.stream("GET", f"{api.base_url}/public/changes/stream", timeout=30) as answer:
+                for _ in answer.iter_bytes():  # raises if the answer is cut off before its end
+                    pass
+            event.set()
+
+        for event in ended:
+            threading.Thread(target=listen, args=(event,), daemon=True).start()
+        until(lambda: api.metric("retrobus_followers") == 20)
+        running.popen.send_signal(signal.SIGTERM)
+
+        assert all(event.wait(20) for event in ended)
+        assert running.popen.wait() == 0
+
+
+@pytest.mark.parametrize("fallback", ["false", "true"], ids=["strict", "fallback"])
+def test_while_postgresql_is_away_a_feed_answers_503_in_every_mode(
+    server: str, database: str, tmp_path: Path, fallback: str
+) -> None:
+    name = database.partition("?")[0].rpartition("/")[2]
+    with process(database, tmp_path, ENABLE_MEMORY_FALLBACK=fallback) as (api, _):
+        api.get("/public/changes").raise_for_status()
+        with httpx.stream("GET", f"{api.base_url}/public/changes/stream", timeout=30) as answer:
+            lines = answer.iter_lines()
+            assert "event: current" in lines
+            run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # fmt: skip
+            assert any('"database_unavailable"' in line for line in lines)
+        try:
+            for path in ("/public/changes", "/public/changes/stream"):
+                refused = api.get(path)
+                assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+                assert "Retry-After" in refused.headers
+        finally:
+            run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        until(lambda: api.get("/public/changes").status_code == 200)
