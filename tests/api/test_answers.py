@@ -67,7 +67,7 @@ def undeclared(document: dict[str, Any], operation: Operation, answer: httpx.Res
     if media not in declared["content"]:
         return [f"{answer.status_code} as {media}"]
     schema = declared["content"][media]["schema"]
-    return headers if media == "text/plain" else [*headers, *complaints(document, schema, answer.json())]
+    return headers if media.startswith("text/") else [*headers, *complaints(document, schema, answer.json())]
 
 
 def wrong_headers(declared: dict[str, Any], answer: httpx.Response) -> list[str]:

@@ -76,7 +76,7 @@ def test_a_stop_ends_every_stream_in_good_order(database: str, tmp_path: Path) -
         running.popen.send_signal(signal.SIGTERM)
 
         assert all(event.wait(20) for event in ended)
-        assert running.popen.wait() == 0
+        assert running.popen.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("fallback", ["false", "true"], ids=["strict", "fallback"])

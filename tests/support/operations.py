@@ -130,5 +130,6 @@ def send(api: Api, operation: Operation, headers: dict[str, str] | None = None, 
         del request["json"]
     if operation.endless:
         with api.stream(headers=headers, **request) as answer:
-            return answer
+            body = next(answer.iter_bytes(), b"") if answer.status_code == 200 else answer.read()
+        return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=answer.request)
     return api.request(headers=headers, **request)
