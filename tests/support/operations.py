@@ -131,5 +131,7 @@ def send(api: Api, operation: Operation, headers: dict[str, str] | None = None, 
     if operation.endless:
         with api.stream(headers=headers, **request) as answer:
             body = next(answer.iter_bytes(), b"") if answer.status_code == 200 else answer.read()
-        return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=answer.request)
+        found = httpx.Response(answer.status_code, headers=answer.headers, content=body, request=answer.request)
+        found.elapsed = answer.elapsed
+        return found
     return api.request(headers=headers, **request)
