@@ -273,6 +273,7 @@ def test_a_repeat_gets_the_same_answer_in_the_outage_and_the_replayed_one_after_
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert (after.status_code, after.json()["id"]) == (201, first.json()["id"])
     assert fallback.api.sql("SELECT count(*) FROM event")[0][0] == 1
+    assert fallback.conflicts() == []
 
 
 def test_a_repeat_of_what_postgres_did_before_the_outage_does_nothing(fallback: Outage) -> None:
