@@ -17,8 +17,7 @@ from retrobus.cli.terminal import stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SILENCE, LONGEST_PAUSE = 45.0, 30.0
-"""Seconds without a byte after which the line counts as dead; seconds between two attempts, at most."""
+SILENCE, LONGEST_PAUSE = 45.0, 30.0  # seconds without a byte on a dead line; seconds between two attempts
 
 
 class MustForgetError(Exception):
@@ -94,8 +93,8 @@ class FeedClient:
     def _get(self, path: str, cursor: str | None) -> HTTPResponse:
         kind = HTTPSConnection if self._place.scheme == "https" else HTTPConnection
         connection = kind(str(self._place.hostname), self._place.port, timeout=SILENCE)
-        query = "" if cursor is None else "?" + urlencode({"since": cursor})
-        connection.request("GET", self._path + path + query, headers=self._headers)
+        query = urlencode({} if cursor is None else {"since": cursor})
+        connection.request("GET", f"{self._path}{path}?{query}", headers=self._headers)
         answer = connection.getresponse()
         if answer.status == 410:
             raise MustForgetError
@@ -130,8 +129,7 @@ def follow(
     once: Annotated[bool, typer.Option("--once", help="S'arrête quand la copie est à jour.")] = False,
 ) -> None:
     """Suit les changements, suppressions comprises : une ligne JSON pour chacun, sans fin."""
-    place = urlsplit(base_url)
-    if place.scheme not in {"http", "https"} or not place.hostname:
+    if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).hostname:
         raise stop("--base-url : http(s)://hôte[:port] attendu")
     client, copy, pause = FeedClient(base_url, token), LocalCopy(into, since), 0.25
     while True:
