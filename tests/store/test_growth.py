@@ -12,6 +12,7 @@ import pytest
 
 from harness import copy_database, run_sql
 from retrobus.api.public import PUBLISHED
+from retrobus.changes import statements as changes
 from retrobus.changes.snapshots import TOMBSTONES
 from retrobus.database import sql
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
@@ -160,6 +161,18 @@ def test_changes_since_a_version_are_found_by_the_version(large: str, resource: 
 
     assert read_whole(plan(large, sql.select(resource, "version > $1"), latest)) == []
     assert read_whole(plan(large, TOMBSTONES, 1_049_990)) == []
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["everything", "what changed"])
+@pytest.mark.parametrize("public", [True, False], ids=["public", "members"])
+def test_a_page_of_changes_reads_its_own_rows_only(large: str, *, public: bool, first: bool) -> None:
+    names = ("Vehicle", "Event") if public else ("Vehicle", "Event", "Member")
+    text = changes.page(names, public=public, own=False, first=first)
+
+    for start in (0, 20_000):
+        found = plan(large, text, start, PAGE, run=True)
+        assert read_whole(found) == []
+        assert rows_read(found) < PAGE * 12
 
 
 def test_old_answers_are_found_by_their_age(large: str) -> None:

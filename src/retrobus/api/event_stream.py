@@ -11,9 +11,10 @@ from starlette.types import Receive, Scope, Send
 from retrobus.api.service import Service
 from retrobus.changes.cursor import Scope as Told
 from retrobus.changes.feed import Changes
+from retrobus.changes.streams import POLL
 from retrobus.http.problems import from_store, origin_headers
 from retrobus.store.contract import POSTGRES, Caller
-from retrobus.store.errors import StoreError
+from retrobus.store.errors import Busy, StoreError
 
 COMMENT = 15.0
 """Seconds after which a silent stream sends a comment and proves the caller's access again."""
@@ -74,9 +75,17 @@ class EventStream(Response):
             await self._send(send, self._text(current=True))
             try:
                 while not (self._gone or streams.stopping):
-                    await self._turn(send)
+                    await self._turn_or_wait(send)
             except StoreError as error:
                 await self._send(send, _problem(error))
+
+    async def _turn_or_wait(self, send: Send) -> None:
+        """A busy PostgreSQL is no reason to end: every stream would come again at once."""
+        try:
+            await self._turn(send)
+        except Busy:
+            self._woken.set()
+            await asyncio.sleep(POLL)
 
     async def _turn(self, send: Send) -> None:
         """Reads on and sends what there is; a comment if nothing happened for long."""
@@ -86,7 +95,7 @@ class EventStream(Response):
             if self._gone or self._service.streams.stopping:
                 return
         if self._caller is not None and time.monotonic() - self._proved >= COMMENT:
-            await self._service.feed.prove(self._caller)
+            await self._service.streams.prove(self._caller)
             self._proved = time.monotonic()
         self._woken.clear()
         before = self._found

@@ -34,7 +34,8 @@ def _rows(resource: Resource, *, public: bool, own: bool, first: bool) -> str:
     if public:
         version, seen = "public_version", str(resource.published).format(table)
         json = f"CASE WHEN {seen} THEN {json} END"
-    conditions = [f"{version} > $1", *([seen] if public and first else [])]
+    # IS TRUE: without statistics PostgreSQL would enter the index by status, and sort every published event.
+    conditions = [f"{version} > $1", *([f"({seen}) IS TRUE"] if public and first else [])]
     conditions += [f"{resource.key} = $3"] if own and resource is MEMBER else []
     columns = f"'{resource.name}'::text AS resource, {resource.key}::text AS key, {version} AS version, {json} AS json"
     return f"SELECT {columns} FROM {table} WHERE {' AND '.join(conditions)}"  # noqa: S608 - names of the model

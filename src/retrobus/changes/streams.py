@@ -8,6 +8,7 @@ from typing import Protocol
 
 from retrobus.changes.cursor import Cursor, Scope
 from retrobus.changes.feed import ChangeFeed, Changes
+from retrobus.store.contract import Caller
 from retrobus.store.errors import StoreError, TooManyStreams
 
 MOST = 400
@@ -18,6 +19,10 @@ POLL = 0.3
 
 PAGE = 200
 """Changes that are sent to a stream at a time: what waits for a slow reader stays small."""
+
+
+READERS = 4
+"""Readings for streams at a time: hundreds of streams that wake at once must leave connections to requests."""
 
 
 class Counted(Protocol):
@@ -49,6 +54,7 @@ class Streams:
         self._wanted = asyncio.Event()
         self._pages: dict[tuple[Scope, str], asyncio.Task[Changes]] = {}
         self._noticed = 0.0
+        self._readers = asyncio.Semaphore(READERS)
 
     def enter(self) -> None:
         """Takes a place, which `leave` gives back; TooManyStreams if there is none."""
@@ -82,8 +88,17 @@ class Streams:
         key = scope, cursor.text()
         task = self._pages.get(key)
         if task is None:
-            task = self._pages[key] = asyncio.create_task(self._feed.page(scope, cursor, PAGE, None))
+            task = self._pages[key] = asyncio.create_task(self._read(scope, cursor))
         return await asyncio.shield(task)
+
+    async def prove(self, caller: Caller) -> None:
+        """Unauthenticated unless the caller still has access."""
+        async with self._readers:
+            await self._feed.prove(caller)
+
+    async def _read(self, scope: Scope, cursor: Cursor) -> Changes:
+        async with self._readers:
+            return await self._feed.page(scope, cursor, PAGE, None)
 
     def told(self) -> None:
         """Counts how long after the look that noticed a change a stream was given it."""
