@@ -23,7 +23,7 @@ from routes import EVENT
 
 pytestmark = pytest.mark.faults
 
-POOL = 10
+POOL = 20
 READS = [
     operation for name, operation in OPERATIONS.items() if operation.method == "GET" and "/" in operation.path[1:]
 ]  # fmt: skip

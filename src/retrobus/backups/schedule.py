@@ -110,9 +110,7 @@ class Schedule:
 
         Before that, backups that were removed by hand leave the index.
         """
-        healed = await asyncio.to_thread(catalog.heal, self.folder)
-        if healed:
-            logbook.backup_index_healed(", ".join(healed))
+        await self._heal()
         newest = self._newest()
         if newest is None:
             return
@@ -120,9 +118,16 @@ class Schedule:
         await self._program("backup", "verify", name)
         self.verified = self.made
 
+    async def _heal(self) -> None:
+        """Takes backups that were removed by hand off the index, and names them in the log."""
+        healed = await asyncio.to_thread(catalog.heal, self.folder)
+        if healed:
+            logbook.backup_index_healed(", ".join(healed))
+
     async def turn(self, due: datetime) -> None:
         """Makes the backup of this time unless another service did; verifies it before older ones are deleted."""
         async with self._alone():
+            await self._heal()  # before the program of the backup does it, whose remarks the log does not have
             newest = self._newest()
             if newest is None or newest[1] < due:
                 said = await self._program("backup", "create", "--note", NOTE, "--json")
