@@ -70,6 +70,8 @@ class Track:
     def committed(self, state: State, sent: float, at: float) -> None:
         """The service said that Postgres has this state."""
         self._becomes(state, sent, at)
+        if state is None and self.slot[0] == "Member" and not self.own:
+            return  # the slot is an e-mail: in an older backup another member has it, and was not deleted yet
         self.own = at
 
     def by_hand(self, state: State, sent: float, at: float) -> None:
