@@ -73,7 +73,7 @@ def machine() -> str:
     size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     cores = f"{os.cpu_count()} cores ({processor[1] if processor else platform.machine()}), {size:.0f} GiB of memory"
     today = datetime.now(UTC).date()
-    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.release().partition('-')[0]}, Python {platform.python_version()}"
     return f"{today}: {cores}, {system}. Load average of the machine before the run: {os.getloadavg()[0]:.1f}."
 
 
