@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from openapi_spec_validator import validate
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from harness import Api
 from operations import OPERATIONS
@@ -103,7 +103,7 @@ def test_a_list_tells_its_next_page_and_a_write_its_conditions(document: dict[st
 
 
 def test_the_document_is_one_that_generators_read(document: dict[str, Any]) -> None:
-    validate(document)
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
 def test_an_operation_says_whether_it_needs_a_token_and_a_body(document: dict[str, Any]) -> None:

@@ -88,7 +88,7 @@ def test_a_service_on_such_a_database_serves_and_sees_no_outage(
             run_sql(hurried.unhurried, f"INSERT INTO vehicle (parc) VALUES ('q{number}')")
             found = api.get(f"/api/vehicles/q{number}", headers=manager.headers)
             answers.append((found.status_code, found.headers["X-Data-Source"]))
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # an idle session is what the limit ends, and nothing tells that time has passed
         ready = api.get("/ready").json()
 
     assert answers == [(201, "postgres"), (200, "postgres")] * 5

@@ -106,7 +106,7 @@ class Proof:
         try:
             await connection.execute("SET lock_timeout = '1s'; BEGIN")
             for statement in statements:
-                await asyncio.sleep(pause())
+                await asyncio.sleep(pause())  # the pause is what is tried: a transaction that stays open
                 await connection.execute(statement)
             await asyncio.sleep(pause())
             await connection.execute("COMMIT" if commits else "ROLLBACK")
@@ -223,6 +223,7 @@ class Proof:
             threads[-1].start()
         end, random = time.monotonic() + seconds, Random(self.seed)
         while time.monotonic() < end:
+            # at random instants: no event says when a copy must be right
             time.sleep(min(2 + random.random() * 6, max(end - time.monotonic(), 0)))
             self.compare()
         self._over.set()

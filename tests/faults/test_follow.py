@@ -55,6 +55,7 @@ def test_follow_keeps_a_copy_through_a_restart_of_the_service(
                 run_sql(database, "ALTER TABLE vehicle DISABLE TRIGGER USER", "DELETE FROM vehicle",
                         "ALTER TABLE vehicle ENABLE TRIGGER USER", SHOWN.format("922"))  # fmt: skip
                 until(lambda: held(tmp_path / "copy") == {"922"})
+                assert held(tmp_path / "copy") == {"922"}
             finally:
                 again.popen.kill()
                 again.popen.wait()

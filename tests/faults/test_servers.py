@@ -83,6 +83,8 @@ def test_a_frozen_server_that_is_named_first_does_not_delay_the_start(pair: Pair
     with served(settings_for(address(pair.leader.port, pair.standby.port)), pair.standby.url(DATABASE)) as api:
         until(lambda: api.get("/ready").status_code == 200, SOON, "the living server")
 
+        assert api.get("/public/events").headers["X-Data-Source"] == "postgres"
+
 
 def test_a_switchover_is_followed_and_told(pair: Pair) -> None:
     with serving(pair, address(pair.leader.port, pair.standby.port)) as (api, who):

@@ -1,7 +1,9 @@
 """The service does not start with a route whose declaration it would not keep."""
 
+import asyncio
 from typing import Annotated, Any
 
+import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 
@@ -70,4 +72,9 @@ def test_a_response_model_is_refused() -> None:
 
 
 def test_a_function_that_takes_the_request_alone_is_served() -> None:
-    routed(takes_the_request)
+    async def asked() -> int:
+        transport = httpx.ASGITransport(routed(takes_the_request))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return (await client.get("/rows/920")).status_code
+
+    assert asyncio.run(asked()) == 200

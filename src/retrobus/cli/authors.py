@@ -17,7 +17,7 @@ COLUMNS = ("updated_by", "created_by")
 async def names_of(connection: AnyConnection, ids: Iterable[str | None]) -> dict[str, str]:
     """By id, the name of each of these members, or the e-mail of one without a name.
 
-    A word (`sql`, `restore`) and the id of a member who was deleted or erased stand for nobody: they are left out.
+    A word (`sql`, `restore`) names no member, and the id of a deleted member has no name left: both are left out.
     """
     rows = await connection.fetch(NAMES, sorted({one for one in ids if one is not None}))
     return {row["id"]: f"{row['first_name']} {row['last_name']}".strip() or row["email"] for row in rows}

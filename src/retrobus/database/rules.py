@@ -23,7 +23,7 @@ BEGIN
     MESSAGE = format('new row for relation "{table}" violates check constraint "{table}_%s_check"', broken),
     SCHEMA = 'public', TABLE = '{table}', COLUMN = broken, CONSTRAINT = format('{table}_%s_check', broken);
 END $$"""
-"""It does not quote the row, as a CHECK does: rows hold personal data, and errors are logged."""
+"""The error of a CHECK quotes the whole row, and a log would then hold personal data; this error names the column."""
 
 
 def _cases(table: Table) -> Iterator[str]:

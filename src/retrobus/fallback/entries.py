@@ -25,8 +25,8 @@ class Entry:
     base: dict[str, Any] | None
     """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so.
 
-    `values` are the columns that an update changed, as they were, for the operator who decides about a conflict; images
-    and secrets are not among them.
+    For an update, `values` holds the old values of the columns that it changed, without images and secrets: `resync
+    --show` shows them to the operator who decides about a conflict.
     """
 
     member: str | None

@@ -10,7 +10,7 @@ FORMS = {
     patterns.EVENT_ID: "lettres sans accent, chiffres et . _ ~ - seulement, comme sortie-2026",
     patterns.NO_SLASH: "sans « / », comme 920",
 }
-"""The patterns of texts in words: nobody should have to read a regular expression."""
+"""What each pattern of a text asks for, in words: a client gets these in place of the regular expression."""
 
 SENTENCES = {
     "value_error": "{error}",
