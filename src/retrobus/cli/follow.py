@@ -17,7 +17,7 @@ from retrobus.cli.terminal import stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SILENCE, LONGEST_PAUSE = 45.0, 30.0  # seconds without a byte on a dead line; seconds between two attempts
+SILENCE, LONGEST_PAUSE = 45.0, 10.0  # seconds without a byte on a dead line; seconds between two attempts
 
 
 class MustForgetError(Exception):
