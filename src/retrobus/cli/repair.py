@@ -122,5 +122,5 @@ def counted(rows: Keys) -> str:
     """How many rows of each kind, and which."""
     from retrobus.model.resources import BY_NAME
 
-    words = ((name, plural(len(keys), BY_NAME[name].label.removesuffix("s"))) for name, keys in rows.items())
+    words = ((name, plural(len(keys), BY_NAME[name].singular)) for name, keys in rows.items())
     return " ; ".join(f"{text} ({named(rows[name])})" for name, text in words)

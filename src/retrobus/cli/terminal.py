@@ -123,16 +123,15 @@ def row_named(resource: str, key: str) -> str:
     """A row as people name it: `véhicule 920`, `événement fete`, `membre m1`."""
     from retrobus.model.resources import BY_NAME
 
-    return f"{BY_NAME[resource].label.removesuffix('s')} {key}"
+    return f"{BY_NAME[resource].singular} {key}"
 
 
 def counted(counts: Mapping[str, int]) -> str:
     """How many rows of each resource, as `3 véhicules, 2 membres`; a name of no resource counts deletions."""
     from retrobus.model.resources import ALL
 
-    labels = {name: resource.label for resource in ALL for name in (resource.name, resource.plural)}
-    words = ((count, labels.get(name, "suppressions")) for name, count in counts.items())
-    return ", ".join(plural(count, label.removesuffix("s")) for count, label in words)
+    words = {name: resource.singular for resource in ALL for name in (resource.name, resource.plural)}
+    return ", ".join(plural(count, words.get(name, "suppression")) for name, count in counts.items())
 
 
 @contextmanager

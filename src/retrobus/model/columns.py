@@ -31,6 +31,9 @@ metadata = MetaData(
 RULE = "rule"
 """Under this name a column's `info` keeps its rule; `retrobus.database.rules` makes PostgreSQL keep it."""
 
+LABEL = "label"
+"""Under this name a column's `info` keeps its French name, which spreadsheets and Studio show."""
+
 NAME_SORT, PARC_SORT = "retrobus_name_key", "retrobus_parc_key"
 """The SQL functions that compute sort keys; `retrobus.model.sorting` holds their text."""
 
@@ -40,6 +43,18 @@ class Moment(TIMESTAMP):
 
     def __init__(self) -> None:
         super().__init__(timezone=True, precision=3)
+
+
+def label_of(column: Column[Any]) -> str:
+    """The French name of a column that members see; KeyError for any other column."""
+    label: str = column.info[LABEL]
+    return label
+
+
+def labelled(label: str, column: Column[Any]) -> Column[Any]:
+    """The column, which members see under this French name."""
+    column.info[LABEL] = label
+    return column
 
 
 def _column(
@@ -124,10 +139,10 @@ def stamps() -> list[Column[Any]]:
     `updated_by` is a member's id or a word for another writer (`sql`, `cli`, `restore`…); null if it is not known.
     """
     return [
-        Column("created_at", Moment(), nullable=False, server_default=func.now()),
-        Column("updated_at", Moment(), nullable=False, server_default=func.now()),
-        words("updated_by", KEY),
-        Column("version", BigInteger, nullable=False),
+        labelled("Créé le", Column("created_at", Moment(), nullable=False, server_default=func.now())),
+        labelled("Modifié le", Column("updated_at", Moment(), nullable=False, server_default=func.now())),
+        labelled("Modifié par", words("updated_by", KEY)),
+        labelled("Version", Column("version", BigInteger, nullable=False)),
         Column("nonce", BigInteger),
     ]
 

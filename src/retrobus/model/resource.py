@@ -29,18 +29,19 @@ class Resource:
     """One kind of row that clients read and write.
 
     `name` stands in tombstones, journals, backups and command lines; `plural` in addresses and in the snapshot; `label`
-    is the French plural that operators read. `key` is the column by which clients address a row, `number` the column
-    that PostgreSQL counts by itself and that addresses nothing. `order` is the total order of lists. `keep_one` names
-    values of which one row at least must stay: the last active ADMIN. `reference` is the column that names another row:
-    an event's vehicle, the member who created a member. `images` are the columns that lists leave out where they hold
-    data URLs, `private` those that the public website never sees, `secret` those that no answer ever holds. `published`
-    is the SQL condition under which the public sees the row `{0}`, None if it never does. A row's JSON has its images
-    and then its private columns at the end.
+    is the French plural that operators read, `singular` the French word for one row. `key` is the column by which
+    clients address a row, `number` the column that PostgreSQL counts by itself and that addresses nothing. `order` is
+    the total order of lists. `keep_one` names values of which one row at least must stay: the last active ADMIN.
+    `reference` is the column that names another row: an event's vehicle, the member who created a member. `images` are
+    the columns that lists leave out where they hold data URLs, `private` those that the public website never sees,
+    `secret` those that no answer ever holds. `published` is the SQL condition under which the public sees the row
+    `{0}`, None if it never does. A row's JSON has its images and then its private columns at the end.
     """
 
     name: str
     plural: str
     label: str
+    singular: str
     table: Table
     key: str
     order: tuple[Order, ...]
