@@ -70,6 +70,7 @@ def test_the_wheel_contains_every_migration_and_no_test(releases: tuple[Path, di
 
     assert {f"retrobus/migrations/versions/{Path(s.path).name}" for s in migrate.scripts().walk_revisions()} <= names
     assert {"retrobus/migrations/env.py", "retrobus/sample.json"} <= names
+    assert {f"retrobus/studio/{path.name}" for path in (ROOT / "src/retrobus/studio").glob("*.*")} <= names
     assert {name.split("/")[0] for name in names} == {"retrobus", f"retrobus-{retrobus.__version__}.dist-info"}
 
 

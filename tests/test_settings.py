@@ -90,6 +90,7 @@ BAD_VALUES = [
     ("BACKUP_SCHEDULE", "03:30,24:00", "heures séparées par des virgules attendues, comme 03:30,15:30"),
     ("BACKUP_KEEP", "0", "au moins 1"),
     ("BACKUP_KEEP_SAFETY_DAYS", "0", "au moins 1"),
+    ("STUDIO", "oui", "true ou false attendu"),
     ("CORS_ORIGINS", "*", "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé"),
     ("CORS_ORIGINS", "bus.example.org", "chaque origine est http(s)://hôte[:port], sans chemin ; * est refusé"),
     (

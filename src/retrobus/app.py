@@ -18,6 +18,7 @@ from retrobus.api import auth, changes, events, health, members, public, vehicle
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Limits, Service
+from retrobus.api.studio import add_studio
 from retrobus.background import Background
 from retrobus.backups.schedule import Schedule
 from retrobus.changes.feed import ChangeFeed
@@ -60,7 +61,9 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
     routers = [module.router for module in (vehicles, events, public, changes, auth, members, health)]
     for router in routers:
         app.include_router(router)
-    add_pages(app)
+    add_pages(app, studio=settings.studio)
+    if settings.studio:
+        add_studio(app)
     for kind in (Problem, StoreError, HTTPException):
         app.add_exception_handler(kind, _refuse)
     declared = [route for router in routers for route in router.declared]

@@ -5,6 +5,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.staticfiles import StaticFiles
 
 from retrobus.api.answers import answered
+from retrobus.api.studio import ADDRESS as STUDIO
 from retrobus.http.problems import json_line
 
 ASSETS = "/docs/assets"
@@ -12,13 +13,14 @@ ICON = f"{ASSETS}/fastapi/favicon.png"
 REFERENCE = "/openapi.json"
 
 
-def add_pages(app: FastAPI) -> None:
-    """Adds /, /openapi.json, /docs, /redoc and the files that they load."""
+def add_pages(app: FastAPI, *, studio: bool) -> None:
+    """Adds /, /openapi.json, /docs, /redoc and the files that they load; `studio` if / shows the way to that page."""
     app.mount(ASSETS, StaticFiles(packages=[("fastapi_standalone_docs", "static")]), name="docs-assets")
 
     async def front_door() -> Response:
         """Sends a browser to the reference, and shows a person with curl where to look."""
         links = {"docs": "/docs", "openapi": REFERENCE, "health": "/health", "ready": "/ready"}
+        links |= {"studio": STUDIO} if studio else {}
         return answered({"name": app.title, "version": app.version} | links, {"Location": "/docs"}, 303)
 
     async def reference() -> Response:

@@ -105,13 +105,13 @@ def _prepare(base_url: str, data: Path, own_url: str | None = None) -> None:
     if added:
         typer.echo(f"🚌 Collection d'exemple chargée : {added}")
     login = with_connection(lambda connection: login_lines(connection, base_url, data, own=own_url is not None))
+    studio = [f"🧰 Studio, la page des bénévoles : {base_url}/studio/"] if Settings().studio else []
     more, ending = _path_line(), "Ctrl-C arrête le service."
     if own_url is not None:
         more = ["", "Pour psql et les autres commandes :", "", *more, f"export DATABASE_URL='{own_url}'"]
         ending = "Ctrl-C arrête le service et sa base ; les données restent."
-    typer.echo(
-        "\n".join(("", f"✅ API sur {base_url} - référence : {base_url}/docs", "", *login, *more, "", ending, ""))
-    )
+    where = [f"✅ API sur {base_url} - référence : {base_url}/docs", *studio]
+    typer.echo("\n".join(("", *where, "", *login, *more, "", ending, "")))
 
 
 async def _make_database(connection: AnyConnection) -> None:

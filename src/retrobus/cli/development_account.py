@@ -96,7 +96,7 @@ async def _form(row: dict[str, Any], base: str, data: Path) -> list[str]:
     password = kept_password(data)
     if not (await check_password(password, row["password_hash"]))[0]:
         return [f"Le mot de passe de {ADMIN_EMAIL} a été changé depuis ; pour en choisir un autre : {again}"]
-    where = f"Connexion (formulaire du site, ou POST {base}/api/auth/login), en développement seulement :"
+    where = f"Connexion (Studio, formulaire du site, ou POST {base}/api/auth/login), en développement seulement :"
     return [where, "", f"adresse       {ADMIN_EMAIL}", f"mot de passe  {password}"]
 
 

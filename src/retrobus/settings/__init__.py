@@ -106,6 +106,7 @@ class Settings(BaseSettings):
         le=1 << 27,
         description="Bytes of the largest body of a write to a vehicle (images as data URLs).",
     )
+    studio: bool = Field(True, description="Serve the page for volunteers at /studio/.")
     cors_origins: Words = Field(
         tuple(DEV_ORIGINS.split(",")),
         description="Origins, comma-separated, that browsers may call from; * is refused.",

@@ -1,0 +1,50 @@
+/** The banner on every page while answers come from memory, or while the service cannot answer. */
+
+import { address, hooks } from "./api.js";
+import { h } from "./h.js";
+import { instant } from "./words.js";
+
+const CALM = 15_000; // milliseconds between two looks at /ready while all is well
+const ALERT = 3_000; // and while it is not
+
+/** The place of the banner. */
+export const banner = h("div", { role: "alert", class: "banner", hidden: true });
+
+let timer = null;
+
+/** Looks at the service from now on. */
+export function watchHealth() {
+  hooks.answered = ({ source, problem }) => {
+    const bad = source === "memory" || source === "token" || (problem && (problem.status === 0 || problem.status >= 502));
+    if (bad === banner.hidden && (bad || source === "postgres")) look();
+  };
+  document.addEventListener("visibilitychange", () => document.hidden || look());
+  look();
+}
+
+async function look() {
+  clearTimeout(timer);
+  const text = sentence(await ready());
+  if (banner.textContent !== text) banner.textContent = text;
+  banner.hidden = !text;
+  clearTimeout(timer);
+  timer = document.hidden ? null : setTimeout(look, text ? ALERT : CALM);
+}
+
+async function ready() {
+  try {
+    return await (await fetch(address("/ready"), { cache: "no-store", signal: AbortSignal.timeout(10_000) })).json();
+  } catch {
+    return null;
+  }
+}
+
+function sentence(state) {
+  if (state === null) return "Le service ne répond pas. Ce que vous avez saisi reste ici ; la page essaie encore.";
+  if (state.ready && state.mirror?.answers) {
+    const asOf = state.mirror.asOf ? `, à jour au ${instant(state.mirror.asOf)}` : "";
+    return `PostgreSQL ne répond pas : cette page montre la mémoire du service${asOf}.`;
+  }
+  if (state.ready) return "";
+  return `Le service ne peut pas répondre : ${state.reason ?? "il n’est pas prêt"}. La page essaie encore.`;
+}

@@ -1,0 +1,69 @@
+/** Who is logged in. The token is in sessionStorage: it goes with the tab, and no other tab has it. */
+
+import { hooks, send } from "./api.js";
+import { dialog } from "./dialog.js";
+import { freshId, h } from "./h.js";
+
+const KEPT = "retrobus-studio";
+const MANAGERS = new Set(["ADMIN", "BUREAU", "PRESIDENT", "VICE_PRESIDENT", "TRESORIER", "SECRETAIRE_GENERAL"]);
+const EXPIRED = "Votre session a expiré. Reconnectez-vous : ce que vous avez saisi reste là.";
+
+let current = JSON.parse(sessionStorage.getItem(KEPT));
+let renewing = null;
+
+hooks.token = () => current?.token ?? null;
+hooks.renewed = () => {
+  renewing ??= dialog("Se reconnecter", (answer) => loginForm(() => answer(true), EXPIRED, current?.user.email));
+  return renewing.finally(() => (renewing = null)).then(Boolean);
+};
+
+/** The member who is logged in: id, email, firstName, lastName, role; null before the login. */
+export const user = () => current?.user ?? null;
+
+/** Whether the member may change vehicles, events and members. */
+export const isManager = () => MANAGERS.has(current?.user.role);
+
+/** Whether the member may change rights, decide conflicts and make backups. */
+export const isAdmin = () => current?.user.role === "ADMIN";
+
+/** Forgets the token, and all of the page with it. */
+export function logOut() {
+  sessionStorage.removeItem(KEPT);
+  location.reload();
+}
+
+/** The form with which a person logs in; calls `done` afterwards. */
+export function loginForm(done, why = "", name = "") {
+  const identifier = freshId("identifier");
+  const password = freshId("password");
+  const said = h("p", { role: "alert", class: "error" });
+  const enter = h("button", { class: "primary" }, "Se connecter");
+  const login = async (event) => {
+    event.preventDefault();
+    enter.disabled = true;
+    said.textContent = "";
+    try {
+      const { email, password } = event.target.elements;
+      await logIn(email.value, password.value);
+      done();
+    } catch (problem) {
+      said.textContent = problem.message;
+    }
+    enter.disabled = false;
+  };
+  return h("form", { class: "login", onsubmit: login },
+    why && h("p", {}, why),
+    h("label", { for: identifier }, "Adresse e-mail ou matricule"),
+    h("input", { id: identifier, name: "email", autocomplete: "username", value: name, required: true, autofocus: !name, spellcheck: "false", autocapitalize: "none" }),
+    h("label", { for: password }, "Mot de passe"),
+    h("input", { id: password, name: "password", type: "password", autocomplete: "current-password", required: true, autofocus: !!name }),
+    said,
+    h("div", { class: "actions" }, enter),
+  );
+}
+
+async function logIn(email, password) {
+  const { data } = await send("POST", "/api/auth/login", { email, password });
+  current = { token: data.token, user: data.user };
+  sessionStorage.setItem(KEPT, JSON.stringify(current));
+}
