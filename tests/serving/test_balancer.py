@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
@@ -80,7 +81,7 @@ class Traffic:
         self._address, self._headers, self._end = address, person.headers, threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(4)]
 
-    def __enter__(self) -> "Traffic":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
