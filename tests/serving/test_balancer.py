@@ -41,6 +41,13 @@ class Pair:
         environment = {"DATABASE_URL": self._database, "JWT_SECRET": SECRET, "APP_ENV": "test"}
         return Process(["serve"], place, environment | {"PORT": str(self.ports[number])})
 
+    def replace(self, number: int) -> None:
+        """Stops a service as systemd does, and returns when another one on its port is ready."""
+        self.services[number].popen.send_signal(signal.SIGTERM)
+        self.services[number].popen.wait()
+        self.services[number] = self.start(number)
+        until(lambda: self.ready(number), what="the new service")
+
     def ready(self, number: int) -> bool:
         """Whether this service says so itself."""
         with suppress(httpx.TransportError):
@@ -91,6 +98,11 @@ class Traffic:
         for thread in self._threads:
             thread.join(60)
 
+    def goes_on(self, writes: int) -> None:
+        """Returns when so many more writes were acknowledged."""
+        before = len(self.acknowledged)
+        until(lambda: len(self.acknowledged) > before + writes)
+
     def _work(self, number: int) -> None:
         for count in range(1_000_000):
             if self._end.is_set():
@@ -115,12 +127,8 @@ def test_services_that_are_replaced_one_by_one_fail_no_request(database: str, tm
         with Traffic(pair.address, manager) as traffic:
             until(lambda: len(traffic.acknowledged) > 20)
             for number in (0, 1):
-                pair.services[number].popen.send_signal(signal.SIGTERM)
-                pair.services[number].popen.wait()
-                pair.services[number] = pair.start(number)
-                until(lambda number=number: pair.ready(number), what="the new service")
-                before = len(traffic.acknowledged)
-                until(lambda before=before: len(traffic.acknowledged) > before + 20)
+                pair.replace(number)
+                traffic.goes_on(20)
         kept = {row["id"] for row in run_sql(database, "SELECT id FROM event")}
         done = traffic.statuses["asked"]
 
@@ -135,8 +143,7 @@ def test_a_service_that_dies_is_left_out_and_its_writes_are_not_sent_twice(datab
             until(lambda: len(traffic.acknowledged) > 20)
             pair.services[0].popen.kill()
             pair.services[0].popen.wait()
-            before = len(traffic.acknowledged)
-            until(lambda: len(traffic.acknowledged) > before + 50)
+            traffic.goes_on(50)
         titles = [row["title"] for row in run_sql(database, "SELECT title FROM event")]
 
         assert len(titles) == len(set(titles))
