@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -29,9 +30,13 @@ from retrobus.serving.connection import HttpConnection
 from retrobus.serving.server import PoliteServer
 from retrobus.settings import Settings
 
+T = TypeVar("T")
 SECRET = "a-secret-for-tests-and-nothing-but-tests"
 RULES = TokenRules((SECRET,), "retrobus", "retrobus-api", 3600)
 TOKENS = Tokens(RULES)
+CLEAN = ("SET session_replication_role = replica", "DELETE FROM event", "DELETE FROM vehicle", "DELETE FROM member",
+         "DELETE FROM deletion", "DELETE FROM idempotency", "DELETE FROM conflict")  # fmt: skip
+"""Empties every table, whatever the triggers would say; no tombstone tells of it."""
 KEPT_ALIVE = 3600
 """Seconds that the service keeps an idle connection: longer than any test, but for the one about this."""
 
@@ -42,7 +47,10 @@ def at(url: str, database: str) -> str:
 
 
 def run_sql(url: str, *statements: str) -> list[Any]:
-    """Runs statements as psql would, each on its own, and gives the rows of the last."""
+    """Runs statements as psql would, each on its own, and gives the rows of the last.
+
+    They run in another thread: while a test drives a browser, the loop of Playwright runs in the test's own.
+    """
 
     async def run() -> list[Any]:
         connection = await asyncpg.connect(url, timeout=10)
@@ -54,7 +62,13 @@ def run_sql(url: str, *statements: str) -> list[Any]:
         finally:
             await connection.close()
 
-    return asyncio.run(run())
+    return apart(lambda: asyncio.run(run()))
+
+
+def apart(work: Callable[[], T]) -> T:
+    """What `work` returns when it runs in a thread of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
 
 
 class Console:
