@@ -14,13 +14,15 @@ import retrobus
 from retrobus import logbook
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import TokenRules, Tokens
-from retrobus.api import auth, changes, events, health, members, public, vehicles
+from retrobus.api import auth, changes, deletions, events, health, members, public, vehicles
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
-from retrobus.api.service import Limits, Service
+from retrobus.api.service import Desk, Limits, Service
 from retrobus.api.studio import add_studio
 from retrobus.background import Background
 from retrobus.backups.schedule import Schedule
+from retrobus.backups.shelf import Shelf
+from retrobus.changes.deletions import Deletions
 from retrobus.changes.feed import ChangeFeed
 from retrobus.changes.streams import Streams
 from retrobus.fallback.opening import Sample
@@ -33,7 +35,8 @@ from retrobus.model.tables import REVISION
 from retrobus.readiness import Readiness
 from retrobus.settings import Settings
 from retrobus.settings.complaints import misspelt
-from retrobus.store.errors import StoreError
+from retrobus.store.attempts import Attempts
+from retrobus.store.errors import NoAnswer, StoreError, Unavailable
 from retrobus.toggles import OpenStore, open_store
 
 DESCRIPTION = "Events, vehicles and members of an association that runs historic vehicles. PostgreSQL is the truth."
@@ -58,7 +61,7 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, sample),
     )
-    routers = [module.router for module in (vehicles, events, public, changes, auth, members, health)]
+    routers = [module.router for module in (vehicles, events, public, changes, deletions, auth, members, health)]
     for router in routers:
         app.include_router(router)
     add_pages(app, studio=settings.studio)
@@ -177,7 +180,14 @@ def _service(settings: Settings, states: Readiness, feed: ChangeFeed, streams: S
     throttle = Throttle(rules.secrets[0].encode(), states.opened.logins)
     token = None if settings.metrics_token is None else settings.metrics_token.get_secret_value()
     store, tokens = states.opened.store, Tokens(rules)
-    return Service(store, feed, streams, tokens, throttle, limits, states.metrics, token, states)
+    desk = _desk(settings, states.opened)
+    return Service(store, feed, streams, desk, tokens, throttle, limits, states.metrics, token, states)
+
+
+def _desk(settings: Settings, opened: OpenStore) -> Desk:
+    """What PostgreSQL and the folder of backups alone tell; memory never answers for them."""
+    attempts = Attempts(opened.availability, Unavailable if opened.mode == "strict" else NoAnswer)
+    return Desk(Deletions(attempts), Shelf(settings.backups_dir))
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:

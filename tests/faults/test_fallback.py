@@ -24,13 +24,18 @@ from retrobus.development.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
 
+APART = re.compile("/(changes|deletions)")
 DATA = {
     name: one
     for name, one in OPERATIONS.items()
     if name not in {"health", "ready", "metrics", "changePassword", "changeMemberPassword"}
-    and "changes" not in one.path  # a feed never answers from memory
+    and not APART.search(one.path)  # PostgreSQL alone answers
 }  # fmt: skip
 """Every operation that is answered from data, and leaves the caller's token as it is."""
+
+
+AWAY = [one for one in OPERATIONS.values() if one.path.startswith("/api/deletions")]
+"""Every operation about what PostgreSQL alone knows."""
 
 
 def effect(named: tuple[str, Operation]) -> int:
@@ -56,6 +61,18 @@ def test_every_answer_from_memory_says_so_and_how_old_it_is(fallback: Outage) ->
         told = {key: answer.headers.get(f"X-Data-{key}") for key in ("Source", "Origin")}
         assert told == {"Source": "memory", "Origin": "postgres"}, (name, answer.status_code, answer.text)
         assert (before - moment(answer.headers["X-Data-As-Of"])).total_seconds() < 3, name
+
+
+def test_what_postgresql_alone_knows_is_refused_meanwhile(fallback: Outage) -> None:
+    headers = prepared(fallback.api)["ADMIN"]
+    fallback.wait_for_mirror()
+    before = [send(fallback.api, one, headers).status_code for one in AWAY]
+
+    fallback.cut()
+
+    answers = [send(fallback.api, one, headers) for one in AWAY]
+    assert {status // 100 for status in before} == {2}
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "memory_unavailable")}
 
 
 def test_a_write_to_memory_is_accepted_with_the_body_of_a_finished_one(fallback: Outage) -> None:

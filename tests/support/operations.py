@@ -11,7 +11,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from builders import Body, a_member, a_vehicle, an_event
 from harness import TOKENS, Api
-from routes import EVENT, MEMBER, VEHICLE
+from routes import DELETION, EVENT, MEMBER, VEHICLE
 
 PASSWORD, ACCOUNT = "un-mot-de-passe-inventé", "compte@example.org"
 NEW_PASSWORD: Body = {"currentPassword": PASSWORD, "newPassword": "un-autre-mot-de-passe"}
@@ -42,7 +42,7 @@ class Operation:
     @property
     def target(self) -> str:
         """Its path with the keys filled in."""
-        return self.path.format(parc=VEHICLE, id=EVENT if "events" in self.path else MEMBER)
+        return self.path.format(parc=VEHICLE, version=DELETION, id=EVENT if "events" in self.path else MEMBER)
 
     @property
     def alias(self) -> str | None:
@@ -78,6 +78,8 @@ OPERATIONS: dict[str, Operation] = {
     "patchMember": Operation("PATCH", "/api/members/{id}", "manager", {"city": "Lyon"}),
     "deleteMember": Operation("DELETE", "/api/members/{id}", "manager"),
     "terminateMember": Operation("POST", "/api/members/{id}/terminate", "manager", {}),
+    "listDeletions": Operation("GET", "/api/deletions", "manager"),
+    "getDeletion": Operation("GET", "/api/deletions/{version}", "manager"),
     "login": Operation("POST", "/api/auth/login", "anyone", {"email": ACCOUNT, "password": PASSWORD}),
     "memberLogin": Operation("POST", "/api/auth/member-login", "anyone", {"identifier": ACCOUNT, "password": PASSWORD}),
     "changePassword": Operation("POST", "/api/auth/change-password", "token", NEW_PASSWORD),
@@ -112,6 +114,7 @@ def prepared(api: Api) -> dict[str, dict[str, str]]:
         f"INSERT INTO vehicle (parc, is_public) VALUES ('{VEHICLE}', true)",
         f"INSERT INTO event (id, title, date, status) VALUES ('{EVENT}', 'Sortie', '2026-05-01', 'PUBLISHED')",
         f"INSERT INTO member (id, email, role, password_hash) VALUES {rows}",
+        f"INSERT INTO deletion (version, resource, key, cause, batch) VALUES ({DELETION}, 'Event', 'ancien', 'api', 1)",
     )
     tokens = {role: token(key, role) for role, key in ids.items()}
     tokens["expired token"] = token(ids["ADMIN"], "ADMIN", ttl=-3600)

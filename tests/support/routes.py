@@ -11,6 +11,9 @@ from harness import Api, Person
 EVENT, VEHICLE, MEMBER = "sortie", "920", "membre"
 """Keys of the rows that `stocked` makes."""
 
+DELETION = 0
+"""Version of a tombstone that tests may add: lower than any that PostgreSQL draws."""
+
 
 @dataclass(frozen=True)
 class Write:
@@ -57,12 +60,13 @@ KEYED = (
     "GET /api/vehicles/{}", "PUT /api/vehicles/{}", "PATCH /api/vehicles/{}", "DELETE /api/vehicles/{}",
     "GET /api/members/{}", "PUT /api/members/{}", "PATCH /api/members/{}", "DELETE /api/members/{}",
     "POST /api/members/{}/terminate",
+    "GET /api/deletions/{}",
     "GET /public/events/{}", "GET /public/vehicles/{}", "GET /public/vehicles/{}/events",
 )  # fmt: skip
 """Every route with a key in its path."""
 
 LISTS = ("/api/events", "/api/vehicles", "/api/members", "/public/events", "/public/vehicles",
-         f"/public/vehicles/{VEHICLE}/events")  # fmt: skip
+         f"/public/vehicles/{VEHICLE}/events", "/api/deletions")  # fmt: skip
 """Every route that answers with a page."""
 
 

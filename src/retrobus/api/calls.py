@@ -1,6 +1,7 @@
 """Serves declared routes: proves the caller, reads the body, calls the route's function, writes the answer."""
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,9 +17,11 @@ from retrobus.api.service import Service
 from retrobus.http.problems import unauthenticated
 from retrobus.model.ids import new_id
 from retrobus.model.names import camel
+from retrobus.model.patterns import NUMBER_KEY
 from retrobus.model.resources import Resource
 from retrobus.model.wire import View
 from retrobus.store.contract import Caller, Filter, Query, Row, Store, Terms
+from retrobus.store.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,13 @@ class Call:
         if self.caller is None:
             raise unauthenticated()
         return self.caller
+
+    @property
+    def number(self) -> int:
+        """The number in the path; NotFound for a text that no number has."""
+        if not re.fullmatch(NUMBER_KEY["pattern"], self.key):
+            raise NotFound
+        return int(self.key)
 
     def terms(self) -> Terms:
         """Under which terms the client writes: as whom, If-Match, Idempotency-Key."""

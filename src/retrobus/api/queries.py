@@ -26,6 +26,9 @@ PAGE = 1000
 FOREIGN = frozenset({"offset", "page", "skip"})
 """How other APIs ask for a page: a client that sends one would take the first page for each page."""
 
+HIGHEST = 2**63
+"""Above every number that PostgreSQL counts."""
+
 PAGING: dict[str, dict[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": PAGE, "default": PAGE},
     "cursor": {
@@ -72,13 +75,20 @@ def flag(name: str) -> Parameter:
 
 def period(column: str) -> tuple[Parameter, Parameter]:
     """Rows from an instant, inclusive, to another, exclusive."""
+    return _bound("from", column, ">=", "First instant, inclusive"), _bound(
+        "to", column, "<", "Last instant, exclusive"
+    )
+
+
+def since(column: str) -> Parameter:
+    """Rows from an instant on."""
+    return _bound("since", column, ">=", "First instant, inclusive")
+
+
+def _bound(name: str, column: str, operator: Literal[">=", "<"], said: str) -> Parameter:
     schema = {"type": "string", "pattern": patterns.MOMENT, "examples": ["2025-09-20T14:00:00Z", "2025-09-20"]}
-
-    def bound(name: str, operator: Literal[">=", "<"], said: str) -> Parameter:
-        described = schema | {"description": f"{said}: RFC 3339, or a day."}
-        return Parameter(name, described, lambda value: Filter(column, operator, _instant(value)))
-
-    return bound("from", ">=", "First instant, inclusive"), bound("to", "<", "Last instant, exclusive")
+    described = schema | {"description": f"{said}: RFC 3339, or a day."}
+    return Parameter(name, described, lambda value: Filter(column, operator, _instant(value)))
 
 
 def _instant(value: str) -> Any:
@@ -141,13 +151,28 @@ def place_of(values: dict[str, str], resource: Resource) -> tuple[Any, ...] | No
         return None
     columns = [resource.table.c[step.column] for step in resource.order]
     with suppress(ValueError, TypeError, RecursionError):
-        match json.loads(urlsafe_b64decode(values["cursor"].encode("ascii") + b"=" * (-len(values["cursor"]) % 4))):
+        match _sent(values["cursor"]):
             case [*sent] if len(sent) == len(columns):
                 pairs = zip(columns, sent, strict=True)
                 place = tuple(moment_of(v) if isinstance(c.type, Moment) else _sort_text(v) for c, v in pairs)
                 if is_place(resource, place):
                     return place
     raise invalid(("cursor", "inconnu ; reprenez celui de nextCursor"))
+
+
+def number_of(values: dict[str, str], name: str) -> int | None:
+    """After which number the page begins, of a list with this name and in this order; 422 for another cursor."""
+    if "cursor" not in values:
+        return None
+    with suppress(ValueError, TypeError, RecursionError):
+        match _sent(values["cursor"]):
+            case [said, int(number)] if said == name and type(number) is int and 0 <= number < HIGHEST:
+                return number
+    raise invalid(("cursor", "inconnu ; reprenez celui de nextCursor"))
+
+
+def _sent(cursor: str) -> Any:
+    return json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
 
 
 def _sort_text(value: object) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from retrobus.http.problems import KINDS
+from retrobus.model.resources import BY_NAME
+from retrobus.model.tables import CAUSES
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -79,9 +81,30 @@ def _changes(names: dict[str, str]) -> Schema:
     return record({"changes": items, "cursor": TEXT, "more": FLAG})
 
 
+_MOMENT = TEXT | {"format": "date-time"}
+_DELETION = {
+    "version": WHOLE | {"description": "Higher than every version that the row had."},
+    "resource": TEXT | {"enum": list(BY_NAME)},
+    "key": TEXT | {"description": "The id of an event or member, the parc of a vehicle."},
+    "deletedAt": _MOMENT,
+    "deletedBy": _or_null("string", "The id of a member, or a word as in `updatedBy`."),
+    "deletedByName": _or_null("string", "The name of that member; null if no member has this id now."),
+    "cause": TEXT | {"enum": list(CAUSES)},
+    "batch": WHOLE | {"description": "The transaction: deletes with the same number were one."},
+}
+_HOLDER = {"name": TEXT, "timestamp": TEXT, "kind": TEXT, "restore": _or_null("string", "The command.")}
+_HELD = {
+    "present": FLAG | {"description": "Whether a row has this key again."},
+    "erased": FLAG | {"description": "Whether the member was erased for good."},
+    "backups": listed(record(_HOLDER)) | {"description": "The backups that hold the row, the newest first."},
+    "unread": listed(record({"name": TEXT, "reason": TEXT})) | {"description": "Backups that may hold the row too."},
+}
+
 SHAPES: Schema = {
     "Changes": _changes({"Vehicle": "Vehicle", "Event": "Event", "Member": "Member"}),
     "PublicChanges": _changes({"Vehicle": "PublicVehicle", "Event": "PublicEvent"}),
+    "DeletionList": record({"deletions": listed(record(_DELETION)), "nextCursor": {"type": ["string", "null"]}}),
+    "Deletion": record(_DELETION | _HELD),
     "PublicVehicles": listed(reference_to("PublicVehicle")),
     "PublicEvents": listed(reference_to("PublicEvent")),
     "Done": record({"ok": {"const": True}}),

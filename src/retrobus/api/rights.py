@@ -1,4 +1,4 @@
-"""Who may call a route: anyone, every member, or managers."""
+"""Who may call a route: anyone, every member, managers, or administrators."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,11 +37,19 @@ def _manager(request: Request, tokens: Tokens) -> Caller:
     return found
 
 
-ANYONE = Rights((), lambda *_: None)
-MEMBERS = Rights((401,), _member)
-MANAGERS_ONLY = Rights((401, 403), _manager)
+def _admin(request: Request, tokens: Tokens) -> Caller:
+    found = _member(request, tokens)
+    if not is_admin(found):
+        raise Problem("forbidden", "Réservé aux administrateurs.")
+    return found
 
 
 def is_admin(who: Caller) -> bool:
-    """Whether the caller may touch ADMINs, roles and permissions."""
+    """Whether the caller may touch ADMINs, roles and permissions, and decide about conflicts and backups."""
     return who.role == ADMIN
+
+
+ANYONE = Rights((), lambda *_: None)
+MEMBERS = Rights((401,), _member)
+MANAGERS_ONLY = Rights((401, 403), _manager)
+ADMINS_ONLY = Rights((401, 403), _admin)

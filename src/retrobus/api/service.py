@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import Tokens
+from retrobus.backups.shelf import Shelf
+from retrobus.changes.deletions import Deletions
 from retrobus.changes.feed import ChangeFeed
 from retrobus.changes.streams import Streams
 from retrobus.metrics import Metrics
@@ -30,12 +32,21 @@ class States(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """What managers and administrators look at and decide: deletions, backups."""
+
+    deletions: Deletions
+    shelf: Shelf
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """The parts of a running service that routes use."""
 
     store: Store
     feed: ChangeFeed
     streams: Streams
+    desk: Desk
     tokens: Tokens
     throttle: Throttle
     limits: Limits

@@ -45,6 +45,12 @@ def tables(file: BinaryIO) -> Iterator[TableRead]:
         yield TableRead(found[1].decode(), iter(()) if found[3] else _rows(file), int(found[2]))
 
 
+def table_in(line: bytes) -> str | None:
+    """The name of the table that begins at this line; None in the middle of a table."""
+    found = _TABLE.fullmatch(line)
+    return None if found is None else found[1].decode()
+
+
 def _rows(file: BinaryIO) -> Iterator[Any]:
     last = False
     while not last:

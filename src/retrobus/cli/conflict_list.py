@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from retrobus.cli.authors import COLUMNS, names_of
 from retrobus.cli.listing import columns
+from retrobus.store.authors import COLUMNS, names_of
 from retrobus.words import plural
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrobus.cli.authors import names_of
 from retrobus.cli.conflict_list import (
     NONE_OPEN,
     document,
@@ -24,6 +23,7 @@ from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, Yes, answer, confirm, row_named, say, stop
 from retrobus.cli.terminal import report as report_done
 from retrobus.settings import Settings
+from retrobus.store.authors import names_of
 from retrobus.words import plural
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from unicodedata import normalize
 
 import typer
 
-from retrobus.cli.authors import COLUMNS, named, names_of
 from retrobus.cli.cleaning import scope_of
 from retrobus.cli.inspection import OWN_KEYS
 from retrobus.cli.listing import columns
 from retrobus.cli.postgres import with_connection
 from retrobus.cli.terminal import AsJson, answer, stop
+from retrobus.store.authors import COLUMNS, named, names_of
 from retrobus.words import plural
 
 if TYPE_CHECKING:

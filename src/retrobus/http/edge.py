@@ -14,7 +14,10 @@ from retrobus.metrics import Metrics
 from retrobus.words import grouped
 
 MAX_HEADER_BYTES = 16_384
-ALIASED = ("/events", "/vehicles", "/members", "/changes", "/auth", "/health", "/me")
+ALIASED = (
+    "/events", "/vehicles", "/members", "/changes", "/deletions", "/conflicts", "/backups", "/status", "/auth",
+    "/health", "/me",
+)  # fmt: skip
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_REQUEST = "Ces octets ne sont pas une requête HTTP/1.1 bien formée."
 _random = Random(SystemRandom().getrandbits(128))  # noqa: S311 - a name, not a secret; no system call for each request

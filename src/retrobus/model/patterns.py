@@ -73,3 +73,5 @@ EVENT_KEY = {
     "not": {"enum": [".", ".."]},
 }
 MEMBER_KEY = {"type": "string", "minLength": 1, "maxLength": KEY, "pattern": PARC_NAME}
+NUMBER_KEY = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+"""The number of a tombstone or of a conflict."""

@@ -30,8 +30,10 @@ class Attempts:
     tells the outcome.
     """
 
-    def __init__(self, availability: Availability) -> None:
+    def __init__(self, availability: Availability, away: type[Unavailable] = Unavailable) -> None:
+        """`away` is raised while PostgreSQL is away: NoAnswer for work in whose place memory answers other requests."""
         self._availability = availability
+        self._away = away
         self._pool = availability.pool
 
     async def run(self, work: Work[T], *, writes: bool = False) -> T:
@@ -40,8 +42,8 @@ class Attempts:
         for left in range(RETRIES, -1, -1):
             try:
                 result = await self._try(work, fresh=fresh, writes=writes)
-            except StoreError:
-                raise
+            except StoreError as error:
+                raise self._told(error) from error.__cause__
             except Exception as error:
                 if left == 0 or not self._may_pass(error, fresh=fresh):
                     raise await self._refusal(error) from error
@@ -51,6 +53,10 @@ class Attempts:
                     self._pool.drop_idle()  # they lead to the former primary
                 return result
         raise AssertionError("the last try either answers or raises")
+
+    def _told(self, error: StoreError) -> StoreError:
+        """The same error, as `away` if PostgreSQL is."""
+        return self._away(error.outcome, error.sent) if type(error) is Unavailable else error
 
     async def _try(self, work: Work[T], *, fresh: bool, writes: bool) -> T:
         mark = self._availability.enter()
@@ -90,7 +96,7 @@ class Attempts:
         if not exhausted and not is_unavailable(error):
             return await self._explained(translate(error))
         recent = ACQUIRE_TIMEOUT if exhausted else 0.0
-        return Busy() if self._availability.up and await self._availability.verdict(recent) else Unavailable()
+        return Busy() if self._availability.up and await self._availability.verdict(recent) else self._away()
 
     async def _explained(self, error: Exception) -> Exception:
         """The same error, or the missing right that caused it; the log names the right and its object."""

@@ -1,4 +1,4 @@
-"""Names in place of members' ids, for operators: who created, changed or deleted a row."""
+"""Names in place of members' ids: who created, changed or deleted a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
     from retrobus.database.connection import AnyConnection
 
-NAMES = "SELECT id, first_name, last_name, email FROM member WHERE id = ANY ($1::text[])"
+NAME = "coalesce(nullif(btrim(first_name || ' ' || last_name), ''), email)"
+"""SQL: the name of a member, or the e-mail of one without a name."""
+
+NAMES = f"SELECT id, {NAME} AS name FROM member WHERE id = ANY ($1::text[])"  # noqa: S608 - no value in it
 COLUMNS = ("updated_by", "created_by")
 """The columns of a row that name a member."""
 
@@ -20,7 +23,7 @@ async def names_of(connection: AnyConnection, ids: Iterable[str | None]) -> dict
     A word (`sql`, `restore`) names no member, and the id of a deleted member has no name left: both are left out.
     """
     rows = await connection.fetch(NAMES, sorted({one for one in ids if one is not None}))
-    return {row["id"]: f"{row['first_name']} {row['last_name']}".strip() or row["email"] for row in rows}
+    return {row["id"]: row["name"] for row in rows}
 
 
 def named(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
