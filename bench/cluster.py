@@ -1,10 +1,11 @@
 """Breaks two PostgreSQL servers under Patroni: `make cluster ARGS="--fault zombie --mode sync"`.
 
-Starts etcd, two Patroni nodes and haproxy from Debian packages on loopback. Clients write, read and retry through
-`retrobus serve`, a fault happens, and every answer is compared with the final database. Without `--fault` and `--mode`
-all faults run in both modes, which takes half an hour, and the table is printed in Markdown. First the judgement itself
-is tried on a history with planted errors. `--plant rows` plants errors in the final database of a real run;
-`--plant no-barrier --fault stall --mode sync` runs a service with a known bug, which must lose or bring back a row.
+Starts etcd, two Patroni nodes, haproxy and PgBouncer from Debian packages on loopback. Clients write, read and retry
+through `retrobus serve`, a fault happens, and every answer is compared with the final database. Without `--fault` and
+`--mode` all faults run in both modes, which takes half an hour, and the table is printed in Markdown. First the
+judgement itself is tried on a history with planted errors. `--plant rows` plants errors in the final database of a
+real run; `--plant no-barrier --fault stall --mode sync` runs a service with a known bug, which must lose or bring
+back a row.
 """
 
 import argparse

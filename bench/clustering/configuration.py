@@ -1,10 +1,13 @@
-"""The configuration files of Patroni and haproxy."""
+"""The configuration files of Patroni, haproxy and PgBouncer."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from clustering.programs import POSTGRES_BIN
+
+ROLE = "retrobus_service"
+"""The role that the service logs in as; PgBouncer needs to know it."""
 
 LOOP_WAIT, RETRY_TIMEOUT = 2, 3
 """Patroni asks that ttl >= loop_wait + 2 * retry_timeout."""
@@ -93,3 +96,19 @@ def haproxy(port: int, nodes: list[Places]) -> str:
         *(f" server {node.name} 127.0.0.1:{node.postgres} check port {node.rest}" for node in nodes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def pgbouncer(port: int, behind: int, user: str) -> str:
+    """pgbouncer.ini in transaction mode in front of haproxy; after a failover it tries to log in every second."""
+    return f"""[databases]
+* = host=127.0.0.1 port={behind} user={user}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 40
+server_login_retry = 1
+server_connect_timeout = 2
+"""

@@ -115,8 +115,8 @@ def zombie(cluster: Cluster, _mode: str) -> None:
 
 
 FAULTS = {
-    "kill": Fault("kill -9 of leader and Patroni", kill),
-    "switchover": Fault("switchover", switchover, services="ABCD"),
+    "kill": Fault("kill -9 of leader and Patroni", kill, services="ABCE"),
+    "switchover": Fault("switchover", switchover, services="ABCDE"),
     "freeze20": Fault("SIGSTOP 20 s", freeze(20)),
     "freeze45": Fault("SIGSTOP 45 s", freeze(45)),
     "etcd": Fault("etcd away 15 s", etcd_away),

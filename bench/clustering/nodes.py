@@ -1,4 +1,4 @@
-"""Two PostgreSQL servers under Patroni, with etcd and haproxy, on loopback."""
+"""Two PostgreSQL servers under Patroni, with etcd, haproxy and PgBouncer, on loopback."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 from clustering import configuration
-from clustering.configuration import Places, Rules
+from clustering.configuration import ROLE, Places, Rules
 from clustering.programs import Program, found, free_ports, hand_over, kill_server, private
 
 from retrobus.development import process_tree
@@ -137,13 +137,13 @@ def _title(pid: int) -> str:
 
 
 class Cluster:
-    """etcd, two nodes, haproxy; everything is ended by `end`, whatever state it is in."""
+    """etcd, two nodes, haproxy, PgBouncer; everything is ended by `end`, whatever state it is in."""
 
     def __init__(self, folder: Path, rules: Rules) -> None:
         self._folder = folder
         self._rules = rules
-        ports = free_ports(7)
-        self._etcd_ports, self.proxy_port = ports[:2], ports[2]
+        ports = free_ports(8)
+        self._etcd_ports, self.proxy_port, self.pooler_port = ports[:2], ports[2], ports[7]
         folders = zip(("n1", "n2"), ports[3:5], ports[5:7], strict=True)
         places = [Places(name, folder / name, sql, rest, ports[0]) for name, sql, rest in folders]
         self.nodes = [Node(place, rules) for place in places]
@@ -167,14 +167,26 @@ class Cluster:
         self._etcd = Program(
             self._folder / "etcd.log", found("etcd") or "", *options, "--unsafe-no-fsync", "--enable-v2"
         )
-        config = self._folder / "haproxy.cfg"
-        config.write_text(configuration.haproxy(self.proxy_port, [node.places for node in self.nodes]))
-        hand_over(config)
-        self._others.append(Program(self._folder / "haproxy.log", found("haproxy") or "", "-db", "-f", str(config)))
+        self._start_ways()
         self.nodes[0].start()
         until(self.nodes[0].is_leader, "the first node leads")
         self.nodes[1].start()
         self.wait_until_whole()
+
+    def _start_ways(self) -> None:
+        """haproxy, which leads to the leader, and PgBouncer in front of it."""
+        proxy = self._written(
+            "haproxy.cfg", configuration.haproxy(self.proxy_port, [each.places for each in self.nodes])
+        )
+        pooler = self._written("pgbouncer.ini", configuration.pgbouncer(self.pooler_port, self.proxy_port, ROLE))
+        for name, words in (("haproxy", ("-db", "-f", proxy)), ("pgbouncer", (pooler,))):
+            self._others.append(Program(self._folder / f"{name}.log", found(name) or "", *words))
+
+    def _written(self, name: str, text: str) -> str:
+        path = self._folder / name
+        path.write_text(text)
+        hand_over(path)
+        return str(path)
 
     def freeze_etcd(self, number: int) -> None:
         """SIGSTOP or SIGCONT of etcd: it is away without closing a connection."""

@@ -16,6 +16,7 @@ PACKAGES = {
     "patroni": "patroni",
     "etcd": "etcd-server",
     "haproxy": "haproxy",
+    "pgbouncer": "pgbouncer",
     str(POSTGRES_BIN / "postgres"): "postgresql-15",
 }
 SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"

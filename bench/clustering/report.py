@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from clustering.history import ZEROS
 from clustering.run import Outcome, Plan
 from clustering.selfcheck import PLANTED
-from clustering.service import Told
+from clustering.service import PLACES, Told
 
 HEAD = (
     "| fault | mode | lost/resurrected | duplicate | false not_applied | ETags repeated (on one row) | stale reads "
@@ -97,5 +97,5 @@ def _told(told: Told) -> str:
 def table(lines: list[Line], ttl: int) -> str:
     """The whole table with its heading."""
     ruler = "|" + " --- |" * (HEAD.count("|") - 1)
-    title = f"ttl {ttl} s; A names the leader's host last, B first, C haproxy, D as B without target_session_attrs"
+    title = f"ttl {ttl} s; {'; '.join(f'{letter}: {place}' for letter, place in PLACES.items())}"
     return "\n".join([title, "", HEAD, ruler, *(line.markdown() for line in lines)])

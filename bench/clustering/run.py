@@ -18,6 +18,7 @@ from clustering.programs import hand_over
 from clustering.service import Service, prepare, token, url
 
 WARM_UP = 4.0
+POOLED = {"DATABASE_STATEMENT_CACHE": "0"}
 CONFLICTS = "SELECT entry::text AS entry FROM conflict WHERE resolution IS NULL"
 
 
@@ -113,7 +114,7 @@ def _services(folder: Path, plan: Plan, cluster: Cluster, ends: ExitStack) -> li
     toggles = {"ENABLE_MEMORY_FALLBACK": "true", "ENABLE_RUNTIME_STATE_SAVE": "true"} if plan.fault.fallback else {}
     services = []
     for letter in plan.fault.services:
-        environment = {"DATABASE_URL": url(letter, cluster), **toggles}
+        environment = {"DATABASE_URL": url(letter, cluster), **(POOLED if letter == "E" else {}), **toggles}
         service = Service(letter, plan.serving, folder / f"service-{letter}", environment)
         ends.callback(service.end)
         services.append(service)

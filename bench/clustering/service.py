@@ -11,6 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from clustering.configuration import ROLE
 from clustering.nodes import Cluster, Stuck, until
 from clustering.programs import free_ports
 
@@ -18,13 +19,13 @@ from retrobus.accounts.tokens import TokenRules, Tokens
 
 SECRET = "a-secret-for-the-cluster-and-nothing-else"
 ADMIN = "cluster-admin"
-ROLE = "retrobus_service"
 MEMBER = "INSERT INTO member (id, email, role) VALUES ('cluster-admin', 'cluster@example.org', 'ADMIN')"
 PLACES = {
     "A": "the leader's host last",
     "B": "the leader's host first",
     "C": "haproxy",
     "D": "the leader's host first, without target_session_attrs",
+    "E": "PgBouncer in transaction mode, then haproxy",
 }
 
 
@@ -40,8 +41,9 @@ def url(letter: str, cluster: Cluster, user: str = ROLE) -> str:
     ports = [leader.places.postgres, cluster.other(leader).places.postgres]
     if letter == "A":
         ports.reverse()
-    if letter == "C":
-        return f"postgresql://{user}@127.0.0.1:{cluster.proxy_port}/retrobus?sslmode=disable"
+    if letter in "CE":
+        port = cluster.proxy_port if letter == "C" else cluster.pooler_port
+        return f"postgresql://{user}@127.0.0.1:{port}/retrobus?sslmode=disable"
     hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
     wish = "" if letter == "D" else "&target_session_attrs=read-write"
     return f"postgresql://{user}@{hosts}/retrobus?sslmode=disable{wish}"

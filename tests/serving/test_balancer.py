@@ -1,0 +1,173 @@
+"""Two services behind the load balancer of deploy/haproxy.cfg: a real haproxy runs the file as it is."""
+
+import shutil
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import httpx
+import pytest
+
+from builders import an_event
+from harness import SECRET, Api, Person, Process, free_port, run_sql, until
+
+HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+CONFIGURATION = Path(__file__).parents[2] / "deploy/haproxy.cfg"
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(HAPROXY is None, reason="needs haproxy (Debian: apt-get install haproxy)"),
+]
+
+
+class Pair:
+    """Two services, and a client of both through haproxy."""
+
+    def __init__(self, database: str, folder: Path) -> None:
+        self._database, self._folder = database, folder
+        self.ports = [free_port(), free_port()]
+        self.services = [self.start(number) for number in (0, 1)]
+        self.address = f"http://127.0.0.1:{free_port()}"
+
+    def start(self, number: int) -> Process:
+        """Starts a service on its port."""
+        place = self._folder / f"service{number}"
+        place.mkdir(exist_ok=True)
+        environment = {"DATABASE_URL": self._database, "JWT_SECRET": SECRET, "APP_ENV": "test"}
+        return Process(["serve"], place, environment | {"PORT": str(self.ports[number])})
+
+    def replace(self, number: int) -> None:
+        """Stops a service as systemd does, and returns when another one on its port is ready."""
+        self.services[number].popen.send_signal(signal.SIGTERM)
+        self.services[number].popen.wait()
+        self.services[number] = self.start(number)
+        until(lambda: self.ready(number), what="the new service")
+
+    def ready(self, number: int) -> bool:
+        """Whether this service says so itself."""
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.ports[number]}/ready").status_code == 200
+        return False
+
+
+@contextmanager
+def balanced(database: str, folder: Path) -> Iterator[tuple[Pair, Api]]:
+    """Both services ready behind haproxy, which runs our file; only the ports are this test's."""
+    pair = Pair(database, folder)
+    written, here = CONFIGURATION.read_text(encoding="utf-8"), {"bind :80": f"bind {pair.address[7:]}"}
+    here |= {f"127.0.0.1:{3001 + number}": f"127.0.0.1:{port}" for number, port in enumerate(pair.ports)}
+    for text, ours in here.items():
+        assert text in written
+        written = written.replace(text, ours)
+    (folder / "haproxy.cfg").write_text(written)
+    running = subprocess.Popen([str(HAPROXY), "-db", "-f", folder / "haproxy.cfg"], stderr=subprocess.DEVNULL)
+    try:
+        with Api(pair.address, database) as api:
+            until(lambda: pair.ready(0) and pair.ready(1), what="both services")
+            until(lambda: api.get("/ready").status_code == 200, what="haproxy")
+            yield pair, api
+    finally:
+        running.kill()
+        running.wait()
+        for service in pair.services:
+            service.popen.kill()
+            service.popen.wait()
+
+
+class Traffic:
+    """Clients that write and read through the balancer until they are told to stop."""
+
+    def __init__(self, address: str, person: Person) -> None:
+        self.statuses: Counter[str] = Counter()
+        self.acknowledged: list[str] = []
+        self._address, self._headers, self._end = address, person.headers, threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(4)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def goes_on(self, writes: int) -> None:
+        """Returns when so many more writes were acknowledged."""
+        before = len(self.acknowledged)
+        until(lambda: len(self.acknowledged) > before + writes)
+
+    def _work(self, number: int) -> None:
+        for count in range(1_000_000):
+            if self._end.is_set():
+                return
+            with suppress(httpx.TransportError):  # counted as what is not in `statuses`
+                self._once(f"turn-{number}-{count}")
+
+    def _once(self, key: str) -> None:
+        self.statuses["asked"] += 1
+        with httpx.Client(base_url=self._address, headers=self._headers, timeout=60) as client:
+            made = client.post("/api/events", json=an_event(title=key))
+            self.statuses[f"POST {made.status_code}"] += 1
+            if made.status_code == 201:
+                self.acknowledged.append(made.json()["id"])
+                read = client.get(f"/api/events/{made.json()['id']}")
+                self.statuses[f"GET {read.status_code}"] += 1
+
+
+def test_services_that_are_replaced_one_by_one_fail_no_request(database: str, tmp_path: Path) -> None:
+    with balanced(database, tmp_path) as (pair, api):
+        manager = api.person("ADMIN")
+        with Traffic(pair.address, manager) as traffic:
+            until(lambda: len(traffic.acknowledged) > 20)
+            for number in (0, 1):
+                pair.replace(number)
+                traffic.goes_on(20)
+        kept = {row["id"] for row in run_sql(database, "SELECT id FROM event")}
+        done = traffic.statuses["asked"]
+
+        assert traffic.statuses == {"asked": done, "POST 201": done, "GET 200": done}
+        assert kept == set(traffic.acknowledged)
+
+
+def test_a_service_that_dies_is_left_out_and_its_writes_are_not_sent_twice(database: str, tmp_path: Path) -> None:
+    with balanced(database, tmp_path) as (pair, api):
+        manager = api.person("ADMIN")
+        with Traffic(pair.address, manager) as traffic:
+            until(lambda: len(traffic.acknowledged) > 20)
+            pair.services[0].popen.kill()
+            pair.services[0].popen.wait()
+            traffic.goes_on(50)
+        titles = [row["title"] for row in run_sql(database, "SELECT title FROM event")]
+
+        assert len(titles) == len(set(titles))
+        assert len(titles) >= len(traffic.acknowledged)
+
+
+def test_without_postgresql_the_services_own_answer_passes_the_balancer(
+    server: str, database: str, tmp_path: Path
+) -> None:
+    name = database.partition("?")[0].rpartition("/")[2]
+    with balanced(database, tmp_path) as (_, api):
+        run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # fmt: skip
+        try:
+            until(lambda: "Retry-After" in api.get("/public/vehicles").headers, what="the service's own 503")
+            refused = api.get("/public/vehicles")
+            assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+        finally:
+            run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        until(lambda: api.get("/public/vehicles").status_code == 200)
+
+
+def test_the_balancer_passes_streams_and_hides_metrics(database: str, tmp_path: Path) -> None:
+    with balanced(database, tmp_path) as (_, api):
+        assert api.get("/metrics").status_code == 404
+        with api.stream("GET", "/public/changes/stream") as answer:
+            assert "event: current" in answer.iter_lines()
