@@ -14,7 +14,7 @@ import retrobus
 from retrobus import logbook
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import TokenRules, Tokens
-from retrobus.api import auth, changes, deletions, events, health, members, public, vehicles
+from retrobus.api import auth, calendars, changes, deletions, events, health, members, public, vehicles
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Desk, Limits, Service
@@ -61,7 +61,8 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, sample),
     )
-    routers = [module.router for module in (vehicles, events, public, changes, deletions, auth, members, health)]
+    modules = (vehicles, events, public, calendars, changes, deletions, auth, members, health)
+    routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)
     add_pages(app, studio=settings.studio)

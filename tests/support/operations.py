@@ -90,6 +90,8 @@ OPERATIONS: dict[str, Operation] = {
     "listPublicVehicleEvents": Operation("GET", "/public/vehicles/{parc}/events", "anyone"),
     "listPublicEvents": Operation("GET", "/public/events", "anyone"),
     "getPublicEvent": Operation("GET", "/public/events/{id}", "anyone"),
+    "getPublicCalendar": Operation("GET", "/public/events.ics", "anyone"),
+    "getPublicVehicleCalendar": Operation("GET", "/public/vehicles/{parc}/events.ics", "anyone"),
     "listChanges": Operation("GET", "/api/changes", "token"),
     "listPublicChanges": Operation("GET", "/public/changes", "anyone"),
     "streamChanges": Operation("GET", "/api/changes/stream", "token"),

@@ -62,6 +62,7 @@ KEYED = (
     "POST /api/members/{}/terminate",
     "GET /api/deletions/{}",
     "GET /public/events/{}", "GET /public/vehicles/{}", "GET /public/vehicles/{}/events",
+    "GET /public/vehicles/{}/events.ics",
 )  # fmt: skip
 """Every route with a key in its path."""
 

@@ -25,7 +25,8 @@ class Answer:
     `schema` names the component that describes the body; None for a text. `row`: the answer is one row, so it has an
     ETag; `created`: 201 with the new row's address; `paged`: the answer is a page of a list, under `name` for members
     and bare for the public. `stored` is false for routes that do not ask the store. `not_ready` describes a 503 with
-    the same body. `media` is the type of a body that is neither JSON nor plain text.
+    the same body. `media` is the type of a body that is neither JSON nor plain text. `tagged`: the route's function
+    gives the answer an ETag, and answers 304 to a reader who has it.
     """
 
     schema: str | None
@@ -36,6 +37,12 @@ class Answer:
     stored: bool = True
     not_ready: str | None = None
     media: str | None = None
+    tagged: bool = False
+
+    @property
+    def has_etag(self) -> bool:
+        """Whether the answer carries an ETag."""
+        return self.row or self.tagged
 
     @property
     def status(self) -> int:
@@ -88,7 +95,7 @@ class Answer:
         found = REQUEST_ID | (ORIGIN if self.stored else {})
         if self.paged:
             return found | LINK
-        found |= ETAG if self.row else {}
+        found |= ETAG if self.has_etag else {}
         found |= LOCATION if self.created else {}
         return found | (DURABILITY if status == 202 else {})
 
@@ -128,7 +135,7 @@ ORIGIN = {
     "X-Data-As-Of": header("From memory: until when PostgreSQL was heard.", format="date-time"),
     "X-Data-Origin": header("From memory: what it was filled from."),
 }
-ETAG = {"ETag": header("The version of the row, for If-Match and If-None-Match.", always=True)}
+ETAG = {"ETag": header("The version of what is answered, for If-Match and If-None-Match.", always=True)}
 LINK = {"Link": header('The next page, if there is one: `<…>; rel="next"`.')}
 LOCATION = {"Location": header("The address of the new row.", always=True)}
 DURABILITY = {

@@ -23,7 +23,7 @@ def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
 REPEATED = "Repeating the request with the same key gives the one true answer, for 24 hours."
 IDEMPOTENCY_KEY = _header("Idempotency-Key", REPEATED, minLength=1, maxLength=200, pattern=patterns.IDEMPOTENCY_KEY)
 IF_MATCH = _header("If-Match", "The ETag that the row must still have, else 412; `*` for any.", pattern=patterns.ETAGS)
-IF_NONE_MATCH = _header("If-None-Match", "The ETag that the reader has: 304 if it is still the row's.")
+IF_NONE_MATCH = _header("If-None-Match", "The ETag that the reader has: 304 if nothing has changed.")
 
 
 def once(request: Request) -> Once | None:

@@ -43,7 +43,7 @@ def _parameters(route: Route, keys: dict[str, Described]) -> list[Described]:
     found += [parameter("query", name, schema) for name, schema in queries.items()]
     found += [IDEMPOTENCY_KEY] if route.writes else []
     found += [IF_MATCH] if route.conditional else []
-    return [*found, IF_NONE_MATCH] if route.method == "GET" and route.answer.row else found
+    return [*found, IF_NONE_MATCH] if route.method == "GET" and route.answer.has_etag else found
 
 
 def _answers(route: Route) -> dict[int | str, Described]:
@@ -51,7 +51,7 @@ def _answers(route: Route) -> dict[int | str, Described]:
     answer = route.answer
     found: dict[int | str, Described] = {answer.status: answer.described(answer.status)}
     found |= {status: _error(status) for status in sorted(_errors(route))}
-    if route.method == "GET" and answer.row:
+    if route.method == "GET" and answer.has_etag:
         found[304] = answer.described(304, "The reader has this version already.")
     if route.writes:
         found[202] = answer.described(202, "Accepted in fallback mode; see X-Durability.")

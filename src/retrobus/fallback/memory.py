@@ -176,6 +176,8 @@ def _passes(row: Row, item: Filter) -> bool:
         return '"isVisible": false' not in (value or "") or json.loads(value).get("isVisible") is not False
     if value is None:
         return False
+    if item.operator == "announced":
+        return bool(value == "PUBLISHED")
     if item.operator == "=":
         return bool(fold(value) == fold(item.value)) if item.fold else bool(value == item.value)
     return bool(value >= item.value) if item.operator == ">=" else bool(value < item.value)

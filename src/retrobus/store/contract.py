@@ -34,10 +34,15 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One condition of a list; `fold` compares without regard to ASCII case."""
+    """One condition of a list; `fold` compares without regard to ASCII case.
+
+    `json` on `extras`: not made invisible. `announced` on `status`: published, or archived by the last change, which
+    found the row public: the public was never shown what changed later. Memory does not know what the public saw, so
+    it takes published rows alone.
+    """
 
     column: str
-    operator: Literal["=", ">=", "<", "json"]
+    operator: Literal["=", ">=", "<", "json", "announced"]
     value: Any
     fold: bool = False
 

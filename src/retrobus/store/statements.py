@@ -112,6 +112,8 @@ def _condition(resource: Resource, index: int, shape: tuple[str, str, bool]) -> 
     value: ColumnElement[Any] = bindparam(f"filter_{index}", type_=resource.table.c[name].type)
     if operator == "json":  # hidden only by an explicit false, as clients set it
         return literal_column(f"({name} -> 'isVisible') IS DISTINCT FROM 'false'::jsonb", Boolean)
+    if operator == "announced":
+        return literal_column("(status = 'PUBLISHED' OR status = 'ARCHIVED' AND public_version = version)", Boolean)
     if fold:
         value = func.lower(collate(value, "C"))
         column = literal_column(f'lower({name} COLLATE "C")')
