@@ -159,6 +159,12 @@ def test_only_an_explicit_false_at_the_top_of_extras_hides_an_event(subject: Sub
     assert names(subject.find(EVENT, Filter("extras", "json", None))) == sorted(shown)
 
 
+def test_an_event_that_the_public_never_saw_was_never_announced(subject: Subject) -> None:
+    subject.given(EVENT, *(an_event(status.lower(), status=status) for status in ("DRAFT", "PUBLISHED", "ARCHIVED")))
+
+    assert names(subject.find(EVENT, Filter("status", "announced", None))) == ["published"]
+
+
 @pytest.mark.parametrize(
     ("view", "private", "images"),
     [("list", True, False), ("one", True, True), ("public_list", False, False), ("public_one", False, True)],
