@@ -14,7 +14,7 @@ import retrobus
 from retrobus import logbook
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import TokenRules, Tokens
-from retrobus.api import auth, calendars, changes, deletions, events, health, members, public, vehicles
+from retrobus.api import auth, calendars, changes, conflicts, deletions, events, health, members, public, vehicles
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Desk, Limits, Service
@@ -25,6 +25,7 @@ from retrobus.backups.shelf import Shelf
 from retrobus.changes.deletions import Deletions
 from retrobus.changes.feed import ChangeFeed
 from retrobus.changes.streams import Streams
+from retrobus.fallback.conflict_desk import Conflicts
 from retrobus.fallback.opening import Sample
 from retrobus.http.cors import Cors
 from retrobus.http.dispatch import Dispatch
@@ -61,7 +62,7 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, sample),
     )
-    modules = (vehicles, events, public, calendars, changes, deletions, auth, members, health)
+    modules = (vehicles, events, public, calendars, changes, deletions, conflicts, auth, members, health)
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)
@@ -188,7 +189,7 @@ def _service(settings: Settings, states: Readiness, feed: ChangeFeed, streams: S
 def _desk(settings: Settings, opened: OpenStore) -> Desk:
     """What PostgreSQL and the folder of backups alone tell; memory never answers for them."""
     attempts = Attempts(opened.availability, Unavailable if opened.mode == "strict" else NoAnswer)
-    return Desk(Deletions(attempts), Shelf(settings.backups_dir))
+    return Desk(Deletions(attempts), Conflicts(attempts), Shelf(settings.backups_dir))
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:

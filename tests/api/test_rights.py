@@ -14,6 +14,7 @@ REFUSED: dict[str, dict[str, int]] = {
     "anyone": {},
     "token": {"no token": 401, "expired token": 401},
     "manager": {"no token": 401, "expired token": 401, "MEMBER": 403, "DRIVER": 403},
+    "admin": {"no token": 401, "expired token": 401, "MEMBER": 403, "DRIVER": 403, "BUREAU": 403},
 }
 """Whom each audience leaves out, and with which status."""
 

@@ -47,7 +47,7 @@ def headers(api: Api) -> dict[str, str]:
 
 
 def test_no_write_whose_commit_fails_is_answered_as_done(api: Api, headers: dict[str, str]) -> None:
-    api.sql(REFUSE_COMMIT, *(REFUSE_ON.format(table=table) for table in ("event", "vehicle", "member")))
+    api.sql(REFUSE_COMMIT, *(REFUSE_ON.format(table=table) for table in ("event", "vehicle", "member", "conflict")))
     before = everything(api)
 
     answers = [send(api, operation, headers | {"Idempotency-Key": "once"}) for operation in WRITES]

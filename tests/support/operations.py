@@ -1,5 +1,6 @@
 """Every operation of the API: one good request for each, and who may send it."""
 
+import json
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -11,13 +12,15 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from builders import Body, a_member, a_vehicle, an_event
 from harness import TOKENS, Api
-from routes import DELETION, EVENT, MEMBER, VEHICLE
+from retrobus.model.resources import BY_NAME
+from retrobus.model.rows import completed, encode
+from routes import CONFLICT, DELETION, EVENT, MEMBER, VEHICLE
 
 PASSWORD, ACCOUNT = "un-mot-de-passe-inventé", "compte@example.org"
 NEW_PASSWORD: Body = {"currentPassword": PASSWORD, "newPassword": "un-autre-mot-de-passe"}
 
 ROLES = ("MEMBER", "DRIVER", "BUREAU", "ADMIN")
-Audience = Literal["anyone", "token", "manager"]
+Audience = Literal["anyone", "token", "manager", "admin"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class Operation:
     @property
     def target(self) -> str:
         """Its path with the keys filled in."""
-        return self.path.format(parc=VEHICLE, version=DELETION, id=EVENT if "events" in self.path else MEMBER)
+        ids = {"members": MEMBER, "conflicts": CONFLICT}
+        named = next((key for part, key in ids.items() if f"/api/{part}/" in self.path), EVENT)
+        return self.path.format(parc=VEHICLE, version=DELETION, id=named)
 
     @property
     def alias(self) -> str | None:
@@ -80,6 +85,9 @@ OPERATIONS: dict[str, Operation] = {
     "terminateMember": Operation("POST", "/api/members/{id}/terminate", "manager", {}),
     "listDeletions": Operation("GET", "/api/deletions", "manager"),
     "getDeletion": Operation("GET", "/api/deletions/{version}", "manager"),
+    "listConflicts": Operation("GET", "/api/conflicts", "admin"),
+    "applyConflict": Operation("POST", "/api/conflicts/{id}/apply", "admin", {}),
+    "discardConflict": Operation("POST", "/api/conflicts/{id}/discard", "admin", {}),
     "login": Operation("POST", "/api/auth/login", "anyone", {"email": ACCOUNT, "password": PASSWORD}),
     "memberLogin": Operation("POST", "/api/auth/member-login", "anyone", {"identifier": ACCOUNT, "password": PASSWORD}),
     "changePassword": Operation("POST", "/api/auth/change-password", "token", NEW_PASSWORD),
@@ -116,11 +124,24 @@ def prepared(api: Api) -> dict[str, dict[str, str]]:
         f"INSERT INTO vehicle (parc, is_public) VALUES ('{VEHICLE}', true)",
         f"INSERT INTO event (id, title, date, status) VALUES ('{EVENT}', 'Sortie', '2026-05-01', 'PUBLISHED')",
         f"INSERT INTO member (id, email, role, password_hash) VALUES {rows}",
+        a_conflict(),
         f"INSERT INTO deletion (version, resource, key, cause, batch) VALUES ({DELETION}, 'Event', 'ancien', 'api', 1)",
     )
     tokens = {role: token(key, role) for role, key in ids.items()}
     tokens["expired token"] = token(ids["ADMIN"], "ADMIN", ttl=-3600)
     return {"no token": {}} | {name: {"Authorization": f"Bearer {found}"} for name, found in tokens.items()}
+
+
+def a_conflict(number: int = CONFLICT, **changes: Any) -> str:
+    """The statement that adds an open conflict: an outage's change of the vehicle, which psql changed meanwhile."""
+    table = BY_NAME["Vehicle"]
+    row = encode(table, completed(table, {"parc": VEHICLE, "version": 0, "is_public": True, "etat": "par l'API"}))
+    entry = {"at": "2026-05-01T10:00:00.000Z", "row": row, "base": None, "member": None, "once": None} | changes
+    said = json.dumps(entry).replace("'", "''")
+    return (
+        "INSERT INTO conflict (id, journal, sequence, resource, key, operation, entry, reason) OVERRIDING SYSTEM VALUE"
+        f" VALUES ({number}, gen_random_uuid(), 1, 'Vehicle', '{VEHICLE}', 'update', '{said}', 'la ligne a changé')"
+    )
 
 
 def token(key: str, role: str, ttl: int | None = None) -> str:

@@ -15,6 +15,10 @@ DELETION = 0
 """Version of a tombstone that tests may add: lower than any that PostgreSQL draws."""
 
 
+CONFLICT = 0
+"""Number of a conflict that tests may add: lower than any that PostgreSQL counts."""
+
+
 @dataclass(frozen=True)
 class Write:
     """A route that reads a body, and a body that it takes."""
@@ -60,14 +64,14 @@ KEYED = (
     "GET /api/vehicles/{}", "PUT /api/vehicles/{}", "PATCH /api/vehicles/{}", "DELETE /api/vehicles/{}",
     "GET /api/members/{}", "PUT /api/members/{}", "PATCH /api/members/{}", "DELETE /api/members/{}",
     "POST /api/members/{}/terminate",
-    "GET /api/deletions/{}",
+    "GET /api/deletions/{}", "POST /api/conflicts/{}/apply", "POST /api/conflicts/{}/discard",
     "GET /public/events/{}", "GET /public/vehicles/{}", "GET /public/vehicles/{}/events",
     "GET /public/vehicles/{}/events.ics",
 )  # fmt: skip
 """Every route with a key in its path."""
 
 LISTS = ("/api/events", "/api/vehicles", "/api/members", "/public/events", "/public/vehicles",
-         f"/public/vehicles/{VEHICLE}/events", "/api/deletions")  # fmt: skip
+         f"/public/vehicles/{VEHICLE}/events", "/api/deletions", "/api/conflicts")  # fmt: skip
 """Every route that answers with a page."""
 
 

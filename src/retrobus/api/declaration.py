@@ -15,8 +15,9 @@ class Route:
     """What a route is: its address, who may call it, what it answers and takes.
 
     `asks` has the schemas of query parameters that the route's function reads by itself. A route that changes something
-    takes an Idempotency-Key, and If-Match unless `if_match` is false. `errors` are statuses with which the route's
-    function answers by itself. `name` is the operationId, the function's name unless it is given.
+    takes an Idempotency-Key unless `keyed` is false, and If-Match unless `if_match` is false. `journaled` is false for
+    a write that memory never takes and that looks at no row's version: no 202, no 412. `errors` are statuses with which
+    the route's function answers by itself. `name` is the operationId, the function's name unless it is given.
     """
 
     method: str
@@ -27,6 +28,8 @@ class Route:
     filters: tuple[Parameter, ...] = ()
     asks: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     if_match: bool = True
+    keyed: bool = True
+    journaled: bool = True
     errors: tuple[int, ...] = ()
     name: str = ""
 
@@ -36,8 +39,8 @@ class Route:
 
     @property
     def writes(self) -> bool:
-        """Whether the route changes rows; a login changes none."""
-        return self.method != "GET" and self.rights is not ANYONE
+        """Whether the route changes rows; a login changes none, nor does a backup."""
+        return self.method != "GET" and self.rights is not ANYONE and self.keyed
 
     @property
     def conditional(self) -> bool:

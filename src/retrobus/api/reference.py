@@ -53,7 +53,7 @@ def _answers(route: Route) -> dict[int | str, Described]:
     found |= {status: _error(status) for status in sorted(_errors(route))}
     if route.method == "GET" and answer.has_etag:
         found[304] = answer.described(304, "The reader has this version already.")
-    if route.writes:
+    if route.writes and route.journaled:
         found[202] = answer.described(202, "Accepted in fallback mode; see X-Durability.")
     if answer.not_ready is not None:
         found[503] = answer.described(503, answer.not_ready)
@@ -68,7 +68,7 @@ def _errors(route: Route) -> set[int]:
     found |= {404} if route.names_row else set()
     found |= {422} if route.answer.paged or route.asks else set()
     if route.writes:
-        found |= set(OF_A_WRITE) | (set() if route.answer.created else {412})
+        found |= set(OF_A_WRITE) | (set() if route.answer.created or not route.journaled else {412})
     return found
 
 

@@ -99,11 +99,30 @@ _HELD = {
     "backups": listed(record(_HOLDER)) | {"description": "The backups that hold the row, the newest first."},
     "unread": listed(record({"name": TEXT, "reason": TEXT})) | {"description": "Backups that may hold the row too."},
 }
+_STATES = record({name: {} for name in ("journal", "postgres", "base")}, required=("journal", "postgres"))
+_CONFLICT = {
+    "number": WHOLE,
+    "resource": TEXT | {"enum": list(BY_NAME)},
+    "key": TEXT,
+    "operation": TEXT | {"enum": ["insert", "update", "delete"]},
+    "reason": TEXT | {"description": "Why the replay could not apply the write; in French."},
+    "at": _MOMENT | {"description": "When the write was acknowledged."},
+    "member": _or_null("string", "The id of the member who made the write."),
+    "resolution": {"enum": ["applied", "discarded", None]},
+    "resolvedAt": _or_null("string", "When it was decided."),
+    "kept": FLAG | {"description": "Whether the row that was replaced is kept: `retrobus resync --restore`."},
+    "names": OBJECT | {"additionalProperties": TEXT, "description": "The names of the members mentioned, by id."},
+    "postgres": _or_null("object", "`version`, `updatedAt` and `updatedBy` of the row of today; null without one."),
+    "base": _or_null("object", "The `version` that the client had read; null for a new row, or if it is not known."),
+    "fields": OBJECT | {"additionalProperties": _STATES, "description": "What differs, by the name of the field."},
+}
 
 SHAPES: Schema = {
     "Changes": _changes({"Vehicle": "Vehicle", "Event": "Event", "Member": "Member"}),
     "PublicChanges": _changes({"Vehicle": "PublicVehicle", "Event": "PublicEvent"}),
     "DeletionList": record({"deletions": listed(record(_DELETION)), "nextCursor": {"type": ["string", "null"]}}),
+    "ConflictList": record({"conflicts": listed(reference_to("Conflict")), "nextCursor": {"type": ["string", "null"]}}),
+    "Conflict": record(_CONFLICT),
     "Deletion": record(_DELETION | _HELD),
     "PublicVehicles": listed(reference_to("PublicVehicle")),
     "PublicEvents": listed(reference_to("PublicEvent")),

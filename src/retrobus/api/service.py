@@ -9,6 +9,7 @@ from retrobus.backups.shelf import Shelf
 from retrobus.changes.deletions import Deletions
 from retrobus.changes.feed import ChangeFeed
 from retrobus.changes.streams import Streams
+from retrobus.fallback.conflict_desk import Conflicts
 from retrobus.metrics import Metrics
 from retrobus.store.contract import Store
 
@@ -33,9 +34,10 @@ class States(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What managers and administrators look at and decide: deletions, backups."""
+    """What managers and administrators look at and decide: deletions, conflicts, backups."""
 
     deletions: Deletions
+    conflicts: Conflicts
     shelf: Shelf
 
 

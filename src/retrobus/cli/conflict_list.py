@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from retrobus.cli.listing import columns
-from retrobus.store.authors import COLUMNS, names_of
 from retrobus.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from retrobus.database.pooler import OwnNames
     from retrobus.fallback.conflict_view import ConflictView, Field
     from retrobus.fallback.resync import OpenConflict, SettledConflict
 
@@ -69,25 +67,6 @@ def document(one: OpenConflict, changes: dict[str, tuple[Any, Any]], names: dict
     changed = {name: {"postgres": present, "journal": wanted} for name, (present, wanted) in changes.items()}
     by = {"member": one.member, "name": names.get(one.member or "")}
     return said | {"reason": one.reason, "at": one.entry["at"], **by, "changes": changed}
-
-
-def view_document(view: ConflictView, names: dict[str, str]) -> dict[str, Any]:
-    """One conflict as a script reads it; a base that the journal does not hold is left out."""
-    said = {"number": view.number, "resource": view.resource, "key": view.key, "operation": view.operation}
-    present = {"version": view.version, "updatedAt": view.updated_at, "updatedBy": view.updated_by}
-    fields = {
-        field.name: {"journal": field.journal, "postgres": field.present}
-        | ({"base": field.base} if field.based else {})
-        for field in view.fields
-    }
-    about = {"reason": view.reason, "at": view.at, "member": view.member, "resolution": view.resolution, "names": names}
-    return said | about | {"postgres": None if view.version is None else present, "base": view.base, "fields": fields}
-
-
-async def names_in(connection: OwnNames, view: ConflictView) -> dict[str, str]:
-    """The names of the members whom a conflict mentions."""
-    ids = [value for field in view.fields if field.column in COLUMNS for value in field.values]
-    return await names_of(connection, [view.member, view.updated_by, *ids])
 
 
 def show_one(view: ConflictView, names: dict[str, str]) -> None:

@@ -11,11 +11,9 @@ import typer
 from retrobus.cli.conflict_list import (
     NONE_OPEN,
     document,
-    names_in,
     show_one,
     show_open,
     show_settled,
-    view_document,
     written,
 )
 from retrobus.cli.failures import sentence
@@ -144,17 +142,17 @@ async def _settled(connection: OwnNames) -> tuple[list[SettledConflict], dict[st
 
 
 def _show_one(number: int, *, as_json: bool) -> None:
-    from retrobus.fallback.conflict_view import view_of
+    from retrobus.fallback.conflict_view import document_of, ids_in, view_of
 
     async def work(connection: OwnNames) -> tuple[ConflictView, dict[str, str]] | None:
         view = await view_of(connection, number)
-        return None if view is None else (view, await names_in(connection, view))
+        return None if view is None else (view, await names_of(connection, ids_in(view)))
 
     shown = with_connection(work)
     if shown is None:
         raise stop(f"aucun conflit ne porte le numéro {number} : voir retrobus resync --list --all")
     if as_json:
-        answer(view_document(*shown))
+        answer(document_of(*shown))
     else:
         show_one(*shown)
 

@@ -1,6 +1,7 @@
 """One conflict field by field, for the operator who decides: the journal, the row of today, what the client changed."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from retrobus.model.names import camel
 from retrobus.model.resources import BY_NAME, Resource
 from retrobus.model.rows import Row, encode
 from retrobus.model.wire import moment
+from retrobus.store.authors import COLUMNS
 
 ONE = """SELECT id AS number, resource, key, operation, reason, resolution, resolved_at, entry::text AS entry
 FROM conflict WHERE id = $1"""
@@ -82,6 +84,28 @@ async def view_of(connection: OwnNames, number: int) -> ConflictView | None:
         resolved_at=found["resolved_at"],
         kept=found["resolution"] is not None and isinstance(entry.get("image"), dict),
     )
+
+
+def ids_in(view: ConflictView) -> list[str | None]:
+    """The ids of the members whom a conflict mentions, and words that name none."""
+    ids = [value for field in view.fields if field.column in COLUMNS for value in field.values]
+    return [view.member, view.updated_by, *ids]
+
+
+def document_of(view: ConflictView, names: Mapping[str, str]) -> dict[str, Any]:
+    """One conflict as a client or script reads it; a base that the journal does not hold is left out."""
+    said = {"number": view.number, "resource": view.resource, "key": view.key, "operation": view.operation}
+    present = {"version": view.version, "updatedAt": view.updated_at, "updatedBy": view.updated_by}
+    fields = {
+        field.name: {"journal": field.journal, "postgres": field.present}
+        | ({"base": field.base} if field.based else {})
+        for field in view.fields
+    }
+    about = {"reason": view.reason, "at": view.at, "member": view.member, "resolution": view.resolution}
+    resolved = {"resolvedAt": None if view.resolved_at is None else moment(view.resolved_at), "kept": view.kept}
+    named = {one: names[one] for one in ids_in(view) if one is not None and one in names}
+    rows = {"postgres": None if view.version is None else present, "base": view.base, "fields": fields}
+    return said | about | resolved | {"names": named} | rows
 
 
 def _fields(resource: Resource, journal: Row | None, present: Row | None, base: Row) -> list[Field]:

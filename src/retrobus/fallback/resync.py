@@ -142,8 +142,13 @@ async def differences(connection: OwnNames, conflict: OpenConflict) -> dict[str,
 async def discard(connection: OwnNames, number: int) -> None:
     """Leaves Postgres as it is and closes the conflict; Decided if it is not open."""
     async with confirmed(connection):
-        await _hold(connection, number)
-        await _close(connection, number, "discarded", None)
+        await discard_within(connection, number)
+
+
+async def discard_within(connection: OwnNames, number: int) -> None:
+    """The same inside the transaction that is open."""
+    await _hold(connection, number)
+    await _close(connection, number, "discarded", None)
 
 
 async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) -> None:
@@ -152,18 +157,23 @@ async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) ->
     Decided if it is not open; Deleted if an update would bring a row back and the operator did not name it.
     """
     async with confirmed(connection):
-        await connection.execute("SET LOCAL lock_timeout = '5s'")
-        await connection.execute(
-            "SELECT set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true)",
-            conflict.entry["member"] or "",
-        )
-        await _hold(connection, conflict.number)
-        present = await sql.row_of(connection, conflict.of, conflict.key, lock=True)
-        if present is None and conflict.operation == "update" and not named:
-            raise Deleted
-        await _carry_out(connection, conflict, present)
-        image = None if present is None else encode(conflict.of, present)
-        await _close(connection, conflict.number, "applied", image)
+        await apply_within(connection, conflict, named=named)
+
+
+async def apply_within(connection: OwnNames, conflict: OpenConflict, *, named: bool) -> None:
+    """The same inside the transaction that is open; the write is the member's who made it."""
+    await connection.execute("SET LOCAL lock_timeout = '5s'")
+    await connection.execute(
+        "SELECT set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true)",
+        conflict.entry["member"] or "",
+    )
+    await _hold(connection, conflict.number)
+    present = await sql.row_of(connection, conflict.of, conflict.key, lock=True)
+    if present is None and conflict.operation == "update" and not named:
+        raise Deleted
+    await _carry_out(connection, conflict, present)
+    image = None if present is None else encode(conflict.of, present)
+    await _close(connection, conflict.number, "applied", image)
 
 
 async def _carry_out(connection: OwnNames, conflict: OpenConflict, present: Row | None) -> None:

@@ -44,6 +44,7 @@ KINDS = {
         (408, "body_timeout", "Le corps de la requête n'est pas arrivé à temps"),
         (409, "conflict", "Conflit avec l'état actuel"),
         (409, "duplicate", "Cette valeur est déjà prise"),
+        (409, "already_settled", "Ce conflit est déjà tranché"),
         (409, "request_in_progress", "La même requête est encore en cours"),
         (410, "resync_required", "Ce curseur ne vaut plus : oubliez tout et recommencez sans curseur"),
         (412, "precondition_failed", "La ressource a changé depuis sa lecture"),
