@@ -14,19 +14,7 @@ import retrobus
 from retrobus import logbook
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import TokenRules, Tokens
-from retrobus.api import (
-    auth,
-    calendars,
-    changes,
-    conflicts,
-    deletions,
-    events,
-    health,
-    images,
-    members,
-    public,
-    vehicles,
-)
+from retrobus.api import auth, calendars, changes, conflicts, deletions, events, health, members, public, vehicles
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Desk, Limits, Service
@@ -74,7 +62,7 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, sample),
     )
-    modules = (vehicles, events, public, images, calendars, changes, deletions, conflicts, auth, members, health)
+    modules = (vehicles, events, public, calendars, changes, deletions, conflicts, auth, members, health)
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)
@@ -84,7 +72,8 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
     for kind in (Problem, StoreError, HTTPException):
         app.add_exception_handler(kind, _refuse)
     declared = [route for router in routers for route in router.declared]
-    app.openapi = lambda: openapi(app, declared)  # type: ignore[method-assign]  # the framework's documented way
+    limits = _limits(settings)
+    app.openapi = lambda: openapi(app, declared, limits)  # type: ignore[method-assign]  # the framework's documented way
     shared = Cors(Gate(Dispatch(app, routers, _refuse)), settings.cors_origins)
     return Edge(shared, metrics)
 
@@ -190,12 +179,15 @@ def _service(settings: Settings, states: Readiness, feed: ChangeFeed, streams: S
         settings.jwt_audience,
         settings.access_token_ttl,
     )
-    limits = Limits(settings.max_body_bytes, settings.max_image_body_bytes)
     throttle = Throttle(rules.secrets[0].encode(), states.opened.logins)
     token = None if settings.metrics_token is None else settings.metrics_token.get_secret_value()
     store, tokens = states.opened.store, Tokens(rules)
-    desk = _desk(settings, states.opened)
+    desk, limits = _desk(settings, states.opened), _limits(settings)
     return Service(store, feed, streams, desk, tokens, throttle, limits, states.metrics, token, states)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.max_body_bytes, settings.max_image_body_bytes)
 
 
 def _desk(settings: Settings, opened: OpenStore) -> Desk:

@@ -8,6 +8,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from harness import Api
 from operations import OPERATIONS
+from retrobus.model.columns import label_of
+from retrobus.model.names import camel
+from retrobus.model.resource import Resource
+from retrobus.model.resources import ALL
 from schema import faults, references, resolved
 
 ERRORS_OF_ALL = {"400", "431", "500"}
@@ -28,7 +32,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 def test_it_is_an_openapi_3_1_document(document: dict[str, Any]) -> None:
     assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
     assert all(document["info"][name] for name in ("title", "version", "summary", "description"))
-    assert document.keys() == {"openapi", "info", "paths", "components"}
+    assert document.keys() == {"openapi", "info", "paths", "components", "x-max-body-bytes", "x-max-image-body-bytes"}
     assert document["components"].keys() == {"schemas", "securitySchemes"}
 
 
@@ -37,6 +41,15 @@ def test_every_reference_leads_somewhere_and_every_schema_is_used(document: dict
 
     assert all(resolved(document, reference) for reference in named)
     assert named == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+
+@pytest.mark.parametrize("resource", ALL, ids=lambda found: found.name)
+def test_every_field_of_a_row_has_a_french_label_and_its_place(document: dict[str, Any], resource: Resource) -> None:
+    row = document["components"]["schemas"][resource.name]["properties"]
+
+    labels = {camel(column.name): label_of(column) for column in resource.shown}
+    assert {name: field["x-label"] for name, field in row.items() if "x-label" in field} == labels
+    assert sorted(row[name]["x-order"] for name in labels) == list(range(len(labels)))
 
 
 def test_every_schema_is_sound(document: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from retrobus.api.declaration import Route
 from retrobus.api.queries import PAGING
 from retrobus.api.reference_schemas import components
 from retrobus.api.reference_shapes import parameter, reference_to
+from retrobus.api.service import Limits
 from retrobus.http.problems import KINDS
 
 Described = dict[str, Any]
@@ -53,8 +54,6 @@ def _answers(route: Route) -> dict[int | str, Described]:
     found |= {status: _error(status) for status in sorted(_errors(route))}
     if route.method == "GET" and answer.has_etag:
         found[304] = answer.described(304, "The reader has this version already.")
-    if answer.redirects is not None:
-        found[302] = answer.described(302, answer.redirects)
     if route.writes and route.journaled:
         found[202] = answer.described(202, "Accepted in fallback mode; see X-Durability.")
     if answer.not_ready is not None:
@@ -85,8 +84,8 @@ def _error(status: int) -> Described:
     return {"description": " · ".join(kind.title for kind in kinds), "headers": headers, "content": content}
 
 
-def openapi(app: FastAPI, routes: Iterable[Route]) -> Described:
-    """The document, made once per application."""
+def openapi(app: FastAPI, routes: Iterable[Route], limits: Limits) -> Described:
+    """The document, made once per application; a client may read there how large a body may be."""
     if app.openapi_schema is None:
         made = get_openapi(
             title=app.title,
@@ -98,7 +97,7 @@ def openapi(app: FastAPI, routes: Iterable[Route]) -> Described:
         )
         bodies = [route.body for route in routes if route.body is not None]
         made["components"] = {"schemas": components(bodies), "securitySchemes": {"bearer": _SCHEME}}
-        app.openapi_schema = made
+        app.openapi_schema = made | {"x-max-body-bytes": limits.body, "x-max-image-body-bytes": limits.image_body}
     return app.openapi_schema
 
 

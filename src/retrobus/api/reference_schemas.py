@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from retrobus.api.bodies import Body
 from retrobus.api.reference_shapes import SHAPES, TEXT, listed, record, reference_to
 from retrobus.model import patterns
+from retrobus.model.columns import label_of
 from retrobus.model.fields import Wire
 from retrobus.model.names import camel
 from retrobus.model.resources import ALL, EVENT, VEHICLE, Resource
@@ -100,9 +101,9 @@ _JSON_VALUE: dict[str, Any] = {
 
 
 def row_schema(resource: Resource, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A row as the wire shows it."""
+    """A row as the wire shows it; `x-order` and `x-label` (in French) are for programs that draw forms and lists."""
     columns = [column for column in resource.shown if column.name not in without]
-    properties = {camel(column.name): _column_schema(column) for column in columns}
+    properties = {camel(c.name): _column_schema(c) | {"x-order": place} for place, c in enumerate(columns)}
     required = [camel(column.name) for column in columns if column.name not in resource.images]
     left_out = {"type": "boolean", "description": "True in lists where the data URL itself is left out."}
     properties |= {camel(f"has_{name}"): left_out for name in resource.images}
@@ -110,7 +111,7 @@ def row_schema(resource: Resource, without: tuple[str, ...] = ()) -> dict[str, A
 
 
 def _column_schema(column: Any) -> dict[str, Any]:
-    schema = _type_schema(column)
+    schema = _type_schema(column) | {"x-label": label_of(column)}
     if column.nullable:
         schema["type"] = [schema["type"], "null"]
     if column.name in READ_ONLY:

@@ -95,6 +95,9 @@ MEMBER = Resource(
 )
 
 
+_NEVER_READ = Field(json_schema_extra={"writeOnly": True, "x-label": "Mot de passe"})
+
+
 class OwnChange(Wire):
     """Fields of their own record that members may change."""
 
@@ -125,7 +128,9 @@ class MemberChange(OwnChange):
     role: Role = UNCHANGED
     status: Annotated[Status, BeforeValidator(lowered)] = UNCHANGED
     permissions: Permissions = UNCHANGED
-    password: Annotated[OrNull[Password], Field(json_schema_extra={"writeOnly": True})] = UNCHANGED
+    password: Annotated[OrNull[Password], Field(json_schema_extra={"writeOnly": True, "x-label": "Mot de passe"})] = (
+        UNCHANGED
+    )
 
 
 class MemberCreation(MemberChange):
