@@ -6,12 +6,12 @@
  */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
+  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (PROPERTIES.has(name)) element[name] = value ?? "";
     else if (value != null && value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
   return element;
 }
 

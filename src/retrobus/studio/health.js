@@ -15,7 +15,7 @@ let timer = null;
 /** Looks at the service from now on. */
 export function watchHealth() {
   hooks.answered = ({ source, problem }) => {
-    const bad = source === "memory" || source === "token" || (problem && (problem.status === 0 || problem.status >= 502));
+    const bad = problem ? problem.status === 0 || problem.status > 500 : source === "memory" || source === "token";
     if (bad === banner.hidden && (bad || source === "postgres")) look();
   };
   document.addEventListener("visibilitychange", () => document.hidden || look());
@@ -40,11 +40,11 @@ async function ready() {
 }
 
 function sentence(state) {
-  if (state === null) return "Le service ne répond pas. Ce que vous avez saisi reste ici ; la page essaie encore.";
+  if (state === null) return "Le service ne répond pas. Ce que vous avez saisi reste ici ; la page essaie encore.";
   if (state.ready && state.mirror?.answers) {
     const asOf = state.mirror.asOf ? `, à jour au ${instant(state.mirror.asOf)}` : "";
-    return `PostgreSQL ne répond pas : cette page montre la mémoire du service${asOf}.`;
+    return `PostgreSQL ne répond pas : cette page montre la mémoire du service${asOf}.`;
   }
   if (state.ready) return "";
-  return `Le service ne peut pas répondre : ${state.reason ?? "il n’est pas prêt"}. La page essaie encore.`;
+  return `Le service ne peut pas répondre : ${state.reason ?? "il n’est pas prêt"}. La page essaie encore.`;
 }

@@ -1,4 +1,4 @@
-/** The frame around every page: name, navigation, banner, messages; the pages themselves are in modules of their own. */
+/** The frame around every page: name, navigation, banner and messages. */
 
 import { button, h } from "./h.js";
 import { banner, watchHealth } from "./health.js";
@@ -16,6 +16,7 @@ function brand() {
 function welcome() {
   const main = h("main", { class: "welcome", id: "page" }, h("h1", {}, "Connexion"), loginForm(frame));
   document.body.replaceChildren(h("header", {}, brand()), banner, main);
+  main.querySelector("input").focus();
 }
 
 /** The page of a member: the navigation, and the page of the address. */
@@ -33,7 +34,8 @@ function frame() {
 function who() {
   const { firstName, lastName, email } = user();
   const name = `${firstName} ${lastName}`.trim() || email;
-  return h("div", { class: "who" }, h("a", { href: link("moi") }, name), button("Se déconnecter", logOut, { class: "plain" }));
+  const leave = button("Se déconnecter", logOut, { class: "plain" });
+  return h("div", { class: "who" }, h("a", { href: link("moi") }, name), leave);
 }
 
 /** Moves the focus to the content; the address stays the page's. */

@@ -9,15 +9,21 @@ let fresh = false;
 
 /** Says what was done; `kind` is `done` or `warning`; `more` are nodes behind the text. */
 export function tell(text, kind = "done", ...more) {
+  const close = button("×", () => notices.replaceChildren(), { "aria-label": "Fermer ce message", class: "plain" });
+  notices.replaceChildren(h("p", { class: kind }, h("span", {}, text, " ", more), close));
   fresh = true;
-  notices.replaceChildren();
-  if (text) {
-    const close = button("×", () => notices.replaceChildren(), { "aria-label": "Fermer ce message", class: "plain" });
-    notices.append(h("p", { class: kind }, h("span", {}, text, " ", ...more), close));
+}
+
+/** Does something that the service may refuse, and tells its refusal. */
+export async function attempt(work) {
+  try {
+    await work();
+  } catch (problem) {
+    tell(problem.message, "warning");
   }
 }
 
-/** Removes a line that was there on the page before, too. */
+/** Takes a line away that was there on the page before, too. */
 export function age() {
   if (!fresh) notices.replaceChildren();
   fresh = false;

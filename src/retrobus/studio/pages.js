@@ -1,7 +1,21 @@
-/** Every page, in the order of the navigation: each module registers its own. */
+/** Every page, in the order of the navigation. */
 
+import { listPage } from "./list.js";
+import { RESOURCES } from "./resources.js";
 import { register } from "./router.js";
-import { user } from "./session.js";
-import { h } from "./h.js";
+import { newPage, ownPage, rowPage } from "./row.js";
+import { readReference } from "./schema.js";
 
-register("moi", { title: "Ma fiche", show: () => h("p", {}, user().email) });
+for (const resource of RESOURCES) {
+  register(resource.page, {
+    title: resource.title,
+    allowed: resource.allowed,
+    show: async ([key], query, heading) => {
+      await readReference();
+      if (key === undefined) return listPage(resource, query);
+      return key === "nouveau" ? newPage(resource, heading) : rowPage(resource, key, heading);
+    },
+  });
+}
+
+register("moi", { title: "Ma fiche", listed: false, show: () => readReference().then(ownPage) });

@@ -2,7 +2,7 @@
 
 import { confirm } from "./dialog.js";
 import { h } from "./h.js";
-import { age, tell } from "./notices.js";
+import { age } from "./notices.js";
 
 const pages = new Map();
 let outlet = null; // where pages are shown
@@ -35,6 +35,12 @@ export function go(hash) {
   else location.hash = hash;
 }
 
+/** Gives the page that is shown another address: a filter has changed. */
+export function replace(hash) {
+  shown = hash;
+  history.replaceState(null, "", hash);
+}
+
 /** Before the person leaves the page of now, asks if `changed()`. */
 export function guard(changed) {
   dirty = changed;
@@ -53,7 +59,7 @@ async function follow() {
   if (wanted === shown) return;
   if (dirty()) {
     history.replaceState(null, "", shown);
-    const leave = await confirm("Quitter sans enregistrer ?", "Ce que vous avez changé ici serait perdu.",
+    const leave = await confirm("Quitter sans enregistrer ?", "Ce que vous avez changé ici serait perdu.",
       "Quitter sans enregistrer", { danger: true, no: "Rester" });
     if (leave) go(wanted);
     return;
@@ -69,7 +75,8 @@ async function show() {
   const [name, ...rest] = path.split("/").filter(Boolean).map(decodeURIComponent);
   const page = pages.get(name || destinations()[0].name);
   const heading = h("h1", { tabindex: "-1" }, page?.title ?? "Page inconnue");
-  outlet.replaceChildren(heading, h("p", { class: "quiet" }, page ? "Chargement…" : "Cette adresse ne mène nulle part."));
+  const said = page ? "Chargement…" : "Cette adresse ne mène nulle part.";
+  outlet.replaceChildren(heading, h("p", { class: "quiet" }, said));
   heading.focus({ preventScroll: true });
   if (page) await fill(page, heading, rest, new URLSearchParams(query), shown);
 }
@@ -80,7 +87,7 @@ async function fill(page, heading, rest, query, hash) {
     nodes = await page.show(rest, query, heading);
   } catch (problem) {
     nodes = [failure(problem)];
-    tell("");
+
   }
   if (hash !== shown || location.hash !== hash) return; // the person went on meanwhile
   outlet.replaceChildren(heading, ...[nodes].flat());

@@ -6,7 +6,10 @@ import { freshId, h } from "./h.js";
 
 const KEPT = "retrobus-studio";
 const MANAGERS = new Set(["ADMIN", "BUREAU", "PRESIDENT", "VICE_PRESIDENT", "TRESORIER", "SECRETAIRE_GENERAL"]);
-const EXPIRED = "Votre session a expiré. Reconnectez-vous : ce que vous avez saisi reste là.";
+const EXPIRED = "Votre session a expiré. Reconnectez-vous : ce que vous avez saisi reste là.";
+
+const SECRET = { autocomplete: "current-password", required: true };
+const NAME = { autocomplete: "username", required: true, spellcheck: "false", autocapitalize: "none" };
 
 let current = JSON.parse(sessionStorage.getItem(KEPT));
 let renewing = null;
@@ -54,9 +57,9 @@ export function loginForm(done, why = "", name = "") {
   return h("form", { class: "login", onsubmit: login },
     why && h("p", {}, why),
     h("label", { for: identifier }, "Adresse e-mail ou matricule"),
-    h("input", { id: identifier, name: "email", autocomplete: "username", value: name, required: true, autofocus: !name, spellcheck: "false", autocapitalize: "none" }),
+    h("input", { id: identifier, name: "email", value: name, ...NAME }),
     h("label", { for: password }, "Mot de passe"),
-    h("input", { id: password, name: "password", type: "password", autocomplete: "current-password", required: true, autofocus: !!name }),
+    h("input", { id: password, name: "password", type: "password", ...SECRET, autofocus: name !== "" }),
     said,
     h("div", { class: "actions" }, enter),
   );

@@ -2,8 +2,22 @@
 
 const INSTANT = new Intl.DateTimeFormat("fr-FR", { dateStyle: "long", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat("fr-FR", { dateStyle: "medium", timeZone: "UTC" });
-const NUMBER = new Intl.NumberFormat("fr-FR", { maximumFractionDigits: 3 });
+const NUMBER = new Intl.NumberFormat("fr-FR", { maximumFractionDigits: 2 });
 const EUROS = new Intl.NumberFormat("fr-FR", { style: "currency", currency: "EUR" });
+const WORDS = {
+  DRAFT: "Brouillon", PUBLISHED: "Publié", ARCHIVED: "Archivé",
+  STANDARD: "Individuelle", FAMILY: "Famille", STUDENT: "Étudiant", HONORARY: "Honneur", LIFETIME: "À vie",
+  PENDING: "En attente", ACTIVE: "À jour", EXPIRED: "Expirée", SUSPENDED: "Suspendue", CANCELLED: "Résiliée",
+  BIENFAITEUR: "Bienfaiteur", CASH: "Espèces", CHECK: "Chèque", CARD: "Carte", TRANSFER: "Virement",
+  BANK_TRANSFER: "Virement bancaire", HELLOASSO: "HelloAsso", PAYPAL: "PayPal",
+  active: "Actif", terminated: "Parti", disabled: "Désactivé",
+  MEMBER: "Membre", DRIVER: "Conducteur", BUREAU: "Bureau", ADMIN: "Administrateur", PRESIDENT: "Président",
+  VICE_PRESIDENT: "Vice-président", TRESORIER: "Trésorier", SECRETAIRE_GENERAL: "Secrétaire général",
+  true: "Oui", false: "Non",
+};
+
+/** A word of an enumeration of the API, in French if this page knows it. */
+export const word = (value) => WORDS[value] ?? String(value);
 
 /** An instant in the reader's own time. */
 export const instant = (text) => INSTANT.format(new Date(text));
@@ -15,5 +29,14 @@ export const number = (value) => NUMBER.format(value);
 
 export const euros = (value) => EUROS.format(value);
 
+/** Bytes as "8,4 Mo" or "12 ko". */
+export const bytes = (count) => (count < 1e6 ? `${number(Math.ceil(count / 1e3))} ko` : `${number(count / 1e6)} Mo`);
+
 /** "1 véhicule", "2 véhicules". */
 export const counted = (count, one, many = `${one}s`) => `${number(count)} ${count < 2 ? one : many}`;
+
+/** Texts in the order of a dictionary, and numbers in them by size. */
+export const LETTERS = new Intl.Collator("fr", { numeric: true, sensitivity: "base" });
+
+/** A text without accents and capitals, for searching. */
+export const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();

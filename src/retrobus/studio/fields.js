@@ -1,0 +1,155 @@
+/** One control for each kind of field: it gives its value as the API takes it, and throws what is wrong in it. */
+
+import { button, freshId, h } from "./h.js";
+import { image, images } from "./images.js";
+import { partsOf } from "./parts.js";
+import { number, word } from "./words.js";
+
+/** For each kind, how a control is made: its node, `write(value)` shows a value of the API, `read()` gives one. */
+const KINDS = {
+  text: (named, { maxLength }) => simple("input", { ...named, maxlength: maxLength }),
+  prose: (named, { maxLength }) => simple("textarea", { ...named, rows: 5, maxlength: maxLength }),
+  password: (named) => simple("input", { ...named, type: "password", autocomplete: "new-password" }),
+  time: (named) => simple("input", { ...named, type: "time" }),
+  number: (named) => simple("input", { ...named, inputmode: "decimal" }, decimal, comma),
+  json: (named) => simple("textarea", { ...named, rows: 4, class: "code", spellcheck: "false" }, json, shownJson),
+  lines: (named) => simple("textarea", { ...named, rows: 3 }, lines, (value) => value.join("\n")),
+  day, flag, choice, pairs, image, images,
+};
+KINDS.money = KINDS.number;
+const GROUPS = new Set(["pairs", "image", "images"]);
+const WIDE = new Set(["prose", "json", "lines", ...GROUPS]);
+
+/** A labelled control of a field; `most` bytes may be sent; `choices` are values with a text, to choose from. */
+export class Control {
+  constructor(field, most, choices = []) {
+    const { kind, label, required } = field;
+    const hint = hintOf(field);
+    const ids = { id: freshId(field.name), list: choices.length ? freshId("list") : null };
+    this.field = field;
+    this.hint = h("p", { class: "hint", id: freshId("hint") }, hint);
+    this.said = h("p", { class: "error", id: freshId("error") });
+    this.part = KINDS[kind]({ ...ids, required, "aria-describedby": `${this.hint.id} ${this.said.id}` }, field, most);
+    const [box, name] = GROUPS.has(kind) ? ["fieldset", "legend"] : ["div", "label"];
+    this.node = h(box, { class: `field ${kind} ${WIDE.has(kind) ? "wide" : ""}`, oninput: () => this.say("") },
+      h(name, { for: name === "label" && ids.id }, label, required && h("small", {}, " (obligatoire)")), this.part.node,
+      ids.list && h("datalist", { id: ids.list }, choices.map(([value, text]) => h("option", { value }, text))),
+      this.hint, this.said);
+  }
+
+  /** Shows a value of the API; the control counts as unchanged until a person changes it. */
+  write(value) {
+    this.part.write(value);
+    this.untouched = this.state();
+  }
+
+  get changed() {
+    return this.state() !== this.untouched;
+  }
+
+  /** What the control holds; throws what is wrong in it. A text that may not be null is empty. */
+  read() {
+    const value = this.part.read();
+    return value === null && !this.field.nullable && /text|prose/.test(this.field.kind) ? "" : value;
+  }
+
+  /** A text that two equal contents share: the value, or what is wrong. */
+  state() {
+    try {
+      return JSON.stringify(this.read());
+    } catch (error) {
+      return error.message;
+    }
+  }
+
+  /** Says what is wrong; an empty text takes it back. */
+  say(text) {
+    this.said.textContent = text;
+    this.node.querySelector("input, textarea, select").setAttribute("aria-invalid", text !== "");
+  }
+
+  focus() {
+    this.node.querySelector("input, textarea, select").focus();
+  }
+}
+
+function hintOf({ kind, maxLength, minimum, maximum }) {
+  if (kind === "prose") return `${number(maxLength)} caractères au plus`;
+  if (kind === "password") return "10 caractères au moins ; laissé vide, le mot de passe reste le même";
+  if (kind === "lines") return "Une entrée par ligne";
+  if (kind === "json") return 'Un objet JSON, comme {"isVisible": true}';
+  return /number|money/.test(kind) && maximum ? `De ${number(minimum)} à ${number(maximum)}` : "";
+}
+
+/** A control of the browser whose text, read by `parse`, is the value; the empty text is null. */
+function simple(tag, attributes, parse = (text) => text, format = String) {
+  const node = h(tag, attributes);
+  return {
+    node,
+    write: (value) => (node.value = value == null ? "" : format(value)),
+    read: () => (node.value.trim() === "" ? null : parse(node.value)),
+  };
+}
+
+/** A day; the hour behind it, which the page does not show, stays what it is. */
+function day(named) {
+  let hour = "";
+  const [shown, whole] = [(text) => text.slice(0, 10), (text) => text + hour];
+  const part = simple("input", { ...named, type: "date", min: "1800-01-01", max: "2200-12-31" }, whole, shown);
+  const write = (value) => {
+    hour = value?.slice(10) ?? "";
+    part.write(value);
+  };
+  return { ...part, write };
+}
+
+function flag({ id }) {
+  const node = h("input", { id, type: "checkbox" });
+  return { node, write: (value) => (node.checked = value === true), read: () => node.checked };
+}
+
+function choice(named, field) {
+  const part = simple("select", named);
+  const write = (value) => {
+    const kept = value == null || field.enum.includes(value) ? [] : [value]; // a role of old data may stay
+    const options = [...(field.nullable ? [""] : []), ...field.enum, ...kept];
+    part.node.replaceChildren(...options.map((one) => h("option", { value: one }, one && word(one))));
+    part.write(value);
+  };
+  return { ...part, write };
+}
+
+function pairs() {
+  const input = (label, value) => h("input", { value, "aria-label": label, placeholder: label });
+  const parts = partsOf((pair) => {
+    const [label, value] = [input("Intitulé", pair.label), input("Valeur", pair.value)];
+    const read = () => ({ label: label.value, value: value.value });
+    return { node: h("div", { class: "pair" }, label, value), read };
+  });
+  const add = () => parts.add({}).querySelector("input").focus();
+  return { ...parts, node: h("div", {}, parts.node, button("Ajouter une ligne", add)) };
+}
+
+const comma = (value) => String(value).replace(".", ",");
+
+function decimal(text) {
+  const plain = text.replace(/[\s€]/g, "").replace(",", ".");
+  if (!/^-?\d+(\.\d+)?$/.test(plain)) throw new Error("Un nombre est attendu, comme 12,50.");
+  return Number(plain);
+}
+
+const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+
+/** The text itself, once it is known to hold an object: the service reads it more strictly than the browser does. */
+function json(text) {
+  try {
+    if (/^\s*{/.test(text)) return JSON.parse(text) && text;
+  } catch (error) {
+    const [, line, column] = /line (\d+) column (\d+)/.exec(error.message) ?? [];
+    throw new Error(`Ce texte n’est pas du JSON${line ? ` (ligne ${line}, colonne ${column})` : ""}.`);
+  }
+  throw new Error("Un objet JSON est attendu : { … }.");
+}
+
+/** JSON in lines; as it is, if a number in it has more digits than the browser would keep. */
+const shownJson = (text) => (/\d{16}/.test(text) ? text : JSON.stringify(JSON.parse(text), null, 2));
