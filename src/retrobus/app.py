@@ -14,7 +14,19 @@ import retrobus
 from retrobus import logbook
 from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import TokenRules, Tokens
-from retrobus.api import auth, calendars, changes, conflicts, deletions, events, health, members, public, vehicles
+from retrobus.api import (
+    auth,
+    calendars,
+    changes,
+    conflicts,
+    deletions,
+    events,
+    health,
+    images,
+    members,
+    public,
+    vehicles,
+)
 from retrobus.api.pages import add_pages
 from retrobus.api.reference import openapi
 from retrobus.api.service import Desk, Limits, Service
@@ -62,7 +74,7 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, sample),
     )
-    modules = (vehicles, events, public, calendars, changes, deletions, conflicts, auth, members, health)
+    modules = (vehicles, events, public, images, calendars, changes, deletions, conflicts, auth, members, health)
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

@@ -78,3 +78,40 @@ def test_a_function_that_takes_the_request_alone_is_served() -> None:
             return (await client.get("/rows/920")).status_code
 
     assert asyncio.run(asked()) == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/rows/{key}/x/y", "/{a}/{b}", "/rows/{a}/{b}", "/rows/{a}/x/{b}/y", "/{a}/x/{b}/y/{c}"]
+)
+def test_a_path_whose_keys_no_request_would_be_found_by_is_refused(path: str) -> None:
+    router = APIRouter()
+    router.add_api_route(path, takes_the_request)
+
+    with pytest.raises(ValueError, match="no request would be found"):
+        Dispatch(FastAPI(), [router], refuse)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/rows/920", "one {'key': '920'}"), ("/rows/me", "me {}"), ("/rows/920/events", "events {'key': '920'}"),
+        ("/rows/920/gallery/0", "gallery {'key': '920', 'n': '0'}"), ("/rows/{}", "one {'key': '{}'}"),
+        ("/rows/gallery/gallery/gallery", "gallery {'key': 'gallery', 'n': 'gallery'}"),
+        ("/rows/", ""), ("/rows//gallery/0", ""), ("/rows/920/gallery/", ""), ("/rows/920/gallery", ""), ("/", ""),
+        ("/rows/920/gallery/0/1", ""), ("/{}/920", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_a_request_is_led_to_the_route_of_its_path_with_the_keys_in_it(path: str, expected: str) -> None:
+    router = APIRouter()
+    told = {
+        "/rows/me": "me",
+        "/rows/{key}": "one",
+        "/rows/{key}/events": "events",
+        "/rows/{key}/gallery/{n}": "gallery",
+    }
+    for declared, name in told.items():
+        router.add_api_route(declared, takes_the_request, name=name)
+
+    routes, keys = Dispatch(FastAPI(), [router], refuse).find(path)
+
+    assert (f"{routes['GET'].name} {keys}" if routes else "") == expected

@@ -7,6 +7,11 @@ _numbers = count(1)
 
 Body = dict[str, Any]
 
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)
+"""A PNG of one red pixel, as a data URL."""
+
 
 def an_event(**fields: Any) -> Body:
     """A body for POST /api/events."""

@@ -10,7 +10,7 @@ import httpx
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from builders import Body, a_member, a_vehicle, an_event
+from builders import PIXEL, Body, a_member, a_vehicle, an_event
 from harness import TOKENS, Api
 from retrobus.model.resources import BY_NAME
 from retrobus.model.rows import completed, encode
@@ -47,7 +47,7 @@ class Operation:
         """Its path with the keys filled in."""
         ids = {"members": MEMBER, "conflicts": CONFLICT}
         named = next((key for part, key in ids.items() if f"/api/{part}/" in self.path), EVENT)
-        return self.path.format(parc=VEHICLE, version=DELETION, id=named)
+        return self.path.format(parc=VEHICLE, n=0, version=DELETION, id=named)
 
     @property
     def alias(self) -> str | None:
@@ -100,6 +100,10 @@ OPERATIONS: dict[str, Operation] = {
     "getPublicEvent": Operation("GET", "/public/events/{id}", "anyone"),
     "getPublicCalendar": Operation("GET", "/public/events.ics", "anyone"),
     "getPublicVehicleCalendar": Operation("GET", "/public/vehicles/{parc}/events.ics", "anyone"),
+    "getVehicleImage": Operation("GET", "/api/vehicles/{parc}/image", "token"),
+    "getVehicleGalleryImage": Operation("GET", "/api/vehicles/{parc}/gallery/{n}", "token"),
+    "getPublicVehicleImage": Operation("GET", "/public/vehicles/{parc}/image", "anyone"),
+    "getPublicVehicleGalleryImage": Operation("GET", "/public/vehicles/{parc}/gallery/{n}", "anyone"),
     "listChanges": Operation("GET", "/api/changes", "token"),
     "listPublicChanges": Operation("GET", "/public/changes", "anyone"),
     "streamChanges": Operation("GET", "/api/changes/stream", "token"),
@@ -121,7 +125,8 @@ def prepared(api: Api) -> dict[str, dict[str, str]]:
     people = [(key, f"{key}@example.org", role) for role, key in ids.items()] + [(MEMBER, ACCOUNT, "MEMBER")]
     rows = ", ".join(f"('{key}', '{email}', '{role}', '{caller_password_hash()}')" for key, email, role in people)
     api.sql(
-        f"INSERT INTO vehicle (parc, is_public) VALUES ('{VEHICLE}', true)",
+        f"INSERT INTO vehicle (parc, is_public, background_image, gallery)"
+        f" VALUES ('{VEHICLE}', true, '{PIXEL}', '[\"{PIXEL}\"]')",
         f"INSERT INTO event (id, title, date, status) VALUES ('{EVENT}', 'Sortie', '2026-05-01', 'PUBLISHED')",
         f"INSERT INTO member (id, email, role, password_hash) VALUES {rows}",
         a_conflict(),

@@ -65,6 +65,8 @@ KEYED = (
     "GET /api/members/{}", "PUT /api/members/{}", "PATCH /api/members/{}", "DELETE /api/members/{}",
     "POST /api/members/{}/terminate",
     "GET /api/deletions/{}", "POST /api/conflicts/{}/apply", "POST /api/conflicts/{}/discard",
+    "GET /api/vehicles/{}/image", "GET /api/vehicles/{}/gallery/{}", "GET /public/vehicles/{}/image",
+    "GET /public/vehicles/{}/gallery/{}",
     "GET /public/events/{}", "GET /public/vehicles/{}", "GET /public/vehicles/{}/events",
     "GET /public/vehicles/{}/events.ics",
 )  # fmt: skip

@@ -26,12 +26,14 @@ from retrobus.store.contract import (
     Delete,
     Document,
     Filter,
+    Image,
     Insert,
     Once,
     Page,
     Precondition,
     Query,
     Row,
+    Sought,
     Store,
     Terms,
     Update,
@@ -141,6 +143,18 @@ class Subject:
         self, resource: Resource, key: str, *filters: Filter, view: View = "one", caller: Caller | None = FOUNDER
     ) -> Document:
         return self.run(self.store.get(resource, key, view=view, filters=filters, caller=caller))
+
+    def image(
+        self,
+        key: str,
+        column: str = "background_image",
+        *filters: Filter,
+        at: int | None = None,
+        known: tuple[str, ...] = (),
+        caller: Caller | None = FOUNDER,
+    ) -> Image:
+        sought = Sought(VEHICLE, key, column, at, known)
+        return self.run(self.store.image(sought, filters=filters, caller=caller))
 
     def insert(
         self, resource: Resource, values: Row, *, caller: Caller = FOUNDER, once: Once | None = None

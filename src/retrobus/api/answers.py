@@ -14,6 +14,7 @@ from retrobus.http.problems import json_line, origin_headers
 from retrobus.store.contract import Document, Page
 
 JSON = "application/json"
+BINARY = {"type": "string", "format": "binary"}
 Result = Document | Page | Response
 """What the function of a route returns."""
 
@@ -26,7 +27,7 @@ class Answer:
     ETag; `created`: 201 with the new row's address; `paged`: the answer is a page of a list, under `name` for members
     and bare for the public. `stored` is false for routes that do not ask the store. `not_ready` describes a 503 with
     the same body. `media` is the type of a body that is neither JSON nor plain text. `tagged`: the route's function
-    gives the answer an ETag, and answers 304 to a reader who has it.
+    gives the answer an ETag, and answers 304 to a reader who has it. `redirects` says what a 302 means.
     """
 
     schema: str | None
@@ -38,6 +39,7 @@ class Answer:
     not_ready: str | None = None
     media: str | None = None
     tagged: bool = False
+    redirects: str | None = None
 
     @property
     def has_etag(self) -> bool:
@@ -87,9 +89,10 @@ class Answer:
     def described(self, status: int, description: str = "Done.") -> dict[str, Any]:
         """What the reference says of the answer with this status."""
         media, shape = ("text/plain", {"type": "string"}) if self.schema is None else (JSON, reference_to(self.schema))
-        media = self.media or media
+        if self.media is not None:
+            media, shape = self.media, BINARY if self.media.startswith("image/") else shape
         found = {"description": description, "headers": self._headers(status)}
-        return found if status == 304 else found | {"content": {media: {"schema": shape}}}
+        return found if status in {302, 304} else found | {"content": {media: {"schema": shape}}}
 
     def _headers(self, status: int) -> dict[str, Any]:
         found = REQUEST_ID | (ORIGIN if self.stored else {})
@@ -97,6 +100,8 @@ class Answer:
             return found | LINK
         found |= ETAG if self.has_etag else {}
         found |= LOCATION if self.created else {}
+        if status == 302:
+            return REQUEST_ID | ORIGIN | ELSEWHERE
         return found | (DURABILITY if status == 202 else {})
 
 
@@ -138,6 +143,7 @@ ORIGIN = {
 ETAG = {"ETag": header("The version of what is answered, for If-Match and If-None-Match.", always=True)}
 LINK = {"Link": header('The next page, if there is one: `<…>; rel="next"`.')}
 LOCATION = {"Location": header("The address of the new row.", always=True)}
+ELSEWHERE = {"Location": header("The http or https address of the image.", always=True, format="uri")}
 DURABILITY = {
     "X-Durability": header("Where the write is kept until PostgreSQL has it.", always=True, enum=["journal", "memory"])
 }

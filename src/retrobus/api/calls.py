@@ -108,8 +108,7 @@ def _endpoint(route: Route, function: Callable[[Call], Awaitable[Result]]) -> Ca
         service: Service = request.app.state.service
         caller = route.rights.check(request, service.tokens)
         key, values = await route.body.read(request, service.limits) if route.body else ("", {})
-        for named in request.path_params.values():
-            key = named
+        key = next(iter(request.path_params.values()), key)
         call = Call(route, request, service, caller, key, values)
         return route.answer.response(await function(call), request)
 

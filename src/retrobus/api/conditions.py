@@ -48,6 +48,12 @@ def precondition(request: Request) -> Precondition | None:
     return Precondition(("*",) if header.strip() == "*" else tuple(_ETAG.findall(header)))
 
 
+def etags_known(request: Request) -> tuple[str, ...]:
+    """What stands between the quotes of the ETags in If-None-Match."""
+    found = _ETAG.findall(request.headers.get("if-none-match", ""))
+    return tuple(etag.removeprefix("W/")[1:-1] for etag in found)
+
+
 def already_has(request: Request, etag: str) -> bool:
     """Whether If-None-Match says that a reader has this version already."""
     header = request.headers.get("if-none-match")

@@ -54,6 +54,8 @@ def _answers(route: Route) -> dict[int | str, Described]:
     found |= {status: _error(status) for status in sorted(_errors(route))}
     if route.method == "GET" and answer.has_etag:
         found[304] = answer.described(304, "The reader has this version already.")
+    if answer.redirects is not None:
+        found[302] = answer.described(302, answer.redirects)
     if route.writes and route.journaled:
         found[202] = answer.described(202, "Accepted in fallback mode; see X-Durability.")
     if answer.not_ready is not None:

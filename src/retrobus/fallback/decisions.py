@@ -5,6 +5,7 @@ A write is decided first and shown later: the journal must have it before a clie
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from retrobus.fallback.answers import Answers
 from retrobus.fallback.memory import Effect, Held, Memory, passes
@@ -16,10 +17,12 @@ from retrobus.store.contract import (
     Delete,
     Document,
     Filter,
+    Image,
     Insert,
     Origin,
     Page,
     Query,
+    Sought,
     Terms,
     Update,
     Write,
@@ -86,6 +89,16 @@ class MemoryStore:
         if held is None or not passes(held.row, filters):
             raise NotFound
         return self.document(resource, held, view)
+
+    async def image(self, sought: Sought, *, filters: tuple[Filter, ...] = (), caller: Caller | None) -> Image:
+        """One image of a row, with the tag that PostgreSQL gives it."""
+        self._admit(caller)
+        held = self.memory.of(sought.resource).get(sought.key)
+        value = None if held is None or not passes(held.row, filters) else held.image(sought.column, sought.at)
+        if value is None:
+            raise NotFound
+        tag = sha256(value).hexdigest()[:32]
+        return Image(None if tag in sought.known else value, tag, self.origin)
 
     async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
         """The member's row; the e-mail wins over a matricule that looks like it."""

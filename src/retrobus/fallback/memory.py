@@ -41,6 +41,14 @@ class Held:
             found = self._texts[view] = render(resource, view, self.row).encode()
         return found
 
+    def image(self, column: str, at: int | None) -> bytes | None:
+        """What a column holds as an image, or the entry `at` of its list; None if there is none."""
+        value: str | None = self.row[column]
+        if at is not None:
+            entries = json.loads(value or "[]")
+            value = entries[at] if at < len(entries) and isinstance(entries[at], str) else None
+        return None if value is None else value.encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:

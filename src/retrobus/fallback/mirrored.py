@@ -24,9 +24,11 @@ from retrobus.store.contract import (
     Caller,
     Document,
     Filter,
+    Image,
     Origin,
     Page,
     Query,
+    Sought,
     Write,
 )
 from retrobus.store.errors import (
@@ -112,6 +114,10 @@ class MirroredStore:
     ) -> Document:
         """The row with this key."""
         return await self._ask(lambda store: store.get(resource, key, view=view, filters=filters, caller=caller))
+
+    async def image(self, sought: Sought, *, filters: tuple[Filter, ...] = (), caller: Caller | None) -> Image:
+        """One image of a row."""
+        return await self._ask(lambda store: store.image(sought, filters=filters, caller=caller))
 
     async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
         """The member's row. NoAnswer for an account that memory does not know: Postgres may know it."""

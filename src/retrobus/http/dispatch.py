@@ -14,6 +14,9 @@ from retrobus.http.problems import Problem, not_allowed
 from retrobus.store.errors import StoreError
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+PLACES = ((-1,), (-2,), (-3, -1))
+"""Where the keys of a path may stand, counted from its end: `…/{key}`, `…/{key}/events`, `…/{key}/gallery/{n}`."""
+
 Refuse = Callable[[Request, Exception], Awaitable[Response]]
 
 
@@ -27,39 +30,48 @@ class Dispatch:
         self._app = app
         self._refuse = refuse
         self._fixed: dict[str, dict[str, APIRoute]] = {}
-        self._keyed: dict[tuple[str, str], tuple[str, dict[str, APIRoute]]] = {}
+        self._keyed: dict[str, tuple[tuple[str, ...], dict[str, APIRoute]]] = {}
         for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
             _refuse_ignored(route)
             self._add(route)
 
     def _add(self, route: APIRoute) -> None:
-        """Routes by path, then by method; a path has at most one key: `before/{name}after`."""
-        before, opened, rest = route.path.partition("{")
-        name, _, after = rest.partition("}")
-        routes = (
-            self._keyed.setdefault((before, after), (name, {}))[1] if opened else self._fixed.setdefault(before, {})
-        )
+        """Routes by path, then by method; ValueError for a path whose keys stand where no request is looked for."""
+        parts = route.path.split("/")
+        names = tuple(part[1:-1] for part in parts if part.startswith("{"))
+        if not names:
+            routes = self._fixed.setdefault(route.path, {})
+        elif tuple(i - len(parts) for i, part in enumerate(parts) if part.startswith("{")) not in PLACES:
+            raise ValueError(f"{route.path}: no request would be found by keys at these places")
+        else:
+            pattern = "/".join("{}" if part.startswith("{") else part for part in parts)
+            routes = self._keyed.setdefault(pattern, (names, {}))[1]
         routes |= dict.fromkeys(route.methods or (), route)
 
-    def _find(self, path: str) -> tuple[dict[str, APIRoute], dict[str, str]]:
-        """The routes of a path by method, none if the path is unknown, and the key in the path.
+    def find(self, path: str) -> tuple[dict[str, APIRoute], dict[str, str]]:
+        """The routes of a path by method, none if the path is unknown, and the keys in the path.
 
         `/api/members/me` has routes of its own, so it is never looked up as the member with the id `me`.
-        For `/public/vehicles/920/events`, the parts are `/public/vehicles/`, `920` and `/events`.
+        `/public/vehicles/920/gallery/0` is found as `/public/vehicles/{}/gallery/{}`, with the keys `920` and `0`.
         """
         if path in self._fixed:
             return self._fixed[path], {}
-        before, _, key = path.rpartition("/")
-        found = self._keyed.get((f"{before}/", ""))
-        if found is None:
-            after = f"/{key}"
-            before, _, key = before.rpartition("/")
-            found = self._keyed.get((f"{before}/", after))
-        return (found[1], {found[0]: key}) if found is not None and key else ({}, {})
+        parts = path.split("/")
+        for places in PLACES:
+            if len(parts) < -places[0]:
+                break
+            keys = [parts[place] for place in places]
+            pattern = parts.copy()
+            for place in places:
+                pattern[place] = "{}"
+            found = self._keyed.get("/".join(pattern))
+            if found is not None and all(keys):
+                return found[1], dict(zip(found[0], keys, strict=True))
+        return {}, {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; a known error becomes its answer here."""
-        routes, key = self._find(scope["path"]) if scope["type"] == "http" else ({}, {})
+        routes, key = self.find(scope["path"]) if scope["type"] == "http" else ({}, {})
         response: ASGIApp = self._app
         if routes:
             response = await self._answer(routes, key, scope, receive)

@@ -39,6 +39,7 @@ KINDS = {
         (401, "login_failed", "Échec de connexion : identifiants invalides"),
         (403, "forbidden", "Droits insuffisants"),
         (404, "not_found", "Ressource introuvable"),
+        (404, "unusable_image", "Cette image ne peut pas être servie"),
         (404, "unknown_route", "Cette adresse n'existe pas"),
         (405, "method_not_allowed", "Méthode non prévue à cette adresse"),
         (408, "body_timeout", "Le corps de la requête n'est pas arrivé à temps"),

@@ -93,6 +93,29 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """One image of a row: its column, in a list of images the entry `at` (from 0), and tags that the reader has."""
+
+    resource: Resource
+    key: str
+    column: str
+    at: int | None = None
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a row holds as an image, an address or a data URL; `value` is None if the reader knows its tag already.
+
+    The tag is a sum of the value: another version of the row with the same image has the same tag.
+    """
+
+    value: bytes | None
+    tag: str
+    origin: Origin = POSTGRES
+
+
+@dataclass(frozen=True, slots=True)
 class Precondition:
     """The ETags that If-Match names; `*` matches any existing row."""
 
@@ -184,6 +207,9 @@ class Store(Protocol):
         self, resource: Resource, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
     ) -> Document:
         """The row with this key; NotFound if there is none or a filter hides it."""
+
+    async def image(self, sought: Sought, *, filters: tuple[Filter, ...] = (), caller: Caller | None) -> Image:
+        """One image of a row; NotFound if there is none, no such row, or a filter hides it."""
 
     async def write(self, write: Write) -> Document:
         """Does the write in one transaction: all of it, or nothing and an error says why."""

@@ -12,7 +12,7 @@ from retrobus.model.names import camel
 from retrobus.model.resources import Resource
 from retrobus.model.sorting import sort_values
 from retrobus.model.wire import View
-from retrobus.store import idempotency, statements
+from retrobus.store import idempotency, images, statements
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
 from retrobus.store.commit import Commits, Sent
@@ -22,9 +22,11 @@ from retrobus.store.contract import (
     Delete,
     Document,
     Filter,
+    Image,
     Page,
     Query,
     Row,
+    Sought,
     Write,
 )
 from retrobus.store.errors import (
@@ -36,7 +38,7 @@ from retrobus.store.pool import Connection, Opener
 from retrobus.store.refusals import tells_state
 from retrobus.store.single_statement import is_plain, opened_by, reread, single
 from retrobus.store.statements import Statement, shape_of
-from retrobus.store.steps import act
+from retrobus.store.steps import act, opening
 
 Observer = Callable[[Resource, str, Row | None, int], None]
 """Is told each committed state of a key with its version (no row after a delete), before its answer leaves."""
@@ -89,6 +91,12 @@ class PostgresStore:
         document = _document(rows[0])
         self._highest = max(self._highest, version_in(document.etag))
         return document
+
+    async def image(self, sought: Sought, *, filters: tuple[Filter, ...] = (), caller: Caller | None) -> Image:
+        """One image of a row."""
+        statement = images.image(sought.resource, sought.column, shape_of(filters), access=caller is not None)
+        named = {"row_key": sought.key, "at": sought.at, "known": list(sought.known)}
+        return images.found(await self._read(statement, _named(filters, caller) | named, caller))
 
     async def write(self, write: Write) -> Document:
         """One transaction; the answer exists only after its COMMIT. A plain write is one round trip."""
@@ -179,7 +187,7 @@ class PostgresStore:
     async def _in_steps(self, connection: Connection, write: Write) -> Document:
         """The write in a transaction that looks, decides and writes."""
         nonce = random_nonce()
-        await connection.execute(_opening(write.terms.caller, nonce, connection.limits))
+        await connection.execute(opening(write.terms.caller, nonce, connection.limits))
         try:
             kept = await idempotency.kept_answer(connection, write.terms)
             row = None if kept is not None else await act(connection, write, whole=self._whole)
@@ -219,14 +227,6 @@ class PostgresStore:
             columns = () if isinstance(write, Delete) else write.resource.columns
             state = {column.name: row[column.name] for column in columns} or None
             self._observer(write.resource, write.key, state, version)
-
-
-def _opening(caller: Caller | None, nonce: int, limits: str) -> str:
-    """The text that begins a transaction; the id goes as hexadecimal, which no value of it can escape from."""
-    if caller is None:
-        return statements.OPEN.format(limits=limits, caller="NULL", epoch=0, nonce=nonce)
-    name = f"convert_from('\\x{caller.id.encode().hex()}', 'UTF8')"
-    return statements.OPEN.format(limits=limits, caller=name, epoch=int(caller.epoch), nonce=nonce)
 
 
 def version_in(etag: str) -> int:

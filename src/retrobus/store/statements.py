@@ -159,9 +159,14 @@ def find(resource: Resource, view: View, shape: Shape, *, after: bool, access: b
 @lru_cache(maxsize=64)
 def get(resource: Resource, view: View, shape: Shape, *, access: bool) -> Statement:
     """One row as a document."""
-    columns = [*answer(resource, view), *([_access().label("access")] if access else [])]
+    return one(resource, answer(resource, view), shape, access=access)
+
+
+def one(resource: Resource, columns: list[ColumnElement[Any]], shape: Shape, *, access: bool) -> Statement:
+    """These columns of one row, and with `access` whether the caller still has it."""
+    asked = [*columns, *([_access().label("access")] if access else [])]
     conditions = [_condition(resource, index, item) for index, item in enumerate(shape)]
-    return compiled(select(*columns).select_from(resource.table).where(addressed(resource), *conditions))
+    return compiled(select(*asked).select_from(resource.table).where(addressed(resource), *conditions))
 
 
 def _row_key(resource: Resource) -> BindParameter[Any]:

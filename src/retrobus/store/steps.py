@@ -7,6 +7,7 @@ from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import Resource
 from retrobus.store import statements
 from retrobus.store.contract import (
+    Caller,
     Delete,
     Insert,
     Precondition,
@@ -22,6 +23,14 @@ from retrobus.store.errors import (
 from retrobus.store.statements import Statement
 
 LAST_ONE = "le dernier administrateur actif ne peut être ni supprimé ni rétrogradé."
+
+
+def opening(caller: Caller | None, nonce: int, limits: str) -> str:
+    """The text that begins a transaction; the id goes as hexadecimal, which no value of it can escape from."""
+    if caller is None:
+        return statements.OPEN.format(limits=limits, caller="NULL", epoch=0, nonce=nonce)
+    name = f"convert_from('\\x{caller.id.encode().hex()}', 'UTF8')"
+    return statements.OPEN.format(limits=limits, caller=name, epoch=int(caller.epoch), nonce=nonce)
 
 
 async def act(connection: AnyConnection, write: Write, *, whole: bool) -> Any:
