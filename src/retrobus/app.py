@@ -50,6 +50,7 @@ from retrobus.settings import Settings
 from retrobus.settings.complaints import misspelt
 from retrobus.store.attempts import Attempts
 from retrobus.store.errors import NoAnswer, StoreError, Unavailable
+from retrobus.store.spool import Exports
 from retrobus.toggles import OpenStore, open_store
 
 DESCRIPTION = "Events, vehicles and members of an association that runs historic vehicles. PostgreSQL is the truth."
@@ -195,7 +196,7 @@ def _service(settings: Settings, states: Readiness, feed: ChangeFeed, streams: S
     token = None if settings.metrics_token is None else settings.metrics_token.get_secret_value()
     store, tokens = states.opened.store, Tokens(rules)
     desk, limits = _desk(settings, states.opened), _limits(settings)
-    return Service(store, feed, streams, desk, tokens, throttle, limits, states.metrics, token, states)
+    return Service(store, feed, streams, desk, Exports(), tokens, throttle, limits, states.metrics, token, states)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -17,7 +17,7 @@ SENT = {
 }  # fmt: skip
 READ = {
     "ETag", "Link", "Location", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin", "X-Durability", "X-Request-Id",
-    "Retry-After",
+    "Retry-After", "Content-Disposition",
 }  # fmt: skip
 PATHS = ["/api/events", "/events", "/public/vehicles", "/health", "/rien", "/api/members/1/terminate"]
 

@@ -81,7 +81,7 @@ def test_head_answers_like_get_without_the_body(api: Api, manager: Person, path:
     told = [{**answer.headers, "date": "", "content-length": ""} for answer in (got, head)]
     assert (head.status_code, head.content) == (got.status_code, b"")
     assert told[0] == told[1]
-    assert path == "/metrics" or head.headers["Content-Length"] == got.headers["Content-Length"]
+    assert path == "/metrics" or head.headers.get("Content-Length") == got.headers.get("Content-Length")
 
 
 @pytest.mark.parametrize("accept", [PROBLEM, f"{PROBLEM}, application/json;q=0.5", f"text/html,{PROBLEM};q=0.9"])
@@ -143,7 +143,7 @@ def test_no_error_tells_what_the_database_said(fresh_api: Api, does: str, status
 
 
 READ = sorted(
-    {found.target for found in OPERATIONS.values() if found.method == "GET" and not found.endless}
+    {found.target for found in OPERATIONS.values() if found.method == "GET" and not (found.endless or found.streamed)}
     | {"/openapi.json", "/"}
 )
 

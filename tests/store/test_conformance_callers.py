@@ -32,6 +32,7 @@ OTHER = Caller("other", 0, "MEMBER")
 
 VERBS: dict[str, Callable[[Subject, Caller], object]] = {
     "find": lambda subject, who: subject.find(EVENT, caller=who),
+    "copy": lambda subject, who: subject.copy(EVENT, caller=who),
     "get": lambda subject, who: subject.get(EVENT, "nothing", caller=who),
     "image": lambda subject, who: subject.image("nothing", caller=who),
     "insert": lambda subject, who: subject.insert(EVENT, an_event("a", vehicle_id="nothing"), caller=who),

@@ -43,6 +43,11 @@ class Operation:
         return self.path.endswith("/stream")
 
     @property
+    def streamed(self) -> bool:
+        """Whether its answer is a file that is written while it is sent, so that its length is not told before."""
+        return self.path.endswith(".csv")
+
+    @property
     def target(self) -> str:
         """Its path with the keys filled in."""
         ids = {"members": MEMBER, "conflicts": CONFLICT}
@@ -59,18 +64,21 @@ class Operation:
 
 OPERATIONS: dict[str, Operation] = {
     "listEvents": Operation("GET", "/api/events", "token"),
+    "exportEvents": Operation("GET", "/api/events.csv", "token"),
     "createEvent": Operation("POST", "/api/events", "manager", an_event(id="autre")),
     "getEvent": Operation("GET", "/api/events/{id}", "token"),
     "updateEvent": Operation("PUT", "/api/events/{id}", "manager", {"layout": "carte"}),
     "patchEvent": Operation("PATCH", "/api/events/{id}", "manager", {"layout": "carte"}),
     "deleteEvent": Operation("DELETE", "/api/events/{id}", "manager"),
     "listVehicles": Operation("GET", "/api/vehicles", "token"),
+    "exportVehicles": Operation("GET", "/api/vehicles.csv", "token"),
     "createVehicle": Operation("POST", "/api/vehicles", "manager", a_vehicle(parc="921")),
     "getVehicle": Operation("GET", "/api/vehicles/{parc}", "token"),
     "updateVehicle": Operation("PUT", "/api/vehicles/{parc}", "manager", {"etat": "en panne"}),
     "patchVehicle": Operation("PATCH", "/api/vehicles/{parc}", "manager", {"etat": "en panne"}),
     "deleteVehicle": Operation("DELETE", "/api/vehicles/{parc}", "manager"),
     "listMembers": Operation("GET", "/api/members", "manager"),
+    "exportMembers": Operation("GET", "/api/members.csv", "manager"),
     "createMember": Operation("POST", "/api/members", "manager", a_member()),
     "updateMemberByBody": Operation("PUT", "/api/members", "manager", {"id": MEMBER, "city": "Lyon"}),
     "patchMemberByBody": Operation("PATCH", "/api/members", "manager", {"id": MEMBER, "city": "Lyon"}),

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -29,6 +29,7 @@ from retrobus.store.contract import (
     Image,
     Insert,
     Once,
+    Origin,
     Page,
     Precondition,
     Query,
@@ -103,6 +104,19 @@ class Silence:
         """Postgres came."""
 
 
+class Taken:
+    """A sink that keeps the rows in memory."""
+
+    def __init__(self) -> None:
+        self.documents: list[bytes] = []
+
+    async def begin(self) -> None:
+        self.documents = []
+
+    async def add(self, documents: Sequence[bytes]) -> None:
+        self.documents += documents
+
+
 class Subject:
     """A store and the loop it lives in. Rows that are `given` are there before Postgres goes away, if it does."""
 
@@ -138,6 +152,12 @@ class Subject:
         caller: Caller | None = FOUNDER,
     ) -> Page:
         return self.run(self.store.find(resource, Query(view, filters, after, limit), caller=caller))
+
+    def copy(self, resource: Resource, *filters: Filter, caller: Caller = FOUNDER) -> tuple[list[bytes], Origin]:
+        """Every row, and where they come from."""
+        taken = Taken()
+        origin = self.run(self.store.copy(resource, Query("list", filters), taken, caller=caller))
+        return taken.documents, origin
 
     def get(
         self, resource: Resource, key: str, *filters: Filter, view: View = "one", caller: Caller | None = FOUNDER

@@ -27,7 +27,8 @@ class Answer:
     ETag; `created`: 201 with the new row's address; `paged`: the answer is a page of a list, under `name` for members
     and bare for the public. `stored` is false for routes that do not ask the store. `not_ready` describes a 503 with
     the same body. `media` is the type of a body that is neither JSON nor plain text. `tagged`: the route's function
-    gives the answer an ETag, and answers 304 to a reader who has it. `redirects` says what a 302 means.
+    gives the answer an ETag, and answers 304 to a reader who has it. `redirects` says what a 302 means. `file`:
+    the answer is every row of a list, as a file with a name.
     """
 
     schema: str | None
@@ -40,6 +41,7 @@ class Answer:
     media: str | None = None
     tagged: bool = False
     redirects: str | None = None
+    file: bool = False
 
     @property
     def has_etag(self) -> bool:
@@ -99,6 +101,7 @@ class Answer:
         if self.paged:
             return found | LINK
         found |= ETAG if self.has_etag else {}
+        found |= FILE_NAME if self.file else {}
         found |= LOCATION if self.created else {}
         if status == 302:
             return REQUEST_ID | ORIGIN | ELSEWHERE
@@ -142,6 +145,7 @@ ORIGIN = {
 }
 ETAG = {"ETag": header("The version of what is answered, for If-Match and If-None-Match.", always=True)}
 LINK = {"Link": header('The next page, if there is one: `<…>; rel="next"`.')}
+FILE_NAME = {"Content-Disposition": header("The name under which a browser keeps the file.", always=True)}
 LOCATION = {"Location": header("The address of the new row.", always=True)}
 ELSEWHERE = {"Location": header("The http or https address of the image.", always=True, format="uri")}
 DURABILITY = {

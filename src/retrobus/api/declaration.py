@@ -34,7 +34,7 @@ class Route:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.filters and not self.answer.paged:
+        if self.filters and not (self.answer.paged or self.answer.file):
             raise ValueError(f"{self.method} {self.path}: filters are read for lists alone")
 
     @property

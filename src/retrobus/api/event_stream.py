@@ -52,7 +52,7 @@ class EventStream(Response):
                 await self._run(send)
             await self._send(send, b"", more=False)
         except TimeoutError:
-            _cut(scope)
+            cut(scope)
         finally:
             leaving.cancel()
             self._service.streams.leave()
@@ -140,8 +140,8 @@ def _problem(error: StoreError) -> bytes:
     return f"event: problem\ndata: {json.dumps(told, ensure_ascii=False)}\n\n".encode()
 
 
-def _cut(scope: Scope) -> None:
+def cut(scope: Scope) -> None:
     """Closes the connection of a reader that takes nothing: what it has not taken would stay in memory."""
-    cut: Callable[[], None] | None = scope["state"].get("cut")
-    if cut is not None:
-        cut()
+    closed: Callable[[], None] | None = scope["state"].get("cut")
+    if closed is not None:
+        closed()

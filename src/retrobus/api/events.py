@@ -1,11 +1,14 @@
 """Events: read by every member, written by managers."""
 
+from fastapi import Response
+
 from retrobus.api.answers import DONE, created, listing, row
 from retrobus.api.bodies import Body
 from retrobus.api.calls import Call, Routes
 from retrobus.api.declaration import Route
 from retrobus.api.queries import one_of, period, text
 from retrobus.api.rights import MANAGERS_ONLY, MEMBERS
+from retrobus.api.sheets import DIALECT, SHEET, sheet
 from retrobus.model.events import EVENT_STATUSES, EventChange, EventCreation
 from retrobus.model.patterns import EVENT_KEY
 from retrobus.model.resources import EVENT
@@ -20,6 +23,12 @@ CHANGE = Body(EventChange, EVENT)
 async def list_events(call: Call) -> Page:
     """Events by date, the latest first; `from` is inclusive, `to` exclusive."""
     return await call.store.find(EVENT, call.query(EVENT, "list"), caller=call.who)
+
+
+@router.declare(Route("GET", ".csv", MEMBERS, SHEET, filters=FILTERS, asks=DIALECT))
+async def export_events(call: Call) -> Response:
+    """Every event that passes the filters, as a CSV file for spreadsheets."""
+    return await sheet(call, EVENT)
 
 
 @router.declare(Route("POST", "", MANAGERS_ONLY, created("Event"), body=Body(EventCreation, EVENT)))

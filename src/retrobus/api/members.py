@@ -1,5 +1,7 @@
 """Members: all records for managers, their own for each member; only an ADMIN touches ADMINs, roles and permissions."""
 
+from fastapi import Response
+
 from retrobus.accounts.changes import with_epoch
 from retrobus.accounts.passwords import hash_password
 from retrobus.accounts.roles import ADMIN
@@ -9,6 +11,7 @@ from retrobus.api.calls import Call, Routes
 from retrobus.api.declaration import Route
 from retrobus.api.queries import one_of, text
 from retrobus.api.rights import MANAGERS_ONLY, MEMBERS, is_admin
+from retrobus.api.sheets import DIALECT, SHEET, sheet
 from retrobus.model.members import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, MemberChange, MemberCreation, OwnChange
 from retrobus.model.patterns import MEMBER_KEY
 from retrobus.model.resources import MEMBER
@@ -44,6 +47,12 @@ KEY = Body(None, MEMBER, key=MEMBER_KEY, schema="MemberKey")
 async def list_members(call: Call) -> Page:
     """Members by last name, first name and id."""
     return await call.store.find(MEMBER, call.query(MEMBER, "list"), caller=call.who)
+
+
+@router.declare(Route("GET", ".csv", MANAGERS_ONLY, SHEET, filters=FILTERS, asks=DIALECT))
+async def export_members(call: Call) -> Response:
+    """Every member that passes the filters, as a CSV file for spreadsheets."""
+    return await sheet(call, MEMBER)
 
 
 @router.declare(Route("POST", "", MANAGERS_ONLY, created("Member"), body=Body(MemberCreation, MEMBER)))

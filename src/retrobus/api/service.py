@@ -12,6 +12,7 @@ from retrobus.changes.streams import Streams
 from retrobus.fallback.conflict_desk import Conflicts
 from retrobus.metrics import Metrics
 from retrobus.store.contract import Store
+from retrobus.store.spool import Exports
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Service:
     feed: ChangeFeed
     streams: Streams
     desk: Desk
+    exports: Exports
     tokens: Tokens
     throttle: Throttle
     limits: Limits

@@ -1,11 +1,14 @@
 """Vehicles: read by every member, written by managers, addressed by parc."""
 
+from fastapi import Response
+
 from retrobus.api.answers import DONE, created, listing, row
 from retrobus.api.bodies import Body
 from retrobus.api.calls import Call, Routes
 from retrobus.api.declaration import Route
 from retrobus.api.queries import flag, text
 from retrobus.api.rights import MANAGERS_ONLY, MEMBERS
+from retrobus.api.sheets import DIALECT, SHEET, sheet
 from retrobus.model.patterns import PARC_KEY
 from retrobus.model.resources import VEHICLE
 from retrobus.model.vehicles import VehicleChange, VehicleCreation
@@ -20,6 +23,12 @@ CHANGE = Body(VehicleChange, VEHICLE)
 async def list_vehicles(call: Call) -> Page:
     """Vehicles by parc; images sent as data URLs are left out of lists."""
     return await call.store.find(VEHICLE, call.query(VEHICLE, "list"), caller=call.who)
+
+
+@router.declare(Route("GET", ".csv", MEMBERS, SHEET, filters=FILTERS, asks=DIALECT))
+async def export_vehicles(call: Call) -> Response:
+    """Every vehicle that passes the filters, as a CSV file for spreadsheets."""
+    return await sheet(call, VEHICLE)
 
 
 @router.declare(Route("POST", "", MANAGERS_ONLY, created("Vehicle"), body=Body(VehicleCreation, VEHICLE)))

@@ -22,6 +22,7 @@ from retrobus.store.contract import (
     Origin,
     Page,
     Query,
+    Sink,
     Sought,
     Terms,
     Update,
@@ -37,6 +38,9 @@ from retrobus.store.errors import (
     Unauthenticated,
 )
 from retrobus.store.steps import LAST_ONE, has_values, loses_one
+
+COPIED = 100
+"""Rows that are copied at a time, so that other requests have their turn between them."""
 
 TAKEN = "cette valeur est déjà prise."
 
@@ -79,6 +83,16 @@ class MemoryStore:
         """One page of the rows that match."""
         self._admit(caller)
         return self.memory.of(resource).page(query, self.origin)
+
+    async def copy(self, resource: Resource, query: Query, into: Sink, *, caller: Caller | None) -> Origin:
+        """Every row that matches; what is written meanwhile replaces rows and changes none."""
+        self._admit(caller)
+        rows = self.memory.of(resource)
+        page = rows.page(replace(query, after=None, limit=len(rows) + 1), self.origin)
+        await into.begin()
+        for start in range(0, len(page.documents), COPIED):
+            await into.add(page.documents[start : start + COPIED])
+        return page.origin
 
     async def get(
         self, resource: Resource, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None

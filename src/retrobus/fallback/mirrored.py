@@ -28,6 +28,7 @@ from retrobus.store.contract import (
     Origin,
     Page,
     Query,
+    Sink,
     Sought,
     Write,
 )
@@ -108,6 +109,10 @@ class MirroredStore:
     async def find(self, resource: Resource, query: Query, *, caller: Caller | None) -> Page:
         """One page of the rows that match."""
         return await self._ask(lambda store: store.find(resource, query, caller=caller))
+
+    async def copy(self, resource: Resource, query: Query, into: Sink, *, caller: Caller | None) -> Origin:
+        """Every row that matches."""
+        return await self._ask(lambda store: store.copy(resource, query, into, caller=caller))
 
     async def get(
         self, resource: Resource, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None

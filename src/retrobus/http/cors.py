@@ -15,7 +15,7 @@ ACCEPTED_HEADERS = [
 ]  # fmt: skip
 EXPOSED_HEADERS = [
     "ETag", "Link", "Location", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin", "X-Durability", "X-Request-Id",
-    "Retry-After",
+    "Retry-After", "Content-Disposition",
 ]  # fmt: skip
 REASONS = {
     "origin": "son origine n'est pas dans CORS_ORIGINS",

@@ -122,6 +122,6 @@ def canonical_path(path: str) -> str:
     if path.startswith("/api/public/"):
         return path[4:]
     for alias in ALIASED:
-        if path == alias or path.startswith(alias + "/"):
+        if path == alias or path.startswith((f"{alias}/", f"{alias}.")):
             return "/api" + path
     return path

@@ -63,6 +63,8 @@ KINDS = {
         (503, "outcome_unknown", "Le résultat de l'écriture est inconnu : relisez, ou répétez avec la même clé"),
         (503, "journal_unavailable", "Le journal ne peut pas être écrit : rien n'a été fait"),
         (503, "too_many_streams", "Trop de suivis sont ouverts : réessayez plus tard"),
+        (503, "too_many_exports", "Trop de fichiers sont en préparation : réessayez plus tard"),
+        (503, "no_room", "Le service n'a plus de place pour préparer ce fichier"),
         (503, "database_rights", "Il manque un droit au service dans PostgreSQL : retrobus db grant"),
         (503, "schema_outdated", "Le schéma de la base n'est pas à jour : retrobus db upgrade"),
         (503, "statement_lost", "Un pooler perd les requêtes préparées : DATABASE_STATEMENT_CACHE=0"),
@@ -151,6 +153,8 @@ _ANSWERS: dict[type[errors.StoreError], Callable[[Any], Problem]] = {
     errors.SchemaOutdated: lambda _: _later("schema_outdated", "not_applied"),
     errors.Resync: lambda _: Problem("resync_required"),
     errors.TooManyStreams: lambda _: Problem("too_many_streams", headers={"Retry-After": "10"}),
+    errors.TooManyExports: lambda _: Problem("too_many_exports", headers={"Retry-After": "10"}),
+    errors.NoRoom: lambda _: Problem("no_room", headers={"Retry-After": "60"}),
     errors.StatementLost: lambda _: _later("statement_lost", "not_applied"),
 }
 """The answer to each error of the store."""

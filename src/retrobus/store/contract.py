@@ -1,6 +1,6 @@
 """What every store promises: find, get and write over any resource, each one transaction, and the errors they raise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -90,6 +90,16 @@ class Page:
     documents: list[bytes]
     next: tuple[Any, ...] | None
     origin: Origin = POSTGRES
+
+
+class Sink(Protocol):
+    """Takes the rows of a copy, in the order of lists."""
+
+    async def begin(self) -> None:
+        """The copy begins, perhaps again after a connection broke: what was taken before is to be forgotten."""
+
+    async def add(self, documents: Sequence[bytes]) -> None:
+        """Takes the next rows, each as JSON in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +212,9 @@ class Store(Protocol):
 
     async def find(self, resource: Resource, query: Query, *, caller: Caller | None) -> Page:
         """One page of the rows that match, in the resource's order."""
+
+    async def copy(self, resource: Resource, query: Query, into: Sink, *, caller: Caller | None) -> Origin:
+        """Every row that matches, as it was at one instant, whatever is written meanwhile; no limit and no cursor."""
 
     async def get(
         self, resource: Resource, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None

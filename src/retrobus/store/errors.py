@@ -100,6 +100,14 @@ class TooManyStreams(StoreError):
     """This process serves as many streams of changes as it may, or is about to stop."""
 
 
+class TooManyExports(StoreError):
+    """This process prepares or sends as many files as it may."""
+
+
+class NoRoom(StoreError):
+    """The disk of the service does not take the rows of a file that a client asked for."""
+
+
 class StatementLost(StoreError):
     """The server process that answered does not have the prepared statement: a pooler changed it under the service."""
 

@@ -23,21 +23,21 @@ from retrobus.store.contract import (
     Document,
     Filter,
     Image,
+    Origin,
     Page,
     Query,
     Row,
+    Sink,
     Sought,
     Write,
 )
-from retrobus.store.errors import (
-    NotFound,
-    Unauthenticated,
-)
+from retrobus.store.errors import NotFound
 from retrobus.store.failover import Acknowledged
 from retrobus.store.pool import Connection, Opener
+from retrobus.store.readings import Readings, named_values
 from retrobus.store.refusals import tells_state
 from retrobus.store.single_statement import is_plain, opened_by, reread, single
-from retrobus.store.statements import Statement, shape_of
+from retrobus.store.statements import shape_of
 from retrobus.store.steps import act, opening
 
 Observer = Callable[[Resource, str, Row | None, int], None]
@@ -62,6 +62,7 @@ class PostgresStore:
         self.origin = POSTGRES
         self._acknowledged = acknowledged
         self._attempts = Attempts(availability)
+        self._readings = Readings(self._attempts)
         self._observer = observer
         self._whole = observer is not None
         self._highest = 0
@@ -69,23 +70,22 @@ class PostgresStore:
 
     async def find(self, resource: Resource, query: Query, *, caller: Caller | None) -> Page:
         """One page; one row more is asked for, to know whether another page follows."""
-        statement = statements.find(
-            resource, query.view, shape_of(query.filters), after=query.after is not None, access=caller is not None
-        )
-        named = _named(query.filters, caller) | {"page": query.limit + 1}
-        if query.after is not None:
-            named |= {f"after_{step.column}": v for step, v in zip(resource.order, query.after, strict=True)}
-        documents = [row[0] for row in await self._read(statement, named, caller)]
+        documents = await self._readings.page(resource, query, caller)
         if len(documents) <= query.limit:
             return Page(documents, None)
         return Page(documents[:-1], _sort_values(resource, documents[-2]))
+
+    async def copy(self, resource: Resource, query: Query, into: Sink, *, caller: Caller | None) -> Origin:
+        """Every row, of one snapshot."""
+        await self._readings.copy(resource, query, into, caller)
+        return POSTGRES
 
     async def get(
         self, resource: Resource, key: str, *, view: View, filters: tuple[Filter, ...] = (), caller: Caller | None
     ) -> Document:
         """The row with this key."""
         statement = statements.get(resource, view, shape_of(filters), access=caller is not None)
-        rows = await self._read(statement, _named(filters, caller) | {"row_key": key}, caller)
+        rows = await self._readings.rows(statement, named_values(filters, caller) | {"row_key": key}, caller)
         if not rows:
             raise NotFound
         document = _document(rows[0])
@@ -96,7 +96,7 @@ class PostgresStore:
         """One image of a row."""
         statement = images.image(sought.resource, sought.column, shape_of(filters), access=caller is not None)
         named = {"row_key": sought.key, "at": sought.at, "known": list(sought.known)}
-        return images.found(await self._read(statement, _named(filters, caller) | named, caller))
+        return images.found(await self._readings.rows(statement, named_values(filters, caller) | named, caller))
 
     async def write(self, write: Write) -> Document:
         """One transaction; the answer exists only after its COMMIT. A plain write is one round trip."""
@@ -112,7 +112,7 @@ class PostgresStore:
     async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
         """The member's row, secrets included."""
         statement = statements.account(by_id=identifier is None)
-        rows = await self._read(statement, {"identifier": identifier or member_id}, None)
+        rows = await self._readings.rows(statement, {"identifier": identifier or member_id}, None)
         return dict(rows[0]) if rows else None
 
     async def prune(self) -> None:
@@ -123,21 +123,6 @@ class PostgresStore:
             await self.commits.confirm(connection)
 
         await self._attempts.run(work, writes=True)
-
-    async def _read(self, statement: Statement, named: dict[str, Any], caller: Caller | None) -> list[Any]:
-        values = statement.values(named)
-
-        async def work(connection: Connection) -> list[Any]:
-            rows: list[Any] = await connection.fetch(statement.sql, *values)
-            if caller is not None:
-                held = (
-                    rows[0]["access"] if rows else await connection.fetchval(statements.ACCESS, caller.id, caller.epoch)
-                )
-                if not held:
-                    raise Unauthenticated
-            return rows
-
-        return await self._attempts.run(work)
 
     async def _alone(self, connection: Connection, write: Write, started: datetime) -> Document | None:
         """The write as one statement that is a transaction of its own; None if it changed nothing."""
@@ -236,13 +221,6 @@ def version_in(etag: str) -> int:
 
 def _document(row: Any) -> Document:
     return Document(row["json"], row["etag"], row["row_key"])
-
-
-def _named(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]:
-    named: dict[str, Any] = {f"filter_{index}": item.value for index, item in enumerate(filters)}
-    if caller is not None:
-        named |= {"caller_id": caller.id, "caller_epoch": caller.epoch}
-    return named
 
 
 def _sort_values(resource: Resource, document: bytes) -> tuple[Any, ...]:
