@@ -48,7 +48,6 @@ SETTLE = """SELECT NOT pg_is_in_recovery() AND NOT EXISTS (
 CASE, because the server tries the conditions of AND in any order, and no other transaction may be ended.
 """
 
-
 BARRIER = """SELECT pg_backend_pid() AS pid, pg_current_xact_id()::xid::text AS xid,
   pg_logical_emit_message(true, 'retrobus', '') WHERE current_setting('synchronous_standby_names') <> ''"""
 """Writes to the log without touching a row, so that COMMIT waits for the standby; gives no row if none is waited for.
