@@ -33,9 +33,11 @@ class Visitor:
         expect(self.page.get_by_text("Chargement…", exact=True)).to_have_count(0)
 
     def log_in(self, who: Person, place: str = "") -> None:
-        """Opens the page and logs in by its form."""
+        """Opens the page, logs in by its form, and waits for the page that it leads to."""
         self.open(place)
         self.fill_login(email_of(self.api, who))
+        expect(self.page.get_by_role("heading", level=1)).to_be_visible()
+        expect(self.page.get_by_text("Chargement…", exact=True)).to_have_count(0)
 
     def fill_login(self, name: str, password: str = PASSWORD) -> None:
         """Fills the form of the login, wherever it is, sends it and waits until it is gone."""

@@ -147,7 +147,7 @@ export class Form {
 
   async remove() {
     const name = `« ${this.resource.nameOf(this.row)} »`;
-    const text = "Elle disparaît pour tous, et sera notée dans Suppressions. Seule une sauvegarde la fait revenir.";
+    const text = "Cette fiche disparaît pour tous ; la page Suppressions en garde la trace. Seule une sauvegarde la fait revenir.";
     if (!(await confirm(`Supprimer ${this.resource.the} ${name} ?`, text, "Supprimer", { danger: true }))) return;
     const request = { etag: this.etag, key: newKey() };
     await this.attempt(() => send("DELETE", this.address, undefined, request), ({ accepted }) => {

@@ -55,11 +55,16 @@ class List {
 
   /** Adds the next rows to `found`. */
   async read(found, limit) {
-    const query = new URLSearchParams({ ...this.asked, limit, ...(found.cursor && { cursor: found.cursor }) });
-    for (const own of ["q", "sort", "down"]) query.delete(own);
+    const query = this.filters({ limit, ...(found.cursor && { cursor: found.cursor }) });
     const { data } = await get(`${this.resource.path}?${query}`);
     found.rows.push(...data[this.resource.path.split("/").pop()]);
     found.cursor = data.nextCursor;
+  }
+
+  /** The query of the API for what is asked for; search and order are this page's own. */
+  filters(more) {
+    const { q, sort, down, ...filters } = this.asked;
+    return new URLSearchParams({ ...filters, ...more });
   }
 
   async next() {
@@ -121,7 +126,8 @@ class List {
   tools() {
     const { resource, asked } = this;
     const csv = `${resource.path}.csv`;
-    const save = () => attempt(() => download(csv, `${resource.page}.csv`, "text/csv"));
+    const filtered = () => `${csv}?${this.filters({ dialect: "excel-fr" })}`; // as a French spreadsheet opens it
+    const save = () => attempt(() => download(filtered(), `${resource.page}.csv`, "text/csv"));
     let waiting = null;
     const search = (event) => {
       clearTimeout(waiting);
