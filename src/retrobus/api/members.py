@@ -12,10 +12,16 @@ from retrobus.api.declaration import Route
 from retrobus.api.queries import one_of, text
 from retrobus.api.rights import MANAGERS_ONLY, MEMBERS, is_admin
 from retrobus.api.sheets import DIALECT, SHEET, sheet
-from retrobus.model.members import MEMBER_STATUSES, MEMBERSHIP_STATUSES, ROLES, MemberChange, MemberCreation, OwnChange
+from retrobus.model.members import (
+    MEMBER_STATUSES,
+    MEMBERSHIP_STATUSES,
+    MemberChange,
+    MemberCreation,
+    OwnChange,
+    refusal,
+)
 from retrobus.model.patterns import MEMBER_KEY
 from retrobus.model.resources import MEMBER
-from retrobus.model.texts import EMAIL
 from retrobus.store.contract import (
     Caller,
     Change,
@@ -149,9 +155,7 @@ def _refuse_rights(who: Caller, values: Row, old: Row) -> None:
     changed = {name for name in named if name in values and values[name] != old[name]}
     if changed & {"role", "permissions"} and not is_admin(who):
         raise Forbidden("Seul un ADMIN peut donner un rôle ou des permissions.")
-    if "role" in changed and values["role"] not in ROLES:
-        raise Invalid([FieldError("role", f"valeurs possibles : {', '.join(sorted(ROLES))}")])
-    if "email" in changed and not EMAIL.fullmatch(values["email"]):
-        raise Invalid([FieldError("email", "adresse attendue : nom@domaine.fr")])
-    if "matricule" in changed and "@" in (values["matricule"] or ""):  # else it could be the e-mail of another account
-        raise Invalid([FieldError("matricule", "sans « @ » : seule une adresse en contient")])
+    for name in named:
+        reason = refusal(name, values[name]) if name in changed else None
+        if reason is not None:
+            raise Invalid([FieldError(name, reason)])

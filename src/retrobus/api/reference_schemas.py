@@ -21,7 +21,8 @@ from retrobus.model.wire import known_names
 READ_ONLY = frozenset({"version", "created_at", "updated_at", "updated_by", "created_by", "current_participants"})
 UPDATED_BY = (
     "Who changed the row last: the id of a member, or a word: `sql` for psql and other programs, `cli` for a command of"
-    " the operator, `restore` for a backup, `clean` for a clean-up, `api` for the service itself. Null if not known."
+    " the operator, `import` for a spreadsheet, `restore` for a backup, `clean` for a clean-up, `api` for the service"
+    " itself. Null if not known."
 )
 
 

@@ -11,6 +11,7 @@ from retrobus.backups.facts import Facts, facts_of, with_value
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Taken, Tombstone
 from retrobus.backups.rules import Only, Rules
+from retrobus.backups.sheet_source import Sheet, SheetReading
 from retrobus.database.connection import AnyConnection
 from retrobus.model.names import camel
 from retrobus.model.resources import ALL, BY_NAME, EVENT, MEMBER, VEHICLE
@@ -32,6 +33,7 @@ class There:
     `authors` are who changed them last. `clear` are the passwords that the file holds in clear, by the member's id;
     `hashes` are their hashes once known.
     `companions` are the events of the vehicles that `only` names, without being named themselves: the vehicle by id.
+    `sheet` is the spreadsheet that these rows are from, if they are from one.
     """
 
     reading: Reading
@@ -41,6 +43,7 @@ class There:
     clear: dict[str, str] = field(default_factory=dict, repr=False)
     hashes: dict[str, str] = field(default_factory=dict, repr=False)
     companions: dict[str, str] = field(default_factory=dict)
+    sheet: Sheet | None = None
 
     async def settle(self, connection: AnyConnection, *, hashed: bool) -> None:
         """Finds a hash for each password in clear: the one that the member has here, if the password fits it.
@@ -69,6 +72,7 @@ def read_there(opened: AbstractContextManager[Reading], rules: Rules) -> There:
     """
     with opened as reading:
         there = There(reading, {resource.name: {} for resource in ALL})
+        there.sheet = reading.sheet if isinstance(reading, SheetReading) else None
         for found in reading:
             if isinstance(found, Tombstone):
                 if not rules.only or rules.names(found.resource, found.key):

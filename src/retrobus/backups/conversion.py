@@ -147,13 +147,11 @@ def _of_an_event(raw: Mapping[str, Any]) -> Row:
 
 def _of_a_member(raw: Mapping[str, Any]) -> Row:
     key, creator, password = raw.get("id"), raw.get("createdBy"), raw.get("password")
-    if not isinstance(key, str) or not _MEMBER_ID.fullmatch(key) or len(key) > KEY:
-        raise Unfit("id : 1 à 100 caractères, sans « / »")
+    key = checked_member_id(key)
     if isinstance(raw["email"], str) and _SPACE.search(raw["email"].strip()):
         raise Unfit("email : sans espace")
     if not isinstance(password, str | None):
         raise Unfit("password : texte attendu")
-    key.encode()  # UnicodeEncodeError for a lone surrogate, which no column holds
     known = isinstance(creator, str) and len(creator) <= KEY and _MEMBER_ID.fullmatch(creator)
     return {
         "id": key,
@@ -161,6 +159,14 @@ def _of_a_member(raw: Mapping[str, Any]) -> Row:
         "password_hash": password if password and _HASH.fullmatch(password) else None,
         "token_epoch": 0,
     }
+
+
+def checked_member_id(key: Any) -> str:
+    """The id of a member, if it can stand in an address."""
+    if not isinstance(key, str) or not _MEMBER_ID.fullmatch(key) or len(key) > KEY:
+        raise Unfit("id : 1 à 100 caractères, sans « / »")
+    key.encode()  # UnicodeEncodeError for a lone surrogate, which no column holds
+    return key
 
 
 MODELS: dict[Resource, type[Wire]] = {VEHICLE: VehicleCreation, EVENT: EventCreation, MEMBER: MemberCreation}

@@ -10,6 +10,7 @@ from retrobus.backups.facts import differing, without_lost
 from retrobus.backups.intake import Tombstone
 from retrobus.backups.plan import Plan, planned
 from retrobus.backups.rules import Rules
+from retrobus.backups.sheet_side import obstacles
 from retrobus.backups.tables_side import DECIDED, Mark, Since
 from retrobus.backups.verdicts import Outcome, Sides, keeps_one, renumbered, verdicts
 from retrobus.database.connection import AnyConnection
@@ -73,6 +74,8 @@ async def _sides(connection: AnyConnection, draft: Draft, since: Since, resource
     """What both sides know of one resource."""
     name, there = resource.name, draft.there.rows[resource.name]
     references = {facts.reference for facts in there.values() if facts.reference is not None}
+    if draft.there.sheet:
+        references = set()  # a vehicle that is not here is a reason to refuse the row
     lost = draft.lost[name] = references - draft.vehicles if resource is EVENT else references & draft.erased
     if lost:
         there = {key: without_lost(resource, facts, lost) for key, facts in there.items()}
@@ -83,7 +86,12 @@ async def _sides(connection: AnyConnection, draft: Draft, since: Since, resource
     if resource is MEMBER:
         others = {key: row for key, row in there.items() if key not in found or differing(resource, found[key], row)}
         erased |= await tables_side.erased_members(connection, others)
-    return Sides(resource, found, there, refused, counting, erased)
+    sheet = draft.there.sheet
+    sides = Sides(resource, found, there, refused, counting, erased)
+    if sheet is None:
+        return sides
+    found_here = await obstacles(connection, sheet, draft.vehicles, draft.rules)
+    return replace(sides, refusal=found_here.refusal, names={name: f"« {said} »" for name, said in sheet.names.items()})
 
 
 def _judge(draft: Draft, since: Since, sides: Sides) -> None:
@@ -100,7 +108,7 @@ def _judge(draft: Draft, since: Since, sides: Sides) -> None:
         draft.renumbered = renumbered(sides, outcomes)
         draft.vehicles = draft.vehicles.difference(draft.keys(VEHICLE, "delete")).union(draft.keys(VEHICLE, "insert"))
     if sides.resource is MEMBER and draft.rules.replace:
-        draft.headless = not keeps_one(sides, outcomes)
+        draft.headless = not keeps_one(sides, outcomes) and (draft.there.sheet is None or keeps_one(sides, {}))
 
 
 def _idle(draft: Draft, since: Since) -> list[str]:

@@ -61,6 +61,10 @@ class Reading:
         """Whether this program wrote the backup."""
         return self.manifest is not None and self.manifest.ours
 
+    def position(self, _key: str) -> int:
+        """Where the row of this key stands, for files that a person reads line by line; 0 elsewhere."""
+        return 0
+
     @property
     def timestamp(self) -> datetime | None:
         """When the backup was made: as it says, else as its name says."""

@@ -80,6 +80,7 @@ class Plan:
     replace: bool
     only: list[str]
     counts: dict[str, dict[str, int]]
+    inserts: list[tuple[str, str]]
     differences: list[DifferingRow]
     deletes: list[tuple[str, str]]
     buried: list[Buried]
@@ -115,6 +116,7 @@ def planned(
         rules.replace,
         [row.said for row in rules.only],
         {name: _counts(found, 0 if rules.only else reading.intake.rejected[name]) for name, found in outcomes.items()},
+        [(name, key) for name, key, _ in _listed(outcomes, "insert")],
         [DifferingRow(name, key, list(said.columns)) for name, key, said in _listed(outcomes, "update", "differs")],
         [(name, key) for name, key, _ in _listed(outcomes, "delete")],
         [_buried(*row, shared=bool(shared.get(row[1], set()) - {row[0]})) for row in _listed(outcomes, "buried")],
@@ -122,7 +124,10 @@ def planned(
         list(_returned(outcomes)),
         [
             *(reject for reject in reading.intake.rejects if reject.resource in rules.scope and not rules.only),
-            *(Reject(name, key, 0, said.reason or "") for name, key, said in _listed(outcomes, "reject")),
+            *(
+                Reject(name, key, reading.position(key), said.reason or "")
+                for name, key, said in _listed(outcomes, "reject")
+            ),
         ],
         {} if rules.only else reading.foreign,
         [*reading.warnings, *warnings],

@@ -1,7 +1,7 @@
 """Puts a backup back into PostgreSQL: a draft first, then one transaction that does all of it or nothing."""
 
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from retrobus.backups.manifest import Manifest
 from retrobus.backups.plan import Plan
 from retrobus.backups.predecessor_copy import Copy
 from retrobus.backups.rules import Rules
+from retrobus.backups.sheet_source import Sheet, SheetReading
 from retrobus.backups.tables_side import mark_of
 from retrobus.backups.writing import prepare, verify, write_rows
 from retrobus.database.connection import AnyConnection
@@ -32,13 +33,15 @@ TABLES = "vehicle, event, member, deletion"
 class Request:
     """Which backup to restore, by which rules. `empty`: a backup without any row may empty the tables."""
 
-    source: Path | Copy
+    source: Path | Copy | Sheet
     rules: Rules
     public_when_missing: bool = False
     empty: bool = False
 
     def opened(self) -> AbstractContextManager[Reading]:
         """A pass through the backup, from its beginning."""
+        if isinstance(self.source, Sheet):
+            return nullcontext(SheetReading(self.source))
         only = self.rules.resources[0] if len(self.rules.resources) == 1 else None
         return open_reading(self.source, Hints(self.public_when_missing, only))
 
@@ -83,7 +86,7 @@ async def restore(
             there = draft.there if draft else request.read()
             await there.settle(connection, hashed=True)  # takes long: before the tables are locked
             await lock_tables(connection)
-            note = f"avant la restauration de {there.reading.name}"
+            note = f"avant {'l’import' if there.sheet else 'la restauration'} de {there.reading.name}"
             safety = await create.write(connection, folder, kind="safety", note=note, progress=progress)
             if draft is None or await mark_of(connection) != draft.mark:
                 draft = await drafted(connection, there, request.rules)
@@ -95,6 +98,8 @@ async def _carry_out(connection: AnyConnection, request: Request, draft: Draft) 
     name = draft.plan.name
     if draft.plan.empties and not request.empty:
         raise BadBackup(f"{name} est vide : --replace viderait les tables. Confirmez par --yes-empty.")
+    if draft.there.sheet and draft.headless:
+        raise BadBackup(f"{name} ôterait le dernier ADMIN actif : nommez-en un autre d'abord. Rien n'a été changé.")
     await prepare(connection, draft)
     with request.opened() as reading:
         await write_rows(connection, reading, draft, later_epoch())

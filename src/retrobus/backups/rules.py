@@ -38,6 +38,7 @@ class Only(NamedTuple):
 class Rules:
     """`replace`: rows that differ are replaced and, without `only`, rows that the backup does not have are deleted.
 
+    `partial`: the source is a list of some rows, as a spreadsheet is: rows that it does not have stay.
     `scope` are the names of the resources that are restored, `included` the deletions that are taken back. `only` are
     the rows that are restored, all of the scope if it is empty; they come back even if they were deleted since.
     """
@@ -46,6 +47,7 @@ class Rules:
     scope: tuple[str, ...] = tuple(BY_NAME)
     included: tuple[Included, ...] = ()
     only: tuple[Only, ...] = ()
+    partial: bool = False
 
     @property
     def resources(self) -> tuple[Resource, ...]:
@@ -55,7 +57,7 @@ class Rules:
     @property
     def replaces_all(self) -> bool:
         """Whether the database becomes what the backup holds: rows in excess go, and the identity is another one."""
-        return self.replace and not self.only
+        return self.replace and not self.only and not self.partial
 
     def wants(self, resource: str, key: str) -> bool:
         """Whether a row of the backup is to be restored."""

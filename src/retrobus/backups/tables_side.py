@@ -24,7 +24,7 @@ MARK = " UNION ALL ".join(
 """Changes with every insert, update and delete, triggers or not: `xmin` is the transaction that wrote a row."""
 
 Mark = frozenset[tuple[str, int, int | None]]
-DELETIONS = "SELECT resource, key, cause, batch, deleted_at FROM deletion ORDER BY version"
+DELETIONS = "SELECT resource, key, version, cause, batch, deleted_at FROM deletion ORDER BY version"
 ERASED_NAMES = """SELECT name FROM unnest($1::text[]) AS n (name)
 WHERE EXISTS (SELECT FROM erasure) AND retrobus_is_erased(name, NULL, NULL, NULL)"""
 ERASED_MEMBERS = """SELECT id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
@@ -65,11 +65,12 @@ async def deletions_since(connection: AnyConnection, there: There, rules: Rules,
     """Reads all deletions in their order. The backup's own tombstones of `erased` members do not count.
 
     For example: e1 was deleted in batch 10, brought back, and deleted again in batch 12. For a backup from before all
-    that, batch 12 counts.
+    that, batch 12 counts. For a row of a spreadsheet, only a deletion later than the row's version there counts.
     """
     ignored = {(MEMBER.name, name) for name in erased}
     known = {place: found for place, found in there.tombstones.items() if place[:2] not in ignored}
     since = Since(dict(known))
+    versions = there.sheet.versions if there.sheet else {}
     async for row in connection.cursor(DELETIONS, prefetch=1000):
         resource, key, batch, cause = row["resource"], row["key"], row["batch"], row["cause"]
         if cause in DECIDED - {"erase"}:
@@ -78,7 +79,7 @@ async def deletions_since(connection: AnyConnection, there: There, rules: Rules,
             since.shared[key].add(resource)
         if (resource, key, batch, row["deleted_at"]) in known:
             since.learned.pop((resource, key, batch, row["deleted_at"]), None)
-        elif cause in DECIDED and key in there.rows.get(resource, ()):
+        elif cause in DECIDED and key in there.rows.get(resource, ()) and row["version"] > versions.get(key, 0):
             since.counting[resource, key] = Deletion(cause, batch, row["deleted_at"])
             since.erased |= {(resource, key)} if cause == "erase" else set()
     return since

@@ -5,7 +5,7 @@ For example, with `--replace`: m1 has the e-mail a@ here and b@ in the backup, m
 `reject`, stays as well, and keeps a@ from a third row that asks for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -50,12 +50,16 @@ class Outcome:
     recreated: bool = False
 
 
+Refusal = Callable[[str, tuple[str, ...] | None], str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Sides:
     """What the tables (here) and the backup (there) know of one resource, by key.
 
     `refused` are the keys of rows of the backup that do not fit. `deleted` are the counting deletions of rows of the
-    backup, `erased` the keys of members who were erased.
+    backup, `erased` the keys of members who were erased. `refusal` says from a row's key and the columns that differ
+    (None: the row is not here) why it may not be written. `names` are what the backup calls columns.
     """
 
     resource: Resource
@@ -64,6 +68,8 @@ class Sides:
     refused: AbstractSet[str] = frozenset()
     deleted: Mapping[str, Deletion] = field(default_factory=dict)
     erased: AbstractSet[str] = frozenset()
+    refusal: Refusal | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def verdicts(sides: Sides, rules: Rules) -> dict[str, Outcome]:
@@ -89,6 +95,10 @@ def verdict(sides: Sides, key: str, rules: Rules) -> Outcome:
     deletion, erased = sides.deleted.get(key), key in sides.erased
     if erased or (deletion is not None and not rules.take_back(sides.resource.name, key, deletion.batch)):
         return Outcome("buried", deletion=deletion, erased=erased, recreated=here is not None)
+    if sides.refusal and (here is None or rules.replace):
+        reason = sides.refusal(key, None if here is None else columns)
+        if reason is not None:
+            return Outcome("reject", reason=reason)
     if here is None:
         return _plain("insert") if deletion is None else Outcome("insert", deletion=deletion)
     return _plain("update" if rules.replace else "differs", columns)
@@ -130,7 +140,7 @@ def _taken(sides: Sides, found: Mapping[str, Outcome], holders: Holders, key: st
     for unique, value in zip(uniques(sides.resource), sides.there[key].unique, strict=True):
         holder = holders.get((unique.column, value), key)
         if holder != key and _keeps(sides, found, holder, unique.column):
-            return f"{camel(unique.column)} : déjà pris ici par {holder}"
+            return f"{sides.names.get(unique.column, camel(unique.column))} : déjà pris ici par {holder}"
     return None
 
 

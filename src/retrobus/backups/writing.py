@@ -11,6 +11,7 @@ from retrobus.backups.draft import Draft
 from retrobus.backups.facts import compared, differing, uniques, without_lost
 from retrobus.backups.formats import Reading
 from retrobus.backups.intake import Taken
+from retrobus.backups.sheet_source import AUTHOR
 from retrobus.backups.verdicts import WRITTEN, Verdict
 from retrobus.database import sql
 from retrobus.database.connection import AnyConnection
@@ -28,6 +29,9 @@ RAISE_NUMBERS = f"""SELECT setval({NUMBER_SEQUENCE}, greatest(
 NEW_NUMBERS = f"SELECT nextval({NUMBER_SEQUENCE}) AS number FROM generate_series(1, $1)"
 
 
+AS_IMPORT = f"SELECT set_config('retrobus.actor', '{AUTHOR}', true)"
+"""Names the import as the author of the rows that this transaction writes: `updatedBy` says `import`."""
+
 KEPT: tuple[Verdict, ...] = ("insert", "update", "same")
 """The verdicts on rows that are here as in the backup when the restore is done."""
 
@@ -44,15 +48,19 @@ async def prepare(connection: AnyConnection, draft: Draft) -> None:
     """Notes the deletions that only the backup knows, deletes rows, and frees the values that rows of the backup need.
 
     The triggers write the cause `restore` into the tombstones of the deleted rows. From here on they leave the stamps
-    of a row as the backup gives them.
+    of a row as the backup gives them; rows of a spreadsheet are changed now, by the import, and their stamps say so.
     """
-    await connection.execute("SELECT set_config('retrobus.cause', 'restore', true)")
+    if draft.there.sheet:
+        await connection.execute(AS_IMPORT)
+    else:
+        await connection.execute("SELECT set_config('retrobus.cause', 'restore', true)")
     values = ([getattr(found, name) for found in draft.learned] for name in TOMBSTONE)
     await connection.execute(LEARN, *values)
     for resource in reversed(draft.rules.resources):  # events before the vehicles that they refer to
         delete = f"DELETE FROM {resource.table.name} WHERE {resource.key} = ANY ($1)"
         await connection.execute(delete, draft.keys(resource, "delete"))
-    await connection.execute(sql.GIVEN_STAMPS)
+    if not draft.there.sheet:
+        await connection.execute(sql.GIVEN_STAMPS)
     for resource in draft.rules.resources:
         await _free_values(connection, draft, resource)
 
@@ -128,7 +136,8 @@ async def _put(connection: AnyConnection, kind: Kind, rows: list[Row], epoch: in
         return
     names = [*(name for name in compared(resource) if name not in kind.missing), "updated_by"]
     pairs = [f"{name} = new.{name}" for name in names]
-    pairs += [f"token_epoch = greatest(token_epoch + 1, {epoch})"] if "token_epoch" in table.c else []
+    if "token_epoch" in table.c and "token_epoch" not in kind.missing:
+        pairs.append(f"token_epoch = greatest(token_epoch + 1, {epoch})")
     source = sql.batch([resource.key_column, *(table.c[name] for name in names)])
     where = f"{table.name}.{resource.key} = new.{resource.key}"
     update = f"UPDATE {table.name} SET {', '.join(pairs)} FROM {source} WHERE {where}"

@@ -12,6 +12,7 @@ from retrobus.words import plural
 
 if TYPE_CHECKING:
     from retrobus.backups.plan import DifferingRow, Pair, Plan
+    from retrobus.cli.plans import PlanSource
 
 FIELDS = 3
 """Fields of a row whose values stand on its line; `--diff` shows all."""
@@ -20,18 +21,19 @@ MACHINERY = frozenset({"created_at", "updated_at", "updated_by"})
 """Fields that come last: they hardly tell an operator which row is the right one."""
 
 
-def show_differences(plan: Plan, *, fields: bool) -> None:
+def show_differences(plan: Plan, source: PlanSource, *, fields: bool) -> None:
     """Prints the rows that are here and in the backup with other values; `fields`: all that the plan names, whole."""
-    verb = "remplacé" if plan.replace else "différent, laissé"
+    verb = source.updated if plan.replace else "différent, laissé"
     rows = plan.differences if fields else plan.differences[:SHOWN]
     for row in rows:
         typer.echo(
-            f"✏️  {row_named(row.resource, row.key)} {verb} : {', '.join(row.columns) if fields else _summary(row)}"
+            f"✏️  {row_named(row.resource, row.key)} {verb} : "
+            f"{', '.join(map(source.column, row.columns)) if fields else _summary(row, source)}"
         )
         for name, pair in row.values.items() if fields else ():
-            typer.echo(f"      {name}")
-            typer.echo(f"        ici    : {_quoted(pair.here)}")
-            typer.echo(f"        backup : {_quoted(pair.backup)}")
+            typer.echo(f"      {source.column(name)}")
+            typer.echo(f"        {'ici':<{len(source.noun)}} : {_quoted(pair.here)}")
+            typer.echo(f"        {source.noun} : {_quoted(pair.backup)}")
     hidden = plan.total("update", "differs") - len(rows)
     if hidden > 0:
         typer.echo(f"   … et {plural(hidden, 'autre')}{'' if fields else ' (--diff)'}")
@@ -39,17 +41,17 @@ def show_differences(plan: Plan, *, fields: bool) -> None:
         typer.echo("   toutes les valeurs : --diff")
 
 
-def _summary(row: DifferingRow) -> str:
+def _summary(row: DifferingRow, source: PlanSource) -> str:
     """`title (ici « Fête », backup « Foire »), status (…)`, and the names of the fields beyond the first ones."""
     columns = sorted(row.columns, key=lambda name: name in MACHINERY)
     if not row.values:
-        return ", ".join(columns)
-    said = [f"{name} ({_both(row.values[name])})" for name in columns[:FIELDS]]
-    return ", ".join([*said, *columns[FIELDS:]])
+        return ", ".join(map(source.column, columns))
+    said = [f"{source.column(name)} ({_both(row.values[name], source.noun)})" for name in columns[:FIELDS]]
+    return ", ".join([*said, *map(source.column, columns[FIELDS:])])
 
 
-def _both(pair: Pair) -> str:
-    return f"ici {_quoted(pair.here)}, backup {_quoted(pair.backup)}"
+def _both(pair: Pair, noun: str) -> str:
+    return f"ici {_quoted(pair.here)}, {noun} {_quoted(pair.backup)}"
 
 
 def _quoted(value: str | None) -> str:

@@ -14,6 +14,7 @@ from retrobus.cli import (
     cleaning,
     database,
     follow,
+    importing,
     member_changes,
     member_list,
     members,
@@ -44,6 +45,7 @@ app.command("dev")(serving.dev)
 app.command("serve")(serving.serve)
 app.command("token")(members.token)
 app.command("restore")(restore.restore)
+app.command("import")(importing.import_)
 app.command("verify")(verify.verify)
 app.command("follow")(follow.follow)
 app.command("doctor")(doctor)

@@ -7,37 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrobus.cli.backup import SHOWN, foreign_table, rejected_row
+from retrobus.cli.backup import foreign_table
 from retrobus.cli.cleaning import Tables, scope_of
 from retrobus.cli.differences import show_differences
 from retrobus.cli.folder import backups_folder
-from retrobus.cli.postgres import with_connection
+from retrobus.cli.plans import BACKUP, carried_out, code_of, drafted, show_counts, show_rows
 from retrobus.cli.predecessor import source_of
-from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, progress_bar, row_named, say, stop
+from retrobus.cli.terminal import AsJson, Yes, answer, confirm, confirm_typed, say, stop
 from retrobus.words import plural
 
 if TYPE_CHECKING:
-    from retrobus.backups.draft import Draft
-    from retrobus.backups.plan import Buried, Plan, Returned
-    from retrobus.backups.restore import Request, Restored
+    from retrobus.backups.plan import Plan
     from retrobus.backups.rules import Rules
-
-PARTLY = 3
-"""Exit code of a restore that left rows out: they do not fit, or the operator named one that cannot come back."""
 
 CHANGED = ("ligne changée", "lignes changées")
 LIVE = "PostgreSQL"
 """The shape of a plan that comes from a live database."""
-
-LABELS = {
-    "insert": ("à insérer", "à insérer"),
-    "update": ("à remplacer", "à remplacer"),
-    "same": ("identique", "identiques"),
-    "differs": ("différente, laissée", "différentes, laissées"),
-    "buried": ("supprimée depuis", "supprimées depuis"),
-    "reject": ("rejetée", "rejetées"),
-    "delete": ("à supprimer", "à supprimer"),
-}
 
 
 def restore(  # noqa: PLR0913 - one parameter for each option
@@ -86,25 +71,20 @@ def restore(  # noqa: PLR0913 - one parameter for each option
     rules = _rules(replace=replace, tables=table, deletions=include_deleted or [], only=only or [])
     with source_of(name, rules) as source:
         request = Request(source, rules, public_when_missing, yes_empty)
-        draft = None if apply and yes and not (diff or only) else _planned(request, all_values=diff)
+        draft = None if apply and yes and not (diff or only) else drafted(request, all_values=diff)
         if draft and (not apply or (only and not draft.plan.changes)):
             answer(_document(draft.plan)) if as_json else _show(draft.plan, done=False, fields=diff)
-            raise typer.Exit(_code(draft.plan) if apply else 0)
+            raise typer.Exit(code_of(draft.plan) if apply else 0)
         if draft and not yes:
             _ask(draft.plan, empty=yes_empty, as_json=as_json, fields=diff)
-        restored = _restored(request, draft)
+        restored = carried_out(request, draft)
         if as_json:
             answer({**_document(restored.plan), "safety": restored.safety.name, "applied": True})
         else:
             say(f"🛟 Avant la restauration : {backups_folder() / restored.safety.name}")
             say(f"✅ {restored.plan.name} restauré et vérifié : {plural(restored.plan.changes, *CHANGED)}")
             _show(restored.plan, done=True, fields=diff and yes)
-        raise typer.Exit(_code(restored.plan))
-
-
-def _code(plan: Plan) -> int:
-    """PARTLY if rows of the backup stayed out, or a row that the operator named."""
-    return PARTLY if plan.total("reject") or (plan.only and plan.total("buried")) else 0
+        raise typer.Exit(code_of(restored.plan))
 
 
 def _rules(*, replace: bool, tables: list[str] | None, deletions: list[str], only: list[str]) -> Rules:
@@ -120,23 +100,6 @@ def _rules(*, replace: bool, tables: list[str] | None, deletions: list[str], onl
         return Rules(replace, scope, tuple(map(read_included, deletions)))
     except ValueError as error:
         raise stop(str(error)) from None
-
-
-def _planned(request: Request, *, all_values: bool) -> Draft:
-    from retrobus.backups.differences import MOST, SOME
-    from retrobus.backups.restore import planned
-
-    return with_connection(lambda connection: planned(connection, request, MOST if all_values else SOME))
-
-
-def _restored(request: Request, draft: Draft | None) -> Restored:
-    from retrobus.backups import restore as restoring
-
-    async def work(connection: Any) -> Restored:
-        with progress_bar() as progress:
-            return await restoring.restore(connection, request, backups_folder(), progress, draft)
-
-    return with_connection(work)
 
 
 def _ask(plan: Plan, *, empty: bool, as_json: bool, fields: bool) -> None:
@@ -157,14 +120,10 @@ def _document(plan: Plan) -> dict[str, Any]:
 
 def _show(plan: Plan, *, done: bool, fields: bool) -> None:
     """Prints the counts of the plan, then the rows that an operator should know of."""
-    from retrobus.model.resources import BY_NAME
-
     typer.echo(f"📦 {plan.name} ({plan.shape}, {plan.timestamp or 'date inconnue'})")
-    for resource, counts in plan.counts.items():
-        said = [plural(count, *LABELS[verdict]) for verdict, count in counts.items() if count]
-        typer.echo(f"{BY_NAME[resource].label:<12}{', '.join(said) or 'rien'}")
-    show_differences(plan, fields=fields)
-    _show_rows(plan)
+    show_counts(plan, BACKUP)
+    show_differences(plan, BACKUP, fields=fields)
+    show_rows(plan, BACKUP)
     for name, count in plan.ignored_tables.items():
         typer.echo(foreign_table(name, count, live=plan.shape == LIVE))
     for warning in plan.warnings:
@@ -174,38 +133,3 @@ def _show(plan: Plan, *, done: bool, fields: bool) -> None:
     elif not done and plan.only:
         cure = " Pour remplacer la ligne par celle du backup : --replace" if plan.total("differs") else ""
         typer.echo(f"Rien n'a été changé.{cure}")
-
-
-def _show_rows(plan: Plan) -> None:
-    batches = [
-        f"⏭️  {plural(count, 'ligne')} : --include-deleted batch:{batch}" for batch, count in plan.batches.items()
-    ]
-    rejects = [rejected_row(reject) for reject in plan.rejects]
-    for lines, total in (
-        ([_returned_line(row) for row in plan.returned], len(plan.returned)),
-        ([f"🗑️  {row_named(*row)} en trop" for row in plan.deletes], plan.total("delete")),
-        ([_buried_line(row) for row in plan.buried], plan.total("buried")),
-        (batches, len(batches)),
-        (rejects, plan.total("reject")),
-    ):
-        for line in lines[:SHOWN]:
-            typer.echo(line)
-        if total > SHOWN:
-            typer.echo(f"   … et {plural(total - SHOWN, 'autre')} (--json)")
-
-
-def _returned_line(row: Returned) -> str:
-    deletion = f"{row.cause}, {row.deleted_at}, batch:{row.batch}"
-    return f"↩️  {row_named(row.resource, row.key)} supprimé depuis ({deletion}) : ramené, car l'option le nomme"
-
-
-def _buried_line(row: Buried) -> str:
-    """A row that was deleted since; the option that brings it back ends the line, so that it can be copied."""
-    named = row_named(row.resource, row.key)
-    if row.erased:
-        return f"⏭️  {named} effacé : ne revient jamais"
-    said = f"⏭️  {named} supprimé depuis ({row.cause}, {row.deleted_at})"
-    if row.option is None:
-        return f"{said}, ne revient pas : {row.obstacle}"
-    again = ", de retour depuis ; pour remettre celle du backup à sa place" if row.recreated else ""
-    return f"{said}{again} : {row.option}"

@@ -136,7 +136,7 @@ def _small(kind: str) -> str:
 def stamps() -> list[Column[Any]]:
     """When the row was made and changed, who changed it, its version, and the nonce of the write that left it so.
 
-    `updated_by` is a member's id or a word for another writer (`sql`, `cli`, `restore`…); null if it is not known.
+    `updated_by` is a member's id or a word for another writer (`sql`, `cli`, `import`…); null if it is not known.
     """
     return [
         labelled("Créé le", Column("created_at", Moment(), nullable=False, server_default=func.now())),

@@ -21,7 +21,7 @@ from retrobus.model.fields import (
 )
 from retrobus.model.limits import KEY, SHORT
 from retrobus.model.resource import Order, Resource, Unique
-from retrobus.model.texts import lowered
+from retrobus.model.texts import EMAIL, lowered
 
 ROLES = (
     "MEMBER", "DRIVER", "BUREAU", "ADMIN", "PRESIDENT", "VICE_PRESIDENT", "TRESORIER", "SECRETAIRE_GENERAL",
@@ -96,6 +96,17 @@ MEMBER = Resource(
 
 
 _NEVER_READ = Field(json_schema_extra={"writeOnly": True, "x-label": "Mot de passe"})
+
+
+def refusal(column: str, value: str | None) -> str | None:
+    """Why no member may be given this value in French, None if it may; a value from old data stays while unchanged."""
+    if column == "role" and value not in ROLES:
+        return f"valeurs possibles : {', '.join(sorted(ROLES))}"
+    if column == "email" and not EMAIL.fullmatch(value or ""):
+        return "adresse attendue : nom@domaine.fr"
+    if column == "matricule" and "@" in (value or ""):  # else it could be the e-mail of another account
+        return "sans « @ » : seule une adresse en contient"
+    return None
 
 
 class OwnChange(Wire):
