@@ -64,11 +64,12 @@ def store_database(server: str, template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def shared_api(server: str, template: str) -> Iterator[Api]:
+def shared_api(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """The service that most tests share; use `api`, which empties its tables first."""
     name = f"retrobus_shared_{os.getpid()}"
     url = copy_database(server, name, template)
-    with served(settings_for(url), url) as api, closing(Console(url)) as api.console:
+    folder = tmp_path_factory.mktemp("shared") / "backups"
+    with served(settings_for(url, backups_dir=folder), url) as api, closing(Console(url)) as api.console:
         yield api
     run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -16,6 +16,7 @@ from retrobus.accounts.throttle import Throttle
 from retrobus.accounts.tokens import TokenRules, Tokens
 from retrobus.api import (
     auth,
+    backups,
     calendars,
     changes,
     conflicts,
@@ -75,7 +76,20 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, sample),
     )
-    modules = (vehicles, events, public, images, calendars, changes, deletions, conflicts, auth, members, health)
+    modules = (
+        vehicles,
+        events,
+        public,
+        images,
+        calendars,
+        changes,
+        deletions,
+        conflicts,
+        backups,
+        auth,
+        members,
+        health,
+    )
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)
@@ -206,7 +220,8 @@ def _limits(settings: Settings) -> Limits:
 def _desk(settings: Settings, opened: OpenStore) -> Desk:
     """What PostgreSQL and the folder of backups alone tell; memory never answers for them."""
     attempts = Attempts(opened.availability, Unavailable if opened.mode == "strict" else NoAnswer)
-    return Desk(Deletions(attempts), Conflicts(attempts), Shelf(settings.backups_dir))
+    url = "" if settings.database_url is None else settings.database_url.get_secret_value()
+    return Desk(Deletions(attempts), Conflicts(attempts), Shelf(settings.backups_dir, url, attempts))
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:

@@ -29,6 +29,9 @@ ODD: dict[str, dict[str, Any]] = {
     "problem+json": {"headers": {"Accept": "application/problem+json", "If-Match": '"a"'}},
     "from elsewhere": {"headers": {"X-Forwarded-For": "203.0.113.5"}},
 }
+REFUSED_EARLY = {"too large", "too many headers", "not utf-8", "problem+json"}
+"""Enough for an operation that takes seconds, which ignores its body and conditions."""
+
 OURS = (
     "ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Data-Source", "X-Data-As-Of", "X-Data-Origin",
     "X-Durability", "X-Request-Id",
@@ -83,7 +86,8 @@ def test_an_operation_answers_only_as_declared(own_api: Api, document: dict[str,
     headers = prepared(own_api)
     answers = {name: send(own_api, operation, headers[name]) for name in ("no token", "expired token", "MEMBER")}
 
-    for name, changes in ODD.items():
+    odd = {name: changes for name, changes in ODD.items() if not operation.costly or name in REFUSED_EARLY}
+    for name, changes in odd.items():
         altered = changes | {"url": changes.get("url", "{target}").format(target=operation.target)}
         answers[name] = send(own_api, operation, headers["ADMIN"] | altered.pop("headers", {}), **altered)
     answers["unknown"] = send(own_api, operation, headers["ADMIN"], url=re.sub("{.*?}", "rien", operation.path))

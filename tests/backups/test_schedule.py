@@ -15,7 +15,8 @@ import pytest
 from harness import Api, process, run_sql, served, settings_for, until
 from retrobus import logbook
 from retrobus.backups import catalog
-from retrobus.backups.schedule import Failed, Schedule, local_now, next_time
+from retrobus.backups.program import Failed
+from retrobus.backups.schedule import Schedule, local_now, next_time
 
 PAST, SOON = datetime(2020, 1, 1, tzinfo=UTC), timedelta(seconds=0.2)
 

@@ -35,7 +35,7 @@ class Operation:
     @property
     def status(self) -> int:
         """What it is answered with."""
-        return 201 if self.method == "POST" and self.path in {"/api/events", "/api/vehicles", "/api/members"} else 200
+        return 201 if self.method == "POST" and self.path.count("/") == 2 and "auth" not in self.path else 200
 
     @property
     def endless(self) -> bool:
@@ -46,6 +46,11 @@ class Operation:
     def streamed(self) -> bool:
         """Whether its answer is a file that is written while it is sent, so that its length is not told before."""
         return self.path.endswith(".csv")
+
+    @property
+    def costly(self) -> bool:
+        """Whether each good request starts a process."""
+        return self.method == "POST" and self.path == "/api/backups"
 
     @property
     def target(self) -> str:
@@ -96,6 +101,8 @@ OPERATIONS: dict[str, Operation] = {
     "listConflicts": Operation("GET", "/api/conflicts", "admin"),
     "applyConflict": Operation("POST", "/api/conflicts/{id}/apply", "admin", {}),
     "discardConflict": Operation("POST", "/api/conflicts/{id}/discard", "admin", {}),
+    "listBackups": Operation("GET", "/api/backups", "admin"),
+    "createBackup": Operation("POST", "/api/backups", "admin", {}),
     "login": Operation("POST", "/api/auth/login", "anyone", {"email": ACCOUNT, "password": PASSWORD}),
     "memberLogin": Operation("POST", "/api/auth/member-login", "anyone", {"identifier": ACCOUNT, "password": PASSWORD}),
     "changePassword": Operation("POST", "/api/auth/change-password", "token", NEW_PASSWORD),

@@ -28,7 +28,7 @@ class Answer:
     and bare for the public. `stored` is false for routes that do not ask the store. `not_ready` describes a 503 with
     the same body. `media` is the type of a body that is neither JSON nor plain text. `tagged`: the route's function
     gives the answer an ETag, and answers 304 to a reader who has it. `redirects` says what a 302 means. `file`:
-    the answer is every row of a list, as a file with a name.
+    the answer is every row of a list, as a file with a name. `made`: 201 for what has no address of its own.
     """
 
     schema: str | None
@@ -42,6 +42,7 @@ class Answer:
     tagged: bool = False
     redirects: str | None = None
     file: bool = False
+    made: bool = False
 
     @property
     def has_etag(self) -> bool:
@@ -51,7 +52,7 @@ class Answer:
     @property
     def status(self) -> int:
         """The status of success."""
-        return 201 if self.created else 200
+        return 201 if self.created or self.made else 200
 
     def response(self, result: Result, request: Request) -> Response:
         """The response for what the route's function returned."""

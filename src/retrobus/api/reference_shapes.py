@@ -116,11 +116,26 @@ _CONFLICT = {
     "base": _or_null("object", "The `version` that the client had read; null for a new row, or if it is not known."),
     "fields": OBJECT | {"additionalProperties": _STATES, "description": "What differs, by the name of the field."},
 }
+_BACKUP = {
+    "name": TEXT,
+    "timestamp": TEXT | {"description": "When it was made; empty if nothing tells."},
+    "kind": TEXT | {"description": "`safety`: made before a restore or a clean-up."},
+    "note": _or_null("string", "Why it was made."),
+    "rows": _or_null("integer", "Events, vehicles and members."),
+    "deletions": _or_null("integer", "Tombstones."),
+    "size": _or_null("integer", "Bytes."),
+    "present": FLAG | {"description": "False if its folder was removed by hand."},
+    "verifiedAt": _or_null("string", "When it was last read back whole and found sound."),
+    "restore": TEXT | {"description": "The command that shows what a restore would change."},
+    "selected": FLAG | {"description": "Whether an operator chose it for a start without PostgreSQL."},
+}
 
 SHAPES: Schema = {
     "Changes": _changes({"Vehicle": "Vehicle", "Event": "Event", "Member": "Member"}),
     "PublicChanges": _changes({"Vehicle": "PublicVehicle", "Event": "PublicEvent"}),
     "DeletionList": record({"deletions": listed(record(_DELETION)), "nextCursor": {"type": ["string", "null"]}}),
+    "BackupList": record({"backups": listed(record(_BACKUP))}),
+    "Backup": record(_BACKUP | {"trouble": _or_null("string", "What went wrong after it was made; in French.")}),
     "ConflictList": record({"conflicts": listed(reference_to("Conflict")), "nextCursor": {"type": ["string", "null"]}}),
     "Conflict": record(_CONFLICT),
     "Deletion": record(_DELETION | _HELD),

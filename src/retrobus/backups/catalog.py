@@ -18,10 +18,12 @@ from retrobus.model.jsontext import BadJson, parse
 from retrobus.model.quantities import moment_of
 from retrobus.model.wire import moment
 
-INDEX, SELECTION, ARCHIVE = "index.json", "restore-info.json", "archive"
-LOCK = ".index.lock"
+INDEX, SELECTION, ARCHIVE, LOCK = "index.json", "restore-info.json", "archive", ".index.lock"
 TOMBSTONES = "tombstones"
 """What a manifest calls the deletions in its counts."""
+
+VERIFIED = "verifiedAt"
+"""What the index calls the time of the last sound verification."""
 
 LARGEST = 16 << 20
 """Bytes of index.json: an entry has some hundreds."""
@@ -49,6 +51,7 @@ class CatalogEntry:
     deletions: int | None
     listed: bool
     present: bool
+    verified: str | None = None
 
     @property
     def age(self) -> tuple[datetime, str]:
@@ -213,7 +216,7 @@ def _entries_of(folder: Path, index: list[Item]) -> list[CatalogEntry]:
 
 def _entry(folder: Path, item: Item, *, listed: bool) -> CatalogEntry:
     if item.get("type") == FORMAT and "deletions" not in item:  # written when rows and deletions were one sum
-        item = found(folder, item["name"])
+        item = {VERIFIED: item.get(VERIFIED)} | found(folder, item["name"])
     statistics = item.get("statistics")
     rows = statistics.get("totalRows") if isinstance(statistics, dict) else item.get("totalRows")
     return CatalogEntry(
@@ -225,6 +228,7 @@ def _entry(folder: Path, item: Item, *, listed: bool) -> CatalogEntry:
         item.get("deletions") if type(item.get("deletions")) is int else None,
         listed,
         present=(folder / item["name"]).exists(),
+        verified=item.get(VERIFIED) if isinstance(item.get(VERIFIED), str) else None,
     )
 
 

@@ -24,6 +24,9 @@ from retrobus.model.tables import deletion
 from retrobus.model.wire import JSON_AS_STRING, Form, form_of, moment
 
 LOCK = ".backup.lock"
+RUNNING = "Un autre backup ou une restauration est en cours"
+"""How the refusal begins while another process holds the lock."""
+
 TABLES = {"Vehicle": VEHICLE, "Event": EVENT, "members": MEMBER}
 """The names of the tables in data.json: those of the predecessor, in its order."""
 
@@ -80,7 +83,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             stack.enter_context(files.locked(folder, LOCK))
         except files.Locked:
-            said = f"Un autre backup ou une restauration est en cours dans {folder} : attendez sa fin."
+            said = f"{RUNNING} dans {folder} : attendez sa fin."
             raise BadBackup(said) from None
         files.sweep(folder, "backup*")
         yield

@@ -6,8 +6,6 @@ Each step runs in a process of its own, so that requests do not wait for it.
 import asyncio
 import json
 import math
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,18 +15,12 @@ from typing import Any
 
 from retrobus import logbook
 from retrobus.backups import BadBackup, catalog, create, removal
+from retrobus.backups.program import Failed, run
+from retrobus.backups.turn import take_turn
 from retrobus.database.pooler import OwnNames
-from retrobus.database.session import LONG_TRANSACTION, connect_for_command
+from retrobus.database.session import connect_for_command
 from retrobus.files.error_texts import why
 from retrobus.model.quantities import moment_of
-
-BEGIN_TURN = f"""BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0;
-{LONG_TRANSACTION}"""
-TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('retrobus:backup', 0))"
-"""Of two services, the second waits for the first, then finds its backup.
-
-The lock ends with its transaction: a session's lock would stay on a connection that a pooler gives to others.
-"""
 
 ENDLESS = "un autre service garde son tour : SELECT pid, objid FROM pg_locks WHERE locktype = 'advisory'"
 
@@ -38,14 +30,9 @@ PATIENCE = timedelta(hours=1)
 RETRY = 1.0
 """Seconds between two attempts to take the lock."""
 
-PROGRAM = (sys.executable, "-c", "from retrobus.cli import main; main()")
 NOTE = "automatique"
 NAP = 30.0
 """Seconds after which the clock is read again: an operator may set it, and the machine may have slept."""
-
-
-class Failed(Exception):
-    """A command that failed; the text is the last line that it printed."""
 
 
 def local_now() -> datetime:
@@ -115,7 +102,7 @@ class Schedule:
         if newest is None:
             return
         name, self.made = newest
-        await self._program("backup", "verify", name)
+        await run(self.folder, self.url, "backup", "verify", name)
         self.verified = self.made
 
     async def _heal(self) -> None:
@@ -130,7 +117,7 @@ class Schedule:
             await self._heal()  # before the program of the backup does it, whose remarks the log does not have
             newest = self._newest()
             if newest is None or newest[1] < due:
-                said = await self._program("backup", "create", "--note", NOTE, "--json")
+                said = await run(self.folder, self.url, "backup", "create", "--note", NOTE, "--json")
                 logbook.backup_made(json.loads(said)["name"])
             await self.look_back()
         try:
@@ -170,34 +157,14 @@ class Schedule:
         until = clock() + self.patience.total_seconds()
         told = False
         while True:
-            await connection.execute(BEGIN_TURN)
-            if await connection.fetchval(TURN):
+            if await take_turn(connection):
                 return
-            await connection.execute("ROLLBACK")
             if not told:
                 logbook.backup_waits()
                 told = True
             if clock() > until:
                 raise Failed(ENDLESS)
             await asyncio.sleep(RETRY)
-
-    async def _program(self, *arguments: str) -> str:
-        """Runs one command of `retrobus` in a process of its own; gives what it printed."""
-        settings = {"DATABASE_URL": self.url, "BACKUPS_DIR": str(self.folder.absolute())}
-        pipe = asyncio.subprocess.PIPE
-        running = await asyncio.create_subprocess_exec(
-            *PROGRAM, *arguments, env=os.environ | settings, stdout=pipe, stderr=pipe
-        )
-        try:
-            said, complaints = await running.communicate()
-        except BaseException:
-            running.kill()
-            await running.wait()
-            raise
-        if running.returncode:
-            lines = (complaints or said).decode(errors="replace").strip().splitlines() or ["?"]
-            raise Failed(lines[-1].removeprefix("❌ "))
-        return said.decode()
 
 
 def _age(at: datetime | None) -> float:

@@ -15,12 +15,12 @@ from typing import Any
 from retrobus.changes import statements
 from retrobus.changes.cursor import Cursor, Scope
 from retrobus.changes.snapshots import Look, look, snapshot_of, transaction_id
+from retrobus.store.access import prove
 from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability
 from retrobus.store.contract import Caller
-from retrobus.store.errors import Busy, ReadOnly, Resync, Unauthenticated
+from retrobus.store.errors import Busy, ReadOnly, Resync
 from retrobus.store.pool import Connection
-from retrobus.store.statements import ACCESS
 
 MOST_LATE = 300
 """Transactions that a cursor can name; so many at once are an overload."""
@@ -55,7 +55,7 @@ class ChangeFeed:
 
     async def prove(self, caller: Caller) -> None:
         """Unauthenticated unless the caller still has access."""
-        await self._attempts.run(lambda connection: _prove(connection, caller))
+        await self._attempts.run(lambda connection: prove(connection, caller))
 
     async def _base(self) -> int:
         """A version up to which no transaction will commit any more; 0 if a long one holds it back.
@@ -79,7 +79,7 @@ async def _page(
     again = at.place is not None
     if not at.first and not again and seen.highest == at.highest and at.late.keys() <= seen.running:
         if caller is not None:
-            await _prove(connection, caller)
+            await prove(connection, caller)
         return Changes([], at, more=False)
     own = None
     if at.place is None:
@@ -88,7 +88,7 @@ async def _page(
         if scope.origin(snapshot.seen) != at.origin:
             raise Resync
         if caller is not None:
-            await _prove(connection, caller)
+            await prove(connection, caller)
         start = at.place
         if start is None:
             start = 0 if at.first else at.start(snapshot.seen.running)
@@ -134,8 +134,3 @@ def item_of(resource: str, key: str, version: int, row: bytes | None) -> bytes:
     """One change as JSON."""
     head = f'{{"resource":"{resource}","key":{json.dumps(key, ensure_ascii=False)},"version":{version}'.encode()
     return head + (b',"deleted":true}' if row is None else b',"deleted":false,"row":' + row + b"}")
-
-
-async def _prove(connection: Connection, caller: Caller) -> None:
-    if not await connection.fetchval(ACCESS, caller.id, caller.epoch):
-        raise Unauthenticated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -182,7 +183,7 @@ def verify(
     if name is None:
         _healed(folder)
     paths = [located(name)] if name else [folder / entry.name for entry in catalog.entries(folder)]
-    results = [_verified(path) for path in paths]
+    results = [_noted(folder, path, _verified(path)) for path in paths]
     if as_json:
         answer(results)
     for result in () if as_json else results:
@@ -209,6 +210,16 @@ def _verified(path: Path) -> dict[str, Any]:
         "ok": True,
         "text": text + (f" ; {plural(rejected, 'ligne rejetée', 'lignes rejetées')}" if rejected else ""),
     }
+
+
+def _noted(folder: Path, path: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """The same result, noted in the index if the backup is in the folder and this operator may write there."""
+    from retrobus.backups.verified import note_verified
+
+    if path.parent.absolute() == folder.absolute() and path.exists():
+        with suppress(OSError):
+            note_verified(folder, path.name, sound=result["ok"])
+    return result
 
 
 @app.command()

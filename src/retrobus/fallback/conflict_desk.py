@@ -8,6 +8,7 @@ from retrobus.fallback.conflict_view import ConflictView, document_of, ids_in, v
 from retrobus.fallback.conflicts import Resolution
 from retrobus.fallback.resync import apply_within, discard_within, open_conflicts
 from retrobus.store import idempotency, statements
+from retrobus.store.access import prove
 from retrobus.store.attempts import Attempts
 from retrobus.store.authors import names_of
 from retrobus.store.confirmed import Unconfirmed, at_most, confirmed
@@ -56,8 +57,7 @@ class Conflicts:
 
 async def _page(connection: Connection, after: int, limit: int, caller: Caller, *, settled: bool) -> Page:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        if not await connection.fetchval(statements.ACCESS, caller.id, caller.epoch):
-            raise Unauthenticated
+        await prove(connection, caller)
         numbers = [row["id"] for row in await connection.fetch(NUMBERS, after, settled, limit + 1)]
         views = [view for number in numbers[:limit] if (view := await view_of(connection, number))]
         names = await names_of(connection, (one for view in views for one in ids_in(view)))

@@ -33,7 +33,7 @@ class Attempts:
     def __init__(self, availability: Availability, away: type[Unavailable] = Unavailable) -> None:
         """`away` is raised while PostgreSQL is away: NoAnswer for work in whose place memory answers other requests."""
         self._availability = availability
-        self._away = away
+        self.away = away
         self._pool = availability.pool
 
     async def run(self, work: Work[T], *, writes: bool = False) -> T:
@@ -56,7 +56,7 @@ class Attempts:
 
     def _told(self, error: StoreError) -> StoreError:
         """The same error, as `away` if PostgreSQL is."""
-        return self._away(error.outcome, error.sent) if type(error) is Unavailable else error
+        return self.away(error.outcome, error.sent) if type(error) is Unavailable else error
 
     async def _try(self, work: Work[T], *, fresh: bool, writes: bool) -> T:
         mark = self._availability.enter()
@@ -96,7 +96,7 @@ class Attempts:
         if not exhausted and not is_unavailable(error):
             return await self._explained(translate(error))
         recent = ACQUIRE_TIMEOUT if exhausted else 0.0
-        return Busy() if self._availability.up and await self._availability.verdict(recent) else self._away()
+        return Busy() if self._availability.up and await self._availability.verdict(recent) else self.away()
 
     async def _explained(self, error: Exception) -> Exception:
         """The same error, or the missing right that caused it; the log names the right and its object."""
