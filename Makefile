@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure followproof dist version deploytrial clean
+.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure followproof dist version deploytrial diagrams clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ connections: $(VENV)/.ready ## 1,000 kept-alive connections: mostly idle, busy, 
 
 followproof: $(VENV)/.ready ## writers of every kind and six followers of the changes: their copies differ by nothing (ARGS="--seconds 300 --seeds 1 2 3")
 	@$(BIN)/python bench/following.py $(ARGS)
+
+diagrams: ## draw the pictures of docs/scaling.md again (Debian: graphviz)
+	@for source in docs/images/*.dot; do dot -Tsvg "$$source" | sed '/^<!-- Generated/,/-->/d' >"$${source%.dot}.svg"; done
 
 soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged by a model (ARGS="--seed 7 --steps 10000")
 	@$(BIN)/python bench/soak.py $(ARGS)

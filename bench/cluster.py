@@ -1,6 +1,6 @@
-"""Breaks two PostgreSQL servers under Patroni: `make cluster ARGS="--fault zombie --mode sync"`.
+"""Breaks three PostgreSQL servers under Patroni: `make cluster ARGS="--fault zombie --mode sync"`.
 
-Starts etcd, two Patroni nodes, haproxy and PgBouncer from Debian packages on loopback. Clients write, read and retry
+Starts etcd, three Patroni nodes, haproxy and PgBouncer from Debian packages on loopback. Clients write, read and retry
 through `retrobus serve`, a fault happens, and every answer is compared with the final database. Without `--fault` and
 `--mode` all faults run in both modes, which takes half an hour, and the table is printed in Markdown. First the
 judgement itself is tried on a history with planted errors. `--plant rows` plants errors in the final database of a
@@ -32,6 +32,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--mode", choices=("async", "sync"), help="of replication; default: both")
     parser.add_argument("--seconds", type=float, default=30, help="of traffic after the fault began, at least")
     parser.add_argument("--ttl", type=int, default=10, help=f"of Patroni's leader lock, in seconds, >= {SHORTEST_TTL}")
+    parser.add_argument("--nodes", type=int, choices=(2, 3), default=3, help="PostgreSQL servers; default: 3")
     parser.add_argument("--retrobus", type=Path, help="the retrobus command under test; default: this tree's")
     parser.add_argument("--plant", choices=("rows", "no-barrier"), help="errors that must be found")
     parser.add_argument("--keep", type=Path, help="folder in which logs, histories and data stay")
@@ -47,6 +48,7 @@ def plans(arguments: argparse.Namespace) -> list[Plan]:
             FAULTS[name],
             mode,
             arguments.ttl,
+            arguments.nodes,
             arguments.seconds,
             command,
             serving if arguments.plant == "no-barrier" else command,
@@ -110,7 +112,7 @@ def main() -> int:
     finally:
         if arguments.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"\n{table(lines, arguments.ttl)}")
+    print(f"\n{table(lines, arguments.ttl, arguments.nodes)}")
     return verdict(lines, stuck, arguments.plant)
 
 

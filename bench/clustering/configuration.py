@@ -17,10 +17,11 @@ SHORTEST_TTL = LOOP_WAIT + 2 * RETRY_TIMEOUT
 
 @dataclass(frozen=True)
 class Rules:
-    """The settings that both nodes share."""
+    """The settings that all nodes share, and how many there are."""
 
     ttl: int
     synchronous: bool
+    nodes: int
 
 
 @dataclass(frozen=True)

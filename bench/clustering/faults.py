@@ -31,10 +31,8 @@ class Fault:
     and a journal that grows as fast as it is replayed goes nowhere before the traffic ends."""
 
 
-def _promoted(cluster: Cluster, old: Node) -> Node:
-    new = cluster.other(old)
-    until(new.is_leader, "the other node is promoted", 60)
-    return new
+def _promoted(cluster: Cluster, old: Node) -> None:
+    until(lambda: any(node.is_leader() for node in cluster.others(old)), "another node is promoted", 60)
 
 
 def _is_leading(cluster: Cluster) -> bool:
@@ -44,7 +42,7 @@ def _is_leading(cluster: Cluster) -> bool:
 
 
 def kill(cluster: Cluster, _mode: str) -> None:
-    """The leader's machine dies; it is started again once the other node was promoted."""
+    """The leader's machine dies; it is started again once another node was promoted."""
     old = cluster.leader
     old.kill()
     _restart_after_promotion(cluster, old)
@@ -59,7 +57,7 @@ def _restart_after_promotion(cluster: Cluster, old: Node) -> None:
 
 def switchover(cluster: Cluster, _mode: str) -> None:
     """The operator switches over to the standby."""
-    cluster.leader.hand_over_to(cluster.other(cluster.leader))
+    cluster.leader.hand_over_to(cluster.others(cluster.leader)[0])
 
 
 def freeze(seconds: float) -> Callable[[Cluster, str], None]:
@@ -97,8 +95,8 @@ def stall(cluster: Cluster, mode: str) -> None:
 
 
 def standby_killed(cluster: Cluster, _mode: str) -> None:
-    """The only standby dies and stays away for 15 s."""
-    standby = cluster.other(cluster.leader)
+    """The standby that the leader waits for dies and stays away for 15 s."""
+    standby = cluster.others(cluster.leader)[0]
     standby.kill()
     time.sleep(15)
     standby.start()

@@ -1,4 +1,4 @@
-"""Two PostgreSQL servers under Patroni, with etcd, haproxy and PgBouncer, on loopback."""
+"""Two or three PostgreSQL servers under Patroni, with etcd, haproxy and PgBouncer, on loopback."""
 
 import asyncio
 import json
@@ -92,6 +92,10 @@ class Node:
         """Whether its Patroni says that it leads and PostgreSQL takes writes."""
         return self._rest("/primary")[0] == 200
 
+    def is_synchronous(self) -> bool:
+        """Whether its Patroni says that the leader waits for it."""
+        return self._rest("/synchronous")[0] == 200
+
     def _rest(self, path: str, body: dict[str, str] | None = None) -> tuple[int, str]:
         patience = 1.5 if body is None else 60
         connection = HTTPConnection("127.0.0.1", self.places.rest, timeout=patience)
@@ -137,21 +141,21 @@ def _title(pid: int) -> str:
 
 
 class Cluster:
-    """etcd, two nodes, haproxy, PgBouncer; everything is ended by `end`, whatever state it is in."""
+    """etcd, the nodes, haproxy, PgBouncer; everything is ended by `end`, whatever state it is in."""
 
     def __init__(self, folder: Path, rules: Rules) -> None:
         self._folder = folder
         self._rules = rules
-        ports = free_ports(8)
-        self._etcd_ports, self.proxy_port, self.pooler_port = ports[:2], ports[2], ports[7]
-        folders = zip(("n1", "n2"), ports[3:5], ports[5:7], strict=True)
-        places = [Places(name, folder / name, sql, rest, ports[0]) for name, sql, rest in folders]
+        ports = free_ports(4 + 2 * rules.nodes)
+        self._etcd_ports, self.proxy_port, self.pooler_port = ports[:2], ports[2], ports[3]
+        pairs = zip(ports[4::2], ports[5::2], strict=True)
+        places = [Places(f"n{i}", folder / f"n{i}", sql, rest, ports[0]) for i, (sql, rest) in enumerate(pairs, 1)]
         self.nodes = [Node(place, rules) for place in places]
         self._others: list[Program] = []
         self._etcd: Program | None = None
 
     def start(self) -> None:
-        """Returns when one node leads and the other follows."""
+        """Returns when the first node leads and the others follow."""
         private(self._folder / "etcd")
         client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd_ports)
         words = {
@@ -170,7 +174,8 @@ class Cluster:
         self._start_ways()
         self.nodes[0].start()
         until(self.nodes[0].is_leader, "the first node leads")
-        self.nodes[1].start()
+        for node in self.nodes[1:]:
+            node.start()
         self.wait_until_whole()
 
     def _start_ways(self) -> None:
@@ -201,25 +206,25 @@ class Cluster:
             raise Stuck(f"{len(found_leader)} nodes lead")
         return found_leader[0]
 
-    def other(self, node: Node) -> Node:
-        """The node that is not this one."""
-        return self.nodes[1 - self.nodes.index(node)]
+    def others(self, node: Node) -> list[Node]:
+        """The nodes beside this one: the synchronous standby first."""
+        return sorted((each for each in self.nodes if each is not node), key=lambda each: not each.is_synchronous())
 
     def wait_until_whole(self) -> None:
-        """Returns when one node leads and the other receives all that it writes."""
-        until(self._is_whole, "a leader and a standby that follows it")
+        """Returns when one node leads and the others receive all that it writes."""
+        until(self._is_whole, "a leader and standbys that follow it")
 
     def _is_whole(self) -> bool:
         try:
             [row] = self.leader.sql(
                 "SELECT count(*) FILTER (WHERE state = 'streaming') AS all,"
                 " count(*) FILTER (WHERE sync_state = 'sync') AS sync FROM pg_stat_replication"
-                " WHERE application_name IN ('n1', 'n2')",
+                " WHERE application_name IN ('n1', 'n2', 'n3')",
                 database="postgres",
             )
         except (Stuck, OSError, asyncpg.PostgresError):
             return False
-        return bool(row["sync"] if self._rules.synchronous else row["all"])
+        return bool(row["all"] == self._rules.nodes - 1 and (row["sync"] or not self._rules.synchronous))
 
     def end(self) -> None:
         """Ends every process, by its id."""

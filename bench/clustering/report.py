@@ -94,8 +94,8 @@ def _told(told: Told) -> str:
     return ", ".join(words) or "–"
 
 
-def table(lines: list[Line], ttl: int) -> str:
+def table(lines: list[Line], ttl: int, nodes: int) -> str:
     """The whole table with its heading."""
     ruler = "|" + " --- |" * (HEAD.count("|") - 1)
-    title = f"ttl {ttl} s; {'; '.join(f'{letter}: {place}' for letter, place in PLACES.items())}"
+    title = f"{nodes} nodes, ttl {ttl} s; {'; '.join(f'{letter}: {place}' for letter, place in PLACES.items())}"
     return "\n".join([title, "", HEAD, ruler, *(line.markdown() for line in lines)])

@@ -29,6 +29,7 @@ class Plan:
     fault: Fault
     mode: str
     ttl: int
+    nodes: int
     seconds: float
     command: list[str]
     """The `retrobus` that creates the schema."""
@@ -71,7 +72,7 @@ def cluster_of(folder: Path, plan: Plan) -> Iterator[Cluster]:
     """A cluster with the schema; all its processes end with the block."""
     folder.mkdir(mode=0o755)
     hand_over(folder)
-    cluster = Cluster(folder, Rules(plan.ttl, plan.mode == "sync"))
+    cluster = Cluster(folder, Rules(plan.ttl, plan.mode == "sync", plan.nodes))
     try:
         cluster.start()
         prepare(plan.command, cluster)

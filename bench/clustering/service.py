@@ -38,7 +38,7 @@ def token() -> str:
 def url(letter: str, cluster: Cluster, user: str = ROLE) -> str:
     """The DATABASE_URL of a service, given the node that leads now."""
     leader = cluster.leader
-    ports = [leader.places.postgres, cluster.other(leader).places.postgres]
+    ports = [node.places.postgres for node in (leader, *cluster.others(leader))]
     if letter == "A":
         ports.reverse()
     if letter in "CE":

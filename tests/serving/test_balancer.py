@@ -1,5 +1,6 @@
 """Two services behind the load balancer of deploy/haproxy.cfg: a real haproxy runs the file as it is."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,8 @@ from builders import an_event
 from harness import SECRET, Api, Person, Process, free_port, run_sql, until
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-CONFIGURATION = Path(__file__).parents[2] / "deploy/haproxy.cfg"
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = ROOT / "deploy/haproxy.cfg"
 
 pytestmark = [
     pytest.mark.faults,
@@ -171,3 +173,16 @@ def test_the_balancer_passes_streams_and_hides_metrics(database: str, tmp_path: 
         assert api.get("/metrics").status_code == 404
         with api.stream("GET", "/public/changes/stream") as answer:
             assert "event: current" in answer.iter_lines()
+
+
+def test_the_way_to_the_leader_in_the_documents_is_the_one_of_the_cluster_runs(tmp_path: Path) -> None:
+    written = (ROOT / "docs/scaling.md").read_text(encoding="utf-8").partition("```haproxy\n")[2].partition("```")[0]
+    run = (ROOT / "bench/clustering/configuration.py").read_text(encoding="utf-8")
+    file = tmp_path / "haproxy.cfg"
+    times = "defaults\n mode tcp\n timeout connect 2s\n timeout client 30m\n timeout server 30m\n"
+    file.write_text(times + re.sub(r"[abc]\.example\.org", "127.0.0.1", written))
+
+    assert [
+        line for line in written.splitlines() if " server " not in line and " bind " not in line and line not in run
+    ] == []
+    assert subprocess.run([str(HAPROXY), "-c", "-f", file], capture_output=True, check=False).returncode == 0
