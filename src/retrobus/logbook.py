@@ -72,7 +72,7 @@ listening = Line("info", "🚏 Service à l'écoute", "address")
 """The process takes connections at this address."""
 stopping = Line("info", "🛑 Arrêt demandé - les requêtes en cours se terminent")
 """SIGTERM came: /ready says so, running requests finish."""
-worker_died = Line("error", "💀 Processus de service mort, remplacé", "pid", "how")
+worker_died = Line("error", "💀 Processus de service mort, remplacé", "pid", "how", "pause")
 """A process of `serve --workers` ended by itself; the requests that it served were cut."""
 worker_not_ready = Line("error", "💀 Nouveau processus pas prêt à temps, les anciens continuent", "kept")
 """SIGHUP: the new process does not serve in time, so the old ones go on."""

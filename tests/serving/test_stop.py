@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -173,6 +174,24 @@ def test_a_process_that_dies_is_told_counted_and_replaced(database: str, tmp_pat
         started(running, 3)
         assert f'"pid": {victim}, "how": "SIGKILL"' in running.log
         assert (before, until(lambda: _deaths(api), what="the count of the death")) == (0, 1)
+
+
+def test_processes_that_die_at_once_are_replaced_more_and_more_slowly(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, "--workers", "2") as (_, running):
+        started(running, 2)
+        for _ in range(3):
+            _kill_one(running)
+        pauses = [float(pause) for pause in re.findall(r'"pause": ([\d.]+)', running.log)]
+
+    assert all(later == max(earlier * 2, 1) for earlier, later in pairwise(pauses)), pauses
+
+
+def _kill_one(running: Process) -> None:
+    """Kills the newest process of the service, and returns when the supervisor has told of it."""
+    before = running.log.count("Processus de service mort")
+    victim = until(lambda: [pid for pid in family(running.popen.pid)[1:] if _serves(pid)], what="a process")[-1]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: running.log.count("Processus de service mort") > before, what="the line about its death")
 
 
 def _serves(pid: int) -> bool:

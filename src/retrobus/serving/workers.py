@@ -18,6 +18,9 @@ from retrobus.serving.server import LATECOMERS, LOOKED_EVERY, NOTICE, PoliteServ
 HUNG_AFTER = 30.0
 """Seconds without an answer after which a process counts as hung; a start on a busy machine takes some."""
 
+SHORT_LIFE, LONGEST_PAUSE = 10.0, 30.0
+"""Seconds of life below which a process died young, and the longest pause before another one takes its place."""
+
 FAILURES = (STARTUP_FAILURE, os.EX_CONFIG)
 """The exit codes of a process that cannot start."""
 
@@ -28,7 +31,12 @@ class Worker(Process):
     def __init__(self, config: Config, sockets: list[socket], *, replaces_dead: bool = False) -> None:
         super().__init__(config, sockets)
         self._server = PoliteServer(config, replaces_dead=replaces_dead)
-        self._heard = time.monotonic()
+        self._heard = self._born = time.monotonic()
+
+    @property
+    def died_young(self) -> bool:
+        """Asked at its death: whether it had just been started, so that the next one may die as soon."""
+        return time.monotonic() - self._born < SHORT_LIFE
 
     def is_alive(self, timeout: float = HUNG_AFTER) -> bool:
         """Whether the process runs and has answered within this time.
@@ -47,6 +55,8 @@ class Workers(Multiprocess):
     """uvicorn's supervisor. It prevents that a death stays unseen, and that a reload leaves no process listening."""
 
     _with_notice = True
+    _pause = 0.0
+    _not_before = 0.0
 
     @property
     def failure(self) -> int | None:
@@ -69,7 +79,12 @@ class Workers(Multiprocess):
         self.processes = [self._started() for _ in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:
-        """Replaces each process that died or answers no more."""
+        """Replaces each process that died or answers no more; after early deaths it pauses, longer each time.
+
+        It prevents that processes which die at once, for want of memory for example, take the machine's last strength.
+        """
+        if time.monotonic() < self._not_before:
+            return
         for place, process in enumerate(self.processes):
             if self.should_exit.is_set():
                 return
@@ -81,8 +96,14 @@ class Workers(Multiprocess):
             if process.exitcode in FAILURES:
                 self.should_exit.set()
                 return
-            logbook.worker_died(process.pid, "ne répondait plus" if hung else _end_of(process.process))
-            self.processes[place] = self._started(replaces_dead=True)
+            self._replace(place, "ne répondait plus" if hung else _end_of(process.process))
+
+    def _replace(self, place: int, how: str) -> None:
+        dead = cast("Worker", self.processes[place])
+        self._pause = min(max(self._pause * 2, 1.0), LONGEST_PAUSE) if dead.died_young else 0.0
+        self._not_before = time.monotonic() + self._pause
+        logbook.worker_died(dead.pid, how, self._pause)
+        self.processes[place] = self._started(replaces_dead=True)
 
     def restart_all(self) -> None:
         """SIGHUP: replaces the processes one after the other; each new one serves before the old one stops."""
