@@ -1,5 +1,7 @@
 """Images sent as data URLs: kept in full, shown by one vehicle, left out of lists."""
 
+from base64 import b64decode, b64encode
+
 import pytest
 
 from builders import Body
@@ -19,6 +21,40 @@ def test_a_list_says_that_there_are_images_instead_of_sending_them(api: Api, man
     assert (row["hasBackgroundImage"], row["hasGallery"]) == (True, True)
     assert not row.keys() & {"backgroundImage", "gallery"}
     assert len(str(row)) < 1000
+
+
+def test_a_list_and_the_changes_name_the_address_of_each_image_that_they_leave_out(api: Api, manager: Person) -> None:
+    image, other = as_url(b"1"), as_url(b"2")
+    create(api, manager, "vehicles", parc='PR 100 n° "7"', backgroundImage=image, gallery=[other, LINK, image])
+    lists = [rows for path in ("/api/vehicles", "/public/vehicles") for rows in pages(api, path, manager)]
+    feeds = [api.get(path, headers=manager.headers).json()["changes"] for path in ("/api/changes", "/public/changes")]
+    rows = [row for [row] in lists] + [item["row"] for feed in feeds for item in feed if item["resource"] == "Vehicle"]
+
+    assert len(rows) == 4
+    for row in rows:
+        first, link, last = row["galleryUrls"]
+        found = [api.get(address, headers=manager.headers) for address in (row["imageUrl"], first, last)]
+        assert [answer.content for answer in found] == [content_of(each) for each in (image, other, image)]
+        assert link == LINK
+        assert {address.split("/")[1] for address in (row["imageUrl"], first, last)} == {
+            "api" if "isPublic" in row else "public"
+        }
+
+
+def test_a_vehicle_without_images_of_its_own_names_no_address(api: Api, manager: Person) -> None:
+    create(api, manager, "vehicles", backgroundImage=LINK, gallery=[LINK])
+
+    [row] = rows_of(api, manager, "vehicles")
+
+    assert not row.keys() & {"imageUrl", "galleryUrls"}
+
+
+def as_url(content: bytes) -> str:
+    return f"data:image/gif;base64,{b64encode(b'GIF89a' + content).decode()}"
+
+
+def content_of(url: str) -> bytes:
+    return b64decode(url.partition(",")[2])
 
 
 @pytest.mark.parametrize("path", ["/api/vehicles", "/public/vehicles"])

@@ -17,6 +17,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
+from builders import PIXEL
 from harness import Process, at, process, run_sql, until
 from retrobus.database import migrate
 from retrobus.repair.findings import Findings, look
@@ -111,6 +112,8 @@ def test_rows_of_every_older_revision_are_as_the_triggers_of_today_write_them(
     run_sql(
         url,
         "INSERT INTO vehicle (parc, modele, fuel, gallery) VALUES ('920', 'Citaro ♿', 33.333333333333336, '[\"a\"]')",
+        f"INSERT INTO vehicle (parc, background_image, gallery) VALUES ('n° 7', '{PIXEL}', '[\"a\", \"{PIXEL}\"]')",
+        f"INSERT INTO vehicle (parc, gallery) VALUES ('8', '[\"{PIXEL}\"]')",
         "INSERT INTO event (id, title, date, vehicle_id, extras) VALUES ('e', 'Fête', '2026-05-01', '920', '{}')",
         "INSERT INTO member (id, email, payment_amount) VALUES ('m', 'm@example.org', 12.50)",
         "DELETE FROM event",

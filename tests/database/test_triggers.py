@@ -398,3 +398,18 @@ def test_the_refusal_of_a_value_does_not_quote_the_row(shared_empty: str) -> Non
 
     assert refused.value.detail is None
     assert "secret" not in str(refused.value)
+
+
+def test_a_change_of_a_vehicle_does_not_write_its_images_again(stocked: str) -> None:
+    image = "data:image/png;base64,' || (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 2000) n) || '"
+    gallery = f"jsonb_build_array('{image}')"
+    run_sql(stocked, f"INSERT INTO vehicle (parc, background_image, gallery) VALUES ('7', '{image}', {gallery})")
+    toast = run_sql(stocked, "SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'vehicle'::regclass")[0][0]
+    chunks = f"SELECT chunk_id FROM {toast} ORDER BY 1"
+    before = run_sql(stocked, chunks)
+
+    run_sql(stocked, "UPDATE vehicle SET etat = 'en panne' WHERE parc = '7'")
+
+    assert len(before) > 2
+    assert run_sql(stocked, chunks) == before
+    assert run_sql(stocked, "SELECT etat FROM vehicle WHERE parc = '7'")[0][0] == "en panne"

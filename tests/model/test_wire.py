@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from string import ascii_letters
 from typing import Any, get_args
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -27,6 +28,9 @@ from retrobus.model.wire import View, render, view_sql
 
 VIEWS: tuple[View, ...] = get_args(View)
 AWKWARD = '"\\/\b\f\n\r\t\x01\x1f\x7f\x80\xa0éÉ\u0301\u2028\ufeff\ufffd🚌𝄞'
+DECEITFUL = ("\\/vehicles/920", '"\\/vehicles/920', "/vehicles/920", '\\"\\/', "/", "\\", '"', '"/api/')
+"""Links that look like the beginning of an address in `wire_images`, as a row holds it."""
+
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 texts = st.text(st.sampled_from(AWKWARD) | st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -39,7 +43,10 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
-addresses = st.sampled_from([IMAGE, "data:", "Data:x", "https://example.org/a.jpg", "x data:", '"data:', ""]) | texts
+addresses = (
+    st.sampled_from([IMAGE, "data:", "Data:x", "https://example.org/a.jpg", "x data:", '"data:', "", *DECEITFUL])
+    | texts
+)
 galleries = st.lists(addresses | st.integers() | st.lists(addresses, max_size=2) | st.none(), max_size=3)
 
 ONE_OF = {
@@ -62,7 +69,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "mileage": st.floats(0, 1e8) | st.integers(0, 10**8).map(float),
 }  # fmt: skip
 UNIQUE: dict[str, Callable[[int], Any]] = {
-    "id": lambda number: number, "parc": lambda number: f"é{number}", "email": lambda number: f'É"\\{number}@x',
+    "id": lambda number: number, "parc": lambda number: f'é"%?🚌 {number}', "email": lambda number: f'É"\\{number}@x',
     "member_number": lambda number: f"🚌{number}", "matricule": "\\t{}é".format,
 }  # fmt: skip
 
@@ -150,6 +157,18 @@ def test_memory_writes_every_view_as_postgres_does(stored: Stored, resource: Res
             }
 
     tried(rows_of(resource), compare)
+
+
+def test_postgres_writes_a_parc_into_an_address_as_python_does(store_database: str) -> None:
+    every = "".join(chr(code) for code in range(1, 0x250))
+    values = [*every, every, "🚌𝄞", ""]
+    listed = ", ".join(
+        f"({place}, convert_from('\\x{text.encode().hex()}', 'UTF8'))" for place, text in enumerate(values)
+    )
+
+    found = run_sql(store_database, f"SELECT retrobus_path_part(t) FROM (VALUES {listed}) AS v (n, t) ORDER BY n")
+
+    assert [row[0] for row in found] == [quote(text, safe="") for text in values]
 
 
 @pytest.mark.parametrize("resource", ALL, ids=repr)

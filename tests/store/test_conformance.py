@@ -16,6 +16,7 @@ from stores import FOUNDER, Subject, a_member, a_vehicle, an_event, day, setting
 
 PRIVATE = {"id", "fuel", "mileage", "isPublic", "version"}
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
+LINK = "https://images.example.org/é.jpg"
 
 
 def names(page: Page, column: str = "id") -> list[str]:
@@ -170,16 +171,21 @@ def test_an_event_that_the_public_never_saw_was_never_announced(subject: Subject
     [("list", True, False), ("one", True, True), ("public_list", False, False), ("public_one", False, True)],
 )
 def test_a_view_of_a_vehicle_shows_its_fields(subject: Subject, view: View, *, private: bool, images: bool) -> None:
-    subject.given(VEHICLE, a_vehicle("920", background_image=IMAGE, gallery=json.dumps([IMAGE])))
+    gallery = json.dumps([IMAGE, LINK, 5])
+    subject.given(VEHICLE, a_vehicle("n° 7", background_image=IMAGE, gallery=gallery))
 
     in_list = json.loads(subject.find(VEHICLE, view=view).documents[0])
-    alone = json.loads(subject.get(VEHICLE, "920", view=view).json)
+    alone = json.loads(subject.get(VEHICLE, "n° 7", view=view).json)
+    address = f"/{'api' if private else 'public'}/vehicles/n%C2%B0%207"
 
     assert in_list == alone
     assert (in_list.keys() & PRIVATE) == (PRIVATE if private else set())
     assert ("gallery" in in_list, in_list.get("hasGallery")) == ((True, None) if images else (False, True))
     assert ("backgroundImage" in in_list, in_list.get("hasBackgroundImage")) == (
         (True, None) if images else (False, True)
+    )
+    assert (in_list.get("imageUrl"), in_list.get("galleryUrls")) == (
+        (None, None) if images else (f"{address}/image", [f"{address}/gallery/0", LINK, f"{address}/gallery/2"])
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from harness import run_sql
-from retrobus.database import identity, migrate, rules, triggers
+from retrobus.database import identity, migrate, numbers, rules, triggers
 from retrobus.model import sorting
 from retrobus.model.resources import ALL
 from retrobus.model.tables import metadata
@@ -47,6 +47,6 @@ def build_from_models(url: str) -> None:
     asyncio.run(build())
     run_sql(url, *triggers.SHARED)
     run_sql(url, *(statement for resource in ALL for statement in triggers.trigger_sql(resource)))
-    run_sql(url, *(statement for name in triggers.NUMBERED for statement in triggers.number_sql(name)))
+    run_sql(url, *(statement for name in numbers.NUMBERED for statement in numbers.number_sql(name)))
     run_sql(url, *rules.RULES, *rules.CHECKS.values())
     run_sql(url, identity.AT_HOME_SQL, identity.NOTE_SQL, identity.TRIGGER_SQL)

@@ -43,7 +43,7 @@ async def list_changes(call: Call) -> Response:
 
     Apply the changes of each page by version: the higher one wins. Go on with `cursor` while `more` is true. Then the
     copy is exactly what the lists would have answered at one instant not before the request began. A change may come
-    twice. Images sent as data URLs are left out, as in lists. PostgreSQL alone answers: 503 while it is away. After
+    twice. Images are told as in lists. PostgreSQL alone answers: 503 while it is away. After
     410, forget everything and start without `since`.
     """
     return await _page(call, _scope(call))

@@ -16,7 +16,7 @@ from retrobus.model.fields import Wire
 from retrobus.model.names import camel
 from retrobus.model.resources import ALL, EVENT, VEHICLE, Resource
 from retrobus.model.rows import defaults
-from retrobus.model.wire import known_names
+from retrobus.model.wire import address_name, known_names
 
 READ_ONLY = frozenset({"version", "created_at", "updated_at", "updated_by", "created_by", "current_participants"})
 UPDATED_BY = (
@@ -108,7 +108,17 @@ def row_schema(resource: Resource, without: tuple[str, ...] = ()) -> dict[str, A
     required = [camel(column.name) for column in columns if column.name not in resource.images]
     left_out = {"type": "boolean", "description": "True in lists where the data URL itself is left out."}
     properties |= {camel(f"has_{name}"): left_out for name in resource.images}
+    properties |= {address_name(resource, name): _address_schema(resource, name) for name in resource.images}
     return record(properties, required)
+
+
+def _address_schema(resource: Resource, name: str) -> dict[str, Any]:
+    """Where a list tells the address of an image that it leaves out."""
+    address = TEXT | {"format": "uri-reference"}
+    if not isinstance(resource.table.c[name].type, JSONB):
+        return address | {"description": "In lists, in place of a data URL: the path at which the image is."}
+    said = "In lists, in place of a gallery with data URLs: where each of its images is, a path of ours or a link."
+    return listed(address) | {"description": said}
 
 
 def _column_schema(column: Any) -> dict[str, Any]:

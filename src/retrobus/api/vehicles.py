@@ -21,7 +21,7 @@ CHANGE = Body(VehicleChange, VEHICLE)
 
 @router.declare(Route("GET", "", MEMBERS, listing("VehicleList", "vehicles"), filters=FILTERS))
 async def list_vehicles(call: Call) -> Page:
-    """Vehicles by parc; images sent as data URLs are left out of lists."""
+    """Vehicles by parc; in place of images sent as data URLs: their addresses, `imageUrl` and `galleryUrls`."""
     return await call.store.find(VEHICLE, call.query(VEHICLE, "list"), caller=call.who)
 
 

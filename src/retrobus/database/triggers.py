@@ -71,6 +71,24 @@ LANGUAGE sql IMMUTABLE STRICT SET extra_float_digits = 1 AS $$
 -- A figure with all its digits, also in a session that prints fewer.
 SELECT value::text
 $$""",
+    """CREATE OR REPLACE FUNCTION public.retrobus_path_part(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT AS $$
+-- A text as one part of a path: letters, digits and _.~- as they are, every other byte of its UTF-8 as %XX.
+SELECT coalesce(string_agg(CASE WHEN byte < 128 AND chr(byte) ~ '[A-Za-z0-9_.~-]' THEN chr(byte)
+    ELSE '%' || lpad(upper(to_hex(byte)), 2, '0') END, '' ORDER BY place), '')
+FROM (
+  SELECT place, get_byte(convert_to(value, 'UTF8'), place) AS byte
+  FROM generate_series(0, octet_length(value) - 1) AS place
+) AS bytes
+$$""",
+    """CREATE OR REPLACE FUNCTION public.retrobus_addresses(images jsonb, address text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT AS $$
+-- A list of images as a list of addresses: the links in it, and for every other entry `address` and its place, from 0.
+SELECT '[' || string_agg(CASE
+    WHEN jsonb_typeof(image) = 'string' AND NOT starts_with(image #>> '{}', 'data:') THEN image::text
+    ELSE address || '/' || (place - 1) || '"' END, ',' ORDER BY place) || ']'
+FROM jsonb_array_elements(images) WITH ORDINALITY AS listed (image, place)
+$$""",
     """CREATE OR REPLACE FUNCTION public.retrobus_lock_key(resource text, key text) RETURNS void
 LANGUAGE plpgsql AS $$
 -- Orders inserts and deletes of one key, so that the later state has the higher version.
@@ -131,11 +149,13 @@ LANGUAGE plpgsql AS $$
 -- Keeps version, updated_at, updated_by and the wire JSON of a row, for every writer.
 -- Without a member as writer, `retrobus.stamps` = 'given' leaves the two stamps as the statement gives them: a restore
 -- writes those of the backup, and rows that a migration writes again keep theirs.
+-- The rows are compared column by column: to compare NEW as a whole would copy its images into it, and each change of a
+-- vehicle would write them again.
 DECLARE
   author text := nullif(current_setting('retrobus.actor', true), '');
 BEGIN
   IF TG_OP = 'UPDATE' THEN
-{_generated(resource)}    IF NEW IS NOT DISTINCT FROM OLD THEN
+{_generated(resource)}    IF ROW(NEW.*) IS NOT DISTINCT FROM ROW(OLD.*) THEN
       RETURN NEW;
     END IF;
     IF NEW.{key} <> OLD.{key} THEN
@@ -197,41 +217,6 @@ BEGIN
   PERFORM public.retrobus_bury('{resource.name}', OLD.{resource.key}, OLD.version, {_shown(resource, "OLD.")});
   RETURN OLD;
 END $$"""
-
-
-NUMBERED = ("vehicle", "conflict")
-"""The tables whose rows the database numbers."""
-
-
-def number_sql(name: str) -> list[str]:
-    """What gives a row of this table the next free `id` when its sequence stands behind the table."""
-    return [
-        f"""CREATE OR REPLACE FUNCTION public.{name}_number() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
--- After a copy without its sequence, or rows with numbers of their own, the number just drawn may be taken.
--- For example: rows 1 to 5 are there, the sequence draws 3. It is set to 5, and the row gets 6.
--- A number that the client of psql gave itself and that is taken stays an error.
-DECLARE
-  drawn bigint;
-BEGIN
-  IF NOT EXISTS (SELECT FROM {name} WHERE id = NEW.id) THEN
-    RETURN NEW;
-  END IF;
-  BEGIN
-    drawn := currval('{name}_id_seq');
-  EXCEPTION WHEN object_not_in_prerequisite_state THEN
-    RETURN NEW;
-  END;
-  IF drawn = NEW.id THEN
-    PERFORM pg_advisory_xact_lock(hashtextextended('retrobus:{name}_number', 0));
-    PERFORM setval('{name}_id_seq', greatest((SELECT max(id) FROM {name}), (SELECT last_value FROM {name}_id_seq)));
-    NEW.id := nextval('{name}_id_seq');
-  END IF;
-  RETURN NEW;
-END $$""",
-        f"CREATE TRIGGER {name}_number BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_number()",
-    ]
 
 
 def trigger_sql(resource: Resource) -> list[str]:

@@ -49,7 +49,7 @@ class Resource:
     number: str | None = None
     keep_one: Mapping[str, str] = field(default_factory=dict)
     reference: str | None = None
-    images: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
     private: tuple[str, ...] = ()
     published: str | None = None
     secret: frozenset[str] = frozenset()

@@ -70,7 +70,7 @@ VEHICLE = Resource(
     order=(Order("sort_parc"), Order("parc")),
     unique=(Unique("parc"),),
     number="id",
-    images=("background_image", "gallery"),
+    images={"background_image": "image", "gallery": "gallery"},
     private=("id", "fuel", "mileage", "is_public", "updated_by", "version"),
     published="{0}.is_public",
 )

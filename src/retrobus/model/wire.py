@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring  # escapes what JSON requires and nothing else, as PostgreSQL does
 from typing import Any, Literal
+from urllib.parse import quote
 
 from sqlalchemy import Boolean, Column, Float, Integer, Numeric
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
@@ -84,9 +85,15 @@ def _named(resource: Resource, names: Iterable[str]) -> tuple[Column[Any], ...]:
     return tuple(resource.table.c[name] for name in names)
 
 
-def _left_out(column: Column[Any]) -> str:
-    """The member that stands in a list for an image which is left out."""
-    return f'"{camel(f"has_{column.name}")}":true'
+def _left_out(resource: Resource, column: Column[Any]) -> str:
+    """What begins the members that stand in a list for an image which is left out; the address of it is the rest."""
+    return f'"{camel(f"has_{column.name}")}":true,"{address_name(resource, column.name)}":'
+
+
+def address_name(resource: Resource, column: str) -> str:
+    """The member with the address of an image, `imageUrl`, or with those of a list of images, `galleryUrls`."""
+    listed = isinstance(resource.table.c[column].type, JSONB)
+    return f"{resource.images[column]}Url{'s' if listed else ''}"
 
 
 # --- in SQL ---------------------------------------------------------------------------------------
@@ -101,12 +108,23 @@ def _sql_members(columns: Iterable[Column[Any]], prefix: str) -> str:
     return " || ',' ||\n    ".join(f"""'"{camel(c.name)}":' || {_sql_value(c, prefix)}""" for c in columns)
 
 
-def _sql_image(column: Column[Any], prefix: str) -> str:
-    name = f"{prefix}{column.name}"
+BASE = r"""E'"\\/'"""
+"""How the address of an image begins in `wire_images`, in SQL: a quote, a backslash and a slash.
+
+PostgreSQL escapes no slash, so no text of a user is ever written like this. Lists put `"/api/` or `"/public/` in its
+place. It is valid JSON as it stands, for a version of the service that knows of no addresses.
+"""
+
+
+def _sql_image(resource: Resource, column: Column[Any], prefix: str) -> str:
+    name, part = f"{prefix}{column.name}", resource.images[column.name]
     test = f"starts_with({name}, 'data:')"
+    address = f"""{BASE} || '{resource.plural}/' || public.retrobus_path_part({prefix}{resource.key}) || '/{part}'"""
+    value = f"""{address} || '"'"""
     if isinstance(column.type, JSONB):
         test = f"""jsonb_path_exists({name}, '$[*] ? (@ starts with "data:")')"""
-    return f"""CASE WHEN {test} THEN ',{_left_out(column)}'
+        value = f"public.retrobus_addresses({name}, {address})"
+    return f"""CASE WHEN {test} THEN ',{_left_out(resource, column)}' || {value}
       ELSE ',"{camel(column.name)}":' || {_sql_value(column, prefix)} END"""
 
 
@@ -118,7 +136,7 @@ def pieces(resource: Resource, prefix: str) -> dict[str, str]:
     """
     if not resource.private:
         return {"wire": f"'{{' ||\n    {_sql_members(resource.shown, prefix)} || '}}'"}
-    images = " ||\n    ".join(_sql_image(column, prefix) for column in _named(resource, resource.images))
+    images = " ||\n    ".join(_sql_image(resource, column, prefix) for column in _named(resource, resource.images))
     return {
         "wire_public": f"'{{' ||\n    {_sql_members(_open(resource), prefix)}",
         **({"wire_images": images} if images else {}),
@@ -138,8 +156,14 @@ def view_sql(resource: Resource, view: View) -> str:
     end = "'}'" if view.startswith("public") else "wire_private"
     if not resource.images:
         return f"wire_public || {end}"
-    whole = f"',' || {_sql_members(_named(resource, resource.images), '')}"
-    return f"wire_public || {'wire_images' if view.endswith('list') else whole} || {end}"
+    images = f"',' || {_sql_members(_named(resource, resource.images), '')}"
+    if view.endswith("list"):
+        images = f"""replace(wire_images, {BASE}, '"{_root(view)}/')"""
+    return f"wire_public || {images} || {end}"
+
+
+def _root(view: View) -> str:
+    return "/public" if view.startswith("public") else "/api"
 
 
 # --- in Python ------------------------------------------------------------------------------------
@@ -156,7 +180,7 @@ def _member(column: Column[Any], row: Mapping[str, Any]) -> str:
     return label + ("null" if value is None else written(value))
 
 
-def _is_data_url(column: Column[Any], value: str | None) -> bool:
+def _holds_data_url(column: Column[Any], value: str | None) -> bool:
     """Whether a value of this column is a data URL, or a list that holds one."""
     if not isinstance(column.type, JSONB):
         return value is not None and value.startswith("data:")
@@ -167,12 +191,31 @@ def _is_data_url(column: Column[Any], value: str | None) -> bool:
     return any(isinstance(text, str) and text.startswith("data:") for text in texts)
 
 
+def _addresses(column: Column[Any], value: str, address: str) -> str:
+    """The address of an image; for a list of images the links in it, and the address and place of each other image."""
+    if not isinstance(column.type, JSONB):
+        return f'"{address}"'
+    entries = [
+        encode_basestring(entry) if isinstance(entry, str) and not entry.startswith("data:") else f'"{address}/{place}"'
+        for place, entry in enumerate(json.loads(value))
+    ]
+    return f"[{','.join(entries)}]"
+
+
+def _image(resource: Resource, view: View, column: Column[Any], row: Mapping[str, Any]) -> str:
+    """The member of an image, or the members that stand for it in a list."""
+    value = row[column.name]
+    if not view.endswith("list") or not _holds_data_url(column, value):
+        return _member(column, row)
+    part = resource.images[column.name]
+    address = f"{_root(view)}/{resource.plural}/{quote(row[resource.key], safe='')}/{part}"
+    return _left_out(resource, column) + _addresses(column, value, address)
+
+
 def render(resource: Resource, view: View, row: Mapping[str, Any]) -> str:
     """The text that PostgreSQL gives for this row in this view, for rows that are held in memory."""
     members = [_member(column, row) for column in _open(resource)]
-    for column in _named(resource, resource.images):
-        left_out = view.endswith("list") and _is_data_url(column, row[column.name])
-        members.append(_left_out(column) if left_out else _member(column, row))
+    members += [_image(resource, view, column, row) for column in _named(resource, resource.images)]
     if not view.startswith("public"):
         members += [_member(column, row) for column in _named(resource, resource.private)]
     return "{" + ",".join(members) + "}"

@@ -7,7 +7,8 @@ from pathlib import Path
 from retrobus.backups.intake import Tombstone
 from retrobus.database.connection import AnyConnection
 from retrobus.database.identity import is_at_home
-from retrobus.database.triggers import HIGHEST, NUMBERED
+from retrobus.database.numbers import NUMBERED
+from retrobus.database.triggers import HIGHEST
 from retrobus.model.resources import ALL, Resource
 from retrobus.model.wire import pieces
 from retrobus.repair import parts

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from itertools import chain
 
-from retrobus.database import identity, rules, triggers
+from retrobus.database import identity, numbers, rules, triggers
 from retrobus.model.resources import ALL
 
 FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION public\.(\w+)\(.*?AS \$\$(.*)\$\$", re.DOTALL)
@@ -29,7 +29,7 @@ _STATEMENTS = [
     *rules.RULES,
     *triggers.SHARED,
     *chain.from_iterable(triggers.trigger_sql(resource) for resource in ALL),
-    *chain.from_iterable(triggers.number_sql(name) for name in triggers.NUMBERED),
+    *chain.from_iterable(numbers.number_sql(name) for name in numbers.NUMBERED),
     *(identity.AT_HOME_SQL, identity.NOTE_SQL, identity.TRIGGER_SQL),
 ]
 FUNCTIONS = _read(FUNCTION, _STATEMENTS)
