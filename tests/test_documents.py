@@ -22,6 +22,7 @@ from retrobus.cli.doctor.pages import PAGES
 from retrobus.cli.program import app
 from retrobus.database import migrate, rights
 from retrobus.database.errors import MEANINGS, is_unavailable
+from retrobus.database.revisions import OLDEST_SERVER
 from retrobus.http.problems import KINDS, from_store
 from retrobus.model.tables import metadata
 from retrobus.settings import Settings
@@ -346,4 +347,4 @@ def test_the_service_role_can_neither_change_the_schema_nor_hide_a_delete(
 def test_readme_names_the_oldest_server_that_migrations_and_doctor_accept() -> None:
     found = re.findall(r"PostgreSQL (\d+) or newer", text(README))
 
-    assert found == [str(migrate.OLDEST_SERVER)]
+    assert found == [str(OLDEST_SERVER)]

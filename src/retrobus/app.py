@@ -26,6 +26,7 @@ from retrobus.api import (
     images,
     members,
     public,
+    status,
     vehicles,
 )
 from retrobus.api.pages import add_pages
@@ -38,6 +39,9 @@ from retrobus.backups.shelf import Shelf
 from retrobus.changes.deletions import Deletions
 from retrobus.changes.feed import ChangeFeed
 from retrobus.changes.streams import Streams
+from retrobus.checklist.folder import FolderUse
+from retrobus.checklist.overview import Overview
+from retrobus.checklist.server import Way
 from retrobus.fallback.conflict_desk import Conflicts
 from retrobus.fallback.opening import Sample
 from retrobus.http.cors import Cors
@@ -86,6 +90,7 @@ def create_app(settings: Settings, sample: Sample | None = None) -> ASGIApp:
         deletions,
         conflicts,
         backups,
+        status,
         auth,
         members,
         health,
@@ -221,7 +226,10 @@ def _desk(settings: Settings, opened: OpenStore) -> Desk:
     """What PostgreSQL and the folder of backups alone tell; memory never answers for them."""
     attempts = Attempts(opened.availability, Unavailable if opened.mode == "strict" else NoAnswer)
     url = "" if settings.database_url is None else settings.database_url.get_secret_value()
-    return Desk(Deletions(attempts), Conflicts(attempts), Shelf(settings.backups_dir, url, attempts))
+    way = Way(url, settings.database_pool_size, settings.database_statement_cache)
+    use = FolderUse(settings.backups_dir, settings.load_backup_at_boot, settings.enable_runtime_state_save)
+    overview = Overview(attempts, way, use, settings.backup_schedule)
+    return Desk(Deletions(attempts), Conflicts(attempts), Shelf(settings.backups_dir, url, attempts), overview)
 
 
 async def _report_start(settings: Settings, opened: OpenStore) -> None:

@@ -24,7 +24,7 @@ SLACK = 1.0
 DATA = [
     operation
     for name, operation in OPERATIONS.items()
-    if name not in {"health", "ready", "metrics", "me", "whoAmI", "listBackups"}
+    if name not in {"health", "ready", "metrics", "me", "whoAmI", "listBackups", "status"}
 ]  # fmt: skip
 """Every operation that needs Postgres."""
 
@@ -63,6 +63,7 @@ def test_an_outage_is_refused_everywhere_and_ends_by_itself(
     later = ask_everything(service)
     health, ready = service.api.get("/health"), service.api.get("/ready")
     me = service.api.get("/api/me", headers=service.headers)
+    status = service.api.get("/api/status", headers=service.headers)
     backups = service.api.get("/api/backups", headers=service.headers)
     come(postgres)
     until(service.is_reading, SLACK, "the first answer from Postgres")
@@ -73,6 +74,8 @@ def test_an_outage_is_refused_everywhere_and_ends_by_itself(
     assert (ready.status_code, ready.json()["database"], ready.json()["ready"]) == (503, "down", False)
     assert ready.json().keys() == usual.keys()
     assert (me.status_code, me.headers["X-Data-Source"], me.json()["user"]["role"]) == (200, "token", "ADMIN")
+    assert (status.status_code, status.headers["X-Data-Source"]) == (200, "token")
+    assert (status.json()["ready"], status.json()["counts"], status.json()["database"]) == (False, None, "down")
     assert (backups.status_code, backups.headers["X-Data-Source"]) == (200, "token")
     until(lambda: service.api.get("/ready").status_code == 200, what="/ready")
     assert service.process.log.count(f'"{UNAVAILABLE}"') == lost + 1

@@ -103,6 +103,7 @@ OPERATIONS: dict[str, Operation] = {
     "discardConflict": Operation("POST", "/api/conflicts/{id}/discard", "admin", {}),
     "listBackups": Operation("GET", "/api/backups", "admin"),
     "createBackup": Operation("POST", "/api/backups", "admin", {}),
+    "status": Operation("GET", "/api/status", "manager"),
     "login": Operation("POST", "/api/auth/login", "anyone", {"email": ACCOUNT, "password": PASSWORD}),
     "memberLogin": Operation("POST", "/api/auth/member-login", "anyone", {"identifier": ACCOUNT, "password": PASSWORD}),
     "changePassword": Operation("POST", "/api/auth/change-password", "token", NEW_PASSWORD),

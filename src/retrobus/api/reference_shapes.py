@@ -129,6 +129,16 @@ _BACKUP = {
     "restore": TEXT | {"description": "The command that shows what a restore would change."},
     "selected": FLAG | {"description": "Whether an operator chose it for a start without PostgreSQL."},
 }
+_CHECK = {"level": TEXT | {"enum": ["ok", "warning", "error"]}, **dict.fromkeys(("name", "found", "cure"), TEXT)}
+_STATUS = {
+    "version": TEXT,
+    "time": _MOMENT,
+    "checks": listed(record(_CHECK)) | {"description": "The points of `retrobus doctor`, in French."},
+    "counts": _or_null("object", "Rows of each table, and `deletions`."),
+    "changes": {"type": ["array", "null"], "items": OBJECT, "description": "Items as in `/api/changes`, latest first."},
+    "cursor": _or_null("string", "From which `/api/changes` tells what happens next."),
+    "backups": OBJECT | {"description": "`count`, the `newest` ordinary one, and the `schedule`."},
+}
 
 SHAPES: Schema = {
     "Changes": _changes({"Vehicle": "Vehicle", "Event": "Event", "Member": "Member"}),
@@ -145,6 +155,7 @@ SHAPES: Schema = {
     "Session": record({"token": TEXT, "tokenType": {"const": "Bearer"}, "expiresIn": WHOLE, "user": _PERSON}),
     "Me": record({"user": _PERSON}),
     "Health": record({"ok": FLAG, "time": TEXT, "version": TEXT}, required=()),
+    "Status": record(_READY | _STATUS | {"mirror": _or_null("object", "null in strict mode.")}),
     "Ready": record(_READY | {"mirror": _or_null("object", "null in strict mode.")}, required=_READY),
     "Problem": record(_PROBLEM, required=("error", "code", "status", "title")),
 }

@@ -9,6 +9,7 @@ from retrobus.backups.shelf import Shelf
 from retrobus.changes.deletions import Deletions
 from retrobus.changes.feed import ChangeFeed
 from retrobus.changes.streams import Streams
+from retrobus.checklist.overview import Overview
 from retrobus.fallback.conflict_desk import Conflicts
 from retrobus.metrics import Metrics
 from retrobus.store.contract import Store
@@ -35,11 +36,12 @@ class States(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What managers and administrators look at and decide: deletions, conflicts, backups."""
+    """What managers and administrators look at and decide: deletions, conflicts, backups, the checklist."""
 
     deletions: Deletions
     conflicts: Conflicts
     shelf: Shelf
+    overview: Overview
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,15 @@ def page(names: tuple[str, ...], *, public: bool, own: bool, first: bool) -> str
     return f"SELECT * FROM ({joined}) AS found {BOUND}"  # noqa: S608 - names of the model
 
 
+@lru_cache(maxsize=8)
+def newest(names: tuple[str, ...]) -> str:
+    """The last changes of these resources, the latest first; takes the same values as a page for managers."""
+    last = "ORDER BY version DESC LIMIT $2"
+    parts = [_rows(BY_NAME[name], public=False, own=False, first=False) for name in names]
+    joined = " UNION ALL ".join(f"({part} {last})" for part in (*parts, _tombstones(names, public=False, own=False)))
+    return f"SELECT * FROM ({joined}) AS found {last}"  # noqa: S608 - names of the model
+
+
 def of(scope: Scope, *, first: bool) -> str:
     """The statement for this scope."""
     return page(scope.names, public=scope.public, own=scope.own is not None, first=first)

@@ -14,13 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from retrobus.database.pooler import OwnNames
+from retrobus.database.revisions import OLDEST_SERVER
 from retrobus.database.session import connect_for_command
 
 LOCK_TIMEOUT = "5s"
 """How long a migration waits for a lock: while it waits, every request waits behind it."""
-
-OLDEST_SERVER = 15
-"""The first major version of PostgreSQL with which the service is tested."""
 
 
 def check_server(version: int, encoding: str) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from retrobus.database.connection import AnyConnection
 from retrobus.database.errors import UNREADABLE
 
+OLDEST_SERVER = 15
+"""The first major version of PostgreSQL with which the service is tested."""
+
 REVISION = "SELECT version_num FROM alembic_version"
 OLDEST = "SELECT oldest FROM schema_support"
 

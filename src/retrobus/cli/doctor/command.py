@@ -12,7 +12,7 @@ from retrobus.cli.doctor.pages import PAGES
 from retrobus.cli.terminal import AsJson, answer
 
 if TYPE_CHECKING:
-    from retrobus.cli.doctor.checks import Item
+    from retrobus.checklist.judging import Item
 
 SIGNS = {"ok": "✅", "warning": "⚠️ ", "error": "❌"}
 
@@ -37,8 +37,8 @@ def _page(item: Item) -> str | None:
 
 
 def _items() -> list[Item]:
-    from retrobus.cli.doctor.checks import Item
-    from retrobus.cli.doctor.files import file_items
+    from retrobus.checklist.folder import FolderUse, file_items
+    from retrobus.checklist.judging import Item
     from retrobus.cli.doctor.server import server_items
     from retrobus.cli.doctor.settings import settings_items
     from retrobus.settings import Settings
@@ -52,7 +52,8 @@ def _items() -> list[Item]:
         return [Item("error", "Réglages", text, cure) for text in complaints(error)]
     if settings.jwt_secret is None and _beside_development():
         settings = Settings()
-    return [*settings_items(settings), *file_items(settings), *server_items(settings)]
+    use = FolderUse(settings.backups_dir, settings.load_backup_at_boot, settings.enable_runtime_state_save)
+    return [*settings_items(settings), *file_items(use, read=True), *server_items(settings)]
 
 
 def _beside_development() -> bool:

@@ -1,6 +1,6 @@
 """The facts of what `retrobus db repair` would mend: harm that was done past the triggers."""
 
-from retrobus.cli.doctor.checks import Facts
+from retrobus.checklist.judging import Facts
 from retrobus.cli.repair import counted, named
 from retrobus.repair.findings import Findings
 from retrobus.words import plural

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from retrobus.cli.doctor.checks import Item
+from retrobus.checklist.judging import Item
 from retrobus.settings import Settings
 from retrobus.settings.complaints import misspelt
 

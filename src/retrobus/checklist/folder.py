@@ -2,20 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from retrobus.backups import BadBackup, catalog
 from retrobus.backups.catalog import CatalogEntry
 from retrobus.backups.survey import survey
-from retrobus.cli.doctor.checks import Item
+from retrobus.checklist.judging import Item
 from retrobus.fallback.journal import NAME as JOURNAL
 from retrobus.fallback.journal import read_journal
 from retrobus.fallback.snapshot import NAME as SNAPSHOT
 from retrobus.files.error_texts import told
 from retrobus.files.folder import Refused
 from retrobus.model.quantities import moment_of
-from retrobus.settings import Settings
 from retrobus.words import WRITES, plural
 
 OLD = 7.0
@@ -26,12 +26,27 @@ PURGE, RESYNC = "retrobus purge", "retrobus resync --list, ou retrobus purge"
 CREATE, DESELECT = "retrobus backup create", "retrobus backup deselect"
 
 
-def file_items(settings: Settings) -> Iterator[Item]:
-    """A line for each thing in the folder; a file that cannot be read has its line and does not end the checklist."""
+@dataclass(frozen=True, slots=True)
+class FolderUse:
+    """The folder of backups, and which files in it the settings make use of."""
+
+    path: Path
+    loads: bool
+    """LOAD_BACKUP_AT_BOOT."""
+
+    saves: bool
+    """ENABLE_RUNTIME_STATE_SAVE."""
+
+
+def file_items(use: FolderUse, *, read: bool) -> Iterator[Item]:
+    """A line for each thing in the folder; a file that cannot be read has its line and does not end the checklist.
+
+    With `read` the newest backup is read whole; else the index says when that was done.
+    """
     try:
-        yield from _file_items(settings)
+        yield from _file_items(use, read=read)
     except (OSError, Refused, BadBackup) as error:
-        yield Item("error", FOLDER, *_trouble(error, settings.backups_dir))
+        yield Item("error", FOLDER, *_trouble(error, use.path))
 
 
 def _trouble(error: Exception, path: Path) -> tuple[str, str]:
@@ -41,19 +56,19 @@ def _trouble(error: Exception, path: Path) -> tuple[str, str]:
     return text, cure or "retrobus doctor après correction"
 
 
-def _file_items(settings: Settings) -> Iterator[Item]:
-    folder = settings.backups_dir
+def _file_items(use: FolderUse, *, read: bool) -> Iterator[Item]:
+    folder = use.path
     if not folder.is_dir():
         yield Item("warning", FOLDER, f"{folder} n'existe pas encore", CREATE)
         return
     yield _permissions(folder)
-    yield _selection(folder, used=settings.load_backup_at_boot)
-    yield _snapshot(folder, used=settings.enable_runtime_state_save)
-    yield _journal(folder, used=settings.enable_runtime_state_save)
+    yield _selection(folder, used=use.loads)
+    yield _snapshot(folder, used=use.saves)
+    yield _journal(folder, used=use.saves)
     damaged = sorted(path.name for path in folder.glob("*.corrupt-*"))
     if damaged:
         yield Item("warning", "Fichiers endommagés mis de côté", ", ".join(damaged), "les examiner, puis les supprimer")
-    yield from _backups(folder)
+    yield from _backups(folder, read=read)
     yield from _contents(folder)
 
 
@@ -121,7 +136,7 @@ def _contents(folder: Path) -> Iterator[Item]:
     yield Item("ok", "Contenu", f"{', '.join(parts)} ; rm -rf {folder}/* supprimerait tout cela pour toujours")
 
 
-def _backups(folder: Path) -> Iterator[Item]:
+def _backups(folder: Path, *, read: bool) -> Iterator[Item]:
     try:
         found = catalog.entries(folder)
     except BadBackup as error:
@@ -135,7 +150,7 @@ def _backups(folder: Path) -> Iterator[Item]:
         yield Item("warning", "Backups", "aucun", CREATE)
         return
     yield _age(usable[0])
-    yield _soundness(folder, usable[0])
+    yield _soundness(folder, usable[0]) if read else _verification(usable[0])
 
 
 def _age(newest: CatalogEntry) -> Item:
@@ -157,3 +172,10 @@ def _soundness(folder: Path, newest: CatalogEntry) -> Item:
     except BadBackup as error:
         return Item("error", "Vérification du dernier backup", str(error), CREATE)
     return Item("ok", "Vérification du dernier backup", "sommes vérifiées" if found.checked else "lisible")
+
+
+def _verification(newest: CatalogEntry) -> Item:
+    name = "Vérification du dernier backup"
+    if newest.verified is None:
+        return Item("warning", name, "jamais relu en entier", f"retrobus backup verify {newest.name}")
+    return Item("ok", name, f"relu en entier le {newest.verified[:10]}")

@@ -1,7 +1,7 @@
 """The rules about PostgreSQL: what may be wrong with server, schema and content, and the cure of each."""
 
-from retrobus.cli.doctor.checks import error, good, warning
-from retrobus.database.migrate import OLDEST_SERVER
+from retrobus.checklist.judging import error, good, warning
+from retrobus.database.revisions import OLDEST_SERVER
 from retrobus.model.tables import REVISION
 
 SKEW = 2.0
