@@ -20,17 +20,17 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
+from checking.kinds import ADMIN_ROW
+from checking.service import COMBINATIONS, TOGGLES, Combination, Service
+from checking.track import FAULTS
 from soaking.oldfiles import OldFiles
-from soaking.surroundings import COMBINATIONS, TOGGLES, Combination, Database, Service
+from soaking.surroundings import SETTINGS, Database
 from soaking.walk import Stuck, Walk, World
 
 from retrobus.database import migrate
 from retrobus.development.embedded import embedded_postgres
 
 PLANTS = ("lost", "ghost", "stale", "unflagged", "duplicate")
-ZEROS = ("lost", "resurrected", "stale", "duplicate", "refused yet applied", "bad answer")
-ADMIN = """INSERT INTO member (id, email, role, city)
-VALUES ('soak-admin', 'soak@example.org', 'ADMIN', 'soak-admin')"""
 
 
 def asked() -> argparse.Namespace:
@@ -58,9 +58,9 @@ def world(random: Random, folder: Path) -> Iterator[World]:
     with embedded_postgres(folder / "pg", settings={"fsync": "off"}) as server:
         database = Database(server, "postgres")
         migrate.upgrade(database.url)
-        database.psql.run(ADMIN)
+        database.psql.run(ADMIN_ROW)
         (folder / "service").mkdir()
-        service = Service(database.url, folder / "service")
+        service = Service(database.url, folder / "service", SETTINGS)
         try:
             yield World(random, database, service, OldFiles(service.backups, folder / "attic", random))
         finally:
@@ -91,7 +91,7 @@ def report(walk: Walk, arguments: argparse.Namespace, seconds: float) -> None:
     for combination, number in walk.taken.items():
         print(f"  {number:6} {' '.join(combination) or 'none'}")
     found = Counter(kind for kind, _, _ in walk.model.faults)
-    print("\n" + ", ".join(f"{found[kind]} {kind}" for kind in ZEROS))
+    print("\n" + ", ".join(f"{found[kind]} {kind}" for kind in FAULTS))
     print(f"{len(walk.model.conflicts.marks)} conflicts, {len(walk.model.needless)} without need")
     for text in walk.model.needless[:3]:
         print(f"\nconflict without need: {text}")

@@ -4,9 +4,10 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from soaking.client import Request
-from soaking.kinds import ADMIN, EVENT, KINDS, MEMBER, SLOTS, VEHICLE, VEHICLES, Kind, Slot, State
-from soaking.model import Model
+from checking.client import Request
+from checking.kinds import ADMIN, EVENT, KINDS, MEMBER, VEHICLE, Kind, Slot, State
+from checking.model import Model
+from soaking.slots import SLOTS, VEHICLES
 
 from retrobus.model.ids import new_id
 

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
+from checking.client import Answer, Client, Request
+from checking.kinds import Slot
+from checking.service import Service, token
 from soaking.author import Author
-from soaking.client import Answer, Client, Request
-from soaking.kinds import SLOTS, Slot
-from soaking.surroundings import Database, Service, token
+from soaking.slots import SLOTS
+from soaking.surroundings import Database
 
 PEOPLE = 5
 Exchange = tuple[Request, Answer]

@@ -1,13 +1,14 @@
 """A person with psql who reads and writes the same rows as the service."""
 
-import time
 from itertools import count
 from random import Random
 
 import asyncpg
+from checking.client import now
+from checking.kinds import Slot, State
+from checking.model import Model
 from soaking.author import Author
-from soaking.kinds import EVENTS, Slot, State
-from soaking.model import Model
+from soaking.slots import EVENTS
 from soaking.surroundings import Database
 
 INSERTS = {
@@ -55,7 +56,7 @@ class Hands:
             self._model.knows(slot, shown, rows[0]["key"])
         track = self._model.track(slot)
         allowed = set(track.possible)
-        fault = track.shown_by_postgres(shown, time.time())
+        fault = track.shown_by_postgres(shown, now())
         self._model.fault(fault, slot, f"psql found {shown}, possible was {allowed}")
         return shown
 
@@ -82,13 +83,13 @@ class Hands:
 
     def empty_events(self) -> None:
         """Deletes several events in one statement."""
-        sent = time.time()
+        sent = now()
         rows = self._database.psql.run("DELETE FROM event WHERE id = ANY($1::text[]) RETURNING id", list(EVENTS))
         for row in rows:
             self._note("empty", ("Event", row["id"]), None, sent)
 
     def _write(self, step: str, slot: Slot, mark: State, statement: str, *values: str) -> None:
-        sent = time.time()
+        sent = now()
         try:
             rows = self._database.psql.run(statement, *values)
         except asyncpg.UniqueViolationError:
@@ -97,10 +98,10 @@ class Hands:
             self._model.knows(slot, mark or "", rows[0][0])
             self._note(step, slot, mark, sent)
         if slot[0] == "Vehicle" and mark is None:
-            self._model.touch_all("Event", time.time())  # the foreign key changed the events of that vehicle
+            self._model.touch_all("Event", now())  # the foreign key changed the events of that vehicle
 
     def _note(self, step: str, slot: Slot, mark: State, sent: float) -> None:
-        at = time.time()
+        at = now()
         self._model.steps[f"psql {step}"] += 1
         self._model.tell(f"{sent:.3f} {at:.3f} psql {step} -> {mark}", slot)
         self._model.track(slot).by_hand(mark, sent, at)

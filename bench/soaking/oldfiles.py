@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from soaking.surroundings import Psql, rows_as_json
+from checking.psql import Psql
+from soaking.surroundings import rows_as_json
 
 SNAPSHOT, JOURNAL = "runtime-state.json", "journal.jsonl"
 KEPT = 12

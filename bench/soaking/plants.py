@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from soaking.client import Answer, Client, Request
+from checking.client import Answer, Client, Request
 from soaking.hands import DELETES, INSERTS
 from soaking.surroundings import Database
 

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from checking.client import Answer, Client, Request, now
+from checking.judge import Judge
+from checking.model import ROWS, Model
+from checking.service import TOGGLES, Combination, Service, token
 from soaking.author import Author
-from soaking.client import Answer, Client, Request
 from soaking.crowd import Crowd
 from soaking.hands import Hands
-from soaking.judge import Judge
-from soaking.model import ROWS, Model
 from soaking.oldfiles import JOURNAL, SNAPSHOT, OldFiles
 from soaking.plants import Plant
-from soaking.surroundings import TOGGLES, Combination, Database, Service, token
+from soaking.slots import SLOTS
+from soaking.surroundings import Database
 
 REFUSES_TO_START = 78
 SETTLED_WITHIN = 20.0
@@ -41,7 +43,7 @@ class Walk:
     """One run: a service, a Postgres, and the model of their promises."""
 
     def __init__(self, world: World, combinations: tuple[Combination, ...], bug: str | None) -> None:
-        self.model = Model()
+        self.model = Model(SLOTS)
         self.taken = dict.fromkeys(combinations, 0)
         self._random = world.random
         self._database, self._service, self._files = world.database, world.service, world.files
@@ -72,7 +74,7 @@ class Walk:
 
     def _did(self, step: str) -> None:
         self.model.steps[step] += 1
-        self.model.tell(f"{time.time():.3f} {step}")
+        self.model.tell(f"{now():.3f} {step}")
 
     def _request(self) -> None:
         request = self._author.any()
@@ -128,13 +130,13 @@ class Walk:
         """Several clients write one row at once: mirror and Postgres must end with the same state."""
         self.settle()
         slot = self._author.slot()
-        track, sent = self.model.track(slot), time.time()
+        track, sent = self.model.track(slot), now()
         self._did("duel")
         exchanges = self._crowd.on_one_row(slot)
         self.model.steps["request in a duel"] += len(exchanges)
         self._judge.judge_duel(exchanges, sent)
         shown = self._hands.look(slot)
-        track.committed(shown, sent, time.time())
+        track.committed(shown, sent, now())
         if self._random.random() < 0.5:
             self._lose_postgres()
             self._judge.judge(*self._exchange(self._author.get(slot)))
@@ -158,7 +160,7 @@ class Walk:
     def _ended(self) -> None:
         """Tells the model that the service has ended, and its memory with it."""
         self._client.close()
-        at = time.time()
+        at = now()
         for track in self.model.tracks.values():
             track.forget(perhaps_replayed=self._database.up, journal=self._files.journal_waits(), at=at)
         self._author.service_ended()
@@ -186,7 +188,7 @@ class Walk:
         if code is not None:
             raise Stuck(f"the service ended with {code} in {self._service.combination}")
         self._did(f"started with {' '.join(self._service.combination) or 'no toggle'}")
-        self._judge.fallback = FALLBACK in self._service.combination
+        self._judge.contract.fallback = FALLBACK in self._service.combination
         self._judge.saves = SAVE in self._service.combination
 
     def _with_journal(self) -> Combination:
@@ -216,7 +218,7 @@ class Walk:
         end = time.monotonic() + SETTLED_WITHIN
         while not (quiet := self._database.quiet()) and time.monotonic() < end:
             time.sleep(0.01)
-        self.model.compare(self._database.psql.run(ROWS), time.time(), quiet=quiet)
+        self.model.compare(self._database.psql.run(ROWS), now(), quiet=quiet)
 
     def finish(self) -> None:
         """Starts Postgres, waits until the journal is in it, and compares everything."""

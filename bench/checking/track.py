@@ -1,11 +1,19 @@
 """The states that one row may be in: each acknowledgement changes them, and each answer is judged by them."""
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
-from soaking.kinds import Slot, State
+from checking.kinds import Slot, State
 
-Fault = Literal["lost", "resurrected", "stale", "duplicate", "refused yet applied", "bad answer"]
+Fault = Literal["lost", "resurrected", "stale", "duplicate", "flip", "unexpected", "lie"]
+"""What can be wrong.
+
+lost: an acknowledged write is not there. resurrected: a deleted row is. stale: an answer shows an earlier state, and
+does not say so. duplicate: one Idempotency-Key had its effect twice. flip: an outcome that was told changed later.
+unexpected: an answer that the contract does not have. lie: a 2xx is not as durable as it says.
+"""
+
+FAULTS: tuple[Fault, ...] = get_args(Fault)
 RECENT = 2.0
 """Seconds within which the mirror may not yet have a write of psql."""
 
@@ -64,6 +72,12 @@ class Track:
     """The state that the last write leaves, if it was carried out."""
 
     refused: set[State] = field(default_factory=set)
+    repeated: set[State] = field(default_factory=set)
+    """States of writes that were asked for again, with their key, after a later write."""
+
+    announced: str = ""
+    """What the last acknowledgement said of its durability: journal or memory; empty if it was Postgres."""
+
     history: list[str] = field(default_factory=list)
     _seen: list[tuple[float, frozenset[State]]] = field(default_factory=lambda: [(0.0, frozenset({None}))])
 
@@ -82,7 +96,8 @@ class Track:
             waiting.overtaken = True
 
     def _becomes(self, state: State, sent: float, at: float) -> None:
-        self.latest = state
+        self.latest, self.announced = state, ""
+        self.repeated.discard(state)
         self.possible.add(state)
         self.note(sent)
         self.possible = {state}
@@ -107,7 +122,8 @@ class Track:
         """Memory took this write."""
         waiting.clean = waiting.clean and waiting.at - self.touched > RECENT
         self.waiting.append(waiting)
-        self.latest = waiting.state
+        self.latest, self.announced = waiting.state, "journal" if waiting.lasting else "memory"
+        self.repeated.discard(waiting.state)
         self.note(sent)
 
     def note(self, at: float) -> None:
@@ -178,6 +194,10 @@ class Track:
     def _fault(self, shown: State, allowed: set[State], otherwise: Fault) -> Fault | None:
         if shown in allowed:
             return None
+        if shown in self.repeated:
+            return "duplicate"
         if shown in self.refused:
-            return "refused yet applied"
+            return "flip"
+        if otherwise == "lost" and self.announced == "journal":
+            return "lie"
         return "resurrected" if allowed == {None} else otherwise

@@ -1,4 +1,4 @@
-"""The three resources in the soak: the field that names a row, and the field that each write marks."""
+"""The three resources as the checker sees them: the field that names a row, and the field that each write marks."""
 
 from dataclasses import dataclass
 
@@ -28,16 +28,7 @@ VEHICLE = Kind("Vehicle", "vehicle", "/api/vehicles", "vehicles", "parc", "model
 MEMBER = Kind("Member", "member", "/api/members", "members", "email", "city", "id")
 KINDS = {kind.resource: kind for kind in (EVENT, VEHICLE, MEMBER)}
 
-ADMIN = "soak-admin"
+ADMIN = "checker"
 """The member who sends every request; no step touches it."""
 
-EVENTS = tuple(f"sortie-{number}" for number in range(10))
-VEHICLES = tuple(str(number) for number in range(1, 9))
-"""Parcs that are also numeric ids of other vehicles: a request by such a parc must not reach those vehicles."""
-
-MEMBERS = tuple(f"membre-{number}@example.org" for number in range(8))
-SLOTS: tuple[Slot, ...] = (
-    *(("Event", name) for name in EVENTS),
-    *(("Vehicle", name) for name in VEHICLES),
-    *(("Member", name) for name in MEMBERS),
-)
+ADMIN_ROW = "INSERT INTO member (id, email, role, city) VALUES ('checker', 'checker@example.org', 'ADMIN', 'checker')"

@@ -1,50 +1,39 @@
 """Reads what an answer promises or shows, tells the model, and notes each broken promise."""
 
-from soaking.client import NOTHING, UNSENT, Answer, Request
-from soaking.kinds import EVENT, KINDS, Slot, State
-from soaking.model import CONFLICTS, Model
-from soaking.surroundings import Database
-from soaking.track import Waiting
-
-ORIGINS = ("postgres", "snapshot", "backup:", "empty", "sample")
+from checking.client import NOTHING, UNSENT, Answer, Request
+from checking.contract import Contract, Witness, place, told
+from checking.kinds import ADMIN, EVENT, KINDS, Slot, State
+from checking.model import Model
+from checking.tags import Tags
+from checking.track import Waiting
 
 
 class Judge:
     """Judges one answer at a time; the answers about one row come in their order."""
 
-    def __init__(self, model: Model, database: Database) -> None:
+    def __init__(self, model: Model, witness: Witness) -> None:
         self._model = model
-        self._database = database
-        self.fallback = False
-        """Whether the service may take writes into memory."""
-
+        self._witness = witness
+        self._tags = Tags()
+        self.contract = Contract(model, witness)
         self.saves = False
         """Whether such a write is on disk before its answer."""
 
     def judge(self, request: Request, answer: Answer, only: set[Slot] | None = None) -> None:
         """Judges an answer and tells the model; of a list only the rows in `only`, if given."""
         self._tell(request, answer)
-        if answer.status >= 500 and answer.status != 503:
-            self._broken(request, answer, f"{answer.status} {answer.body[:300]!r}")
-        if answer.status in range(200, 300):
-            self._check_headers(request, answer)
-        if answer.status in {200, 201, 404, 412} and self._impossible(request, answer):
-            self._unflagged(request, answer, "comes from nowhere: Postgres was gone")
-        elif request.writes:
+        if not self.contract.check(request, answer):
+            return
+        if request.writes:
             self._written(request, answer)
         else:
             self._read(request, answer, only)
 
     def _tell(self, request: Request, answer: Answer) -> None:
         self._model.answers[_name(answer)] += 1
-        told = f"{answer.sent:.3f} {answer.received:.3f} {request.method} {request.path} -> {request.state}"
-        told += f" once={request.once}: {_name(answer)} {answer.headers.get('x-data-as-of', '')}"
-        self._model.tell(told, request.slot)
-
-    def _impossible(self, request: Request, answer: Answer) -> bool:
-        """Whether an answer claims to be from Postgres while Postgres could not be asked."""
-        gone = self._database.gone_since
-        return gone is not None and answer.sent > gone and answer.source == "postgres" and request.fate != "postgres"
+        line = f"{answer.sent:.3f} {answer.received:.3f} {request.method} {request.path} -> {request.state}"
+        line += f" once={request.once}: {_name(answer)} {answer.headers.get('x-data-as-of', '')}"
+        self._model.tell(line, request.slot)
 
     def judge_duel(self, exchanges: list[tuple[Request, Answer]], sent: float) -> None:
         """Tells the model of writes that several clients sent to one row at once: any of them may be the last."""
@@ -56,31 +45,10 @@ class Judge:
             request.fate = "postgres" if done else "unknown"
             self._model.track(request.slot).doubtful(request.state, sent, answer.received)
 
-    def _broken(self, request: Request, answer: Answer, text: str) -> None:
-        slot = request.slot or ("list", request.path)
-        self._model.fault("bad answer", slot, f"{request.method} {request.path}: {text} {answer.headers}")
-
-    def _check_headers(self, request: Request, answer: Answer) -> None:
-        headers = answer.headers
-        if "x-data-source" not in headers:
-            self._unflagged(request, answer, "does not say where it comes from")
-        if (answer.status == 202) != ("x-durability" in headers):
-            self._broken(request, answer, "202 and X-Durability belong together")
-        if answer.source != "memory":
-            return
-        if not headers.get("x-data-origin", "").startswith(ORIGINS):
-            self._unflagged(request, answer, "does not say what memory was filled from")
-        if answer.as_of is None and headers.get("x-data-origin") != "empty":
-            self._unflagged(request, answer, "does not say of when it is")
-
-    def _unflagged(self, request: Request, answer: Answer, text: str) -> None:
-        slot = request.slot or ("list", request.path)
-        self._model.fault("stale", slot, f"{request.method} {request.path} {answer.status} {text}: {answer.headers}")
-
     def _settle(self, answer: Answer) -> None:
         """Postgres answered a request that was sent after memory took a write, so the journal must be in Postgres."""
         if self._model.waits(answer.sent):
-            conflicts = self._database.psql.run(CONFLICTS, self._model.conflicts.last)
+            conflicts = self._witness.conflicts(self._model.conflicts.last)
             self._model.settle(conflicts, answer.sent, answer.received)
 
     def _written(self, request: Request, answer: Answer) -> None:
@@ -92,7 +60,7 @@ class Judge:
         elif answer.status == NOTHING or (answer.status == 503 and _outcome(answer) == "unknown"):
             self._unknown(request, answer, repeats=repeats)
         elif answer.status == 503 and _outcome(answer) != "not_applied":
-            self._broken(request, answer, f"503 without outcome: {answer.body[:300]!r}")
+            self.contract.broken(request, answer, f"503 without outcome: {answer.body[:300]!r}")
         elif not repeats:
             self._refused(request, answer)
         elif answer.status != UNSENT and answer.status < 500:
@@ -102,6 +70,8 @@ class Judge:
         slot = request.slot or ("", "")
         track = self._model.track(slot)
         self._learn(slot, request, answer)
+        if request.outdated and not repeats:
+            self._model.fault("lost", slot, f"{told(request, answer)}: If-Match named a state that was overwritten")
         if answer.status == 202:
             durability = answer.headers.get("x-durability", "")
             clean = answer.headers.get("x-data-origin") == "postgres"
@@ -113,6 +83,8 @@ class Judge:
             return
         if repeats or answer.source == "memory":
             request.fate = "postgres"
+            if request.state != track.latest:
+                track.repeated.add(request.state)
             return  # the kept answer of the first time: it says nothing about the row now
         self._settle(answer)
         if request.fate == "unknown" and track.latest != request.state:
@@ -132,6 +104,12 @@ class Judge:
             shown = f"{row.get(kind.name)} {row.get(kind.mark)}"
             self._model.fault("duplicate", slot, f"{request.method} of {request.state} was answered with {shown}")
         self._model.knows(slot, request.state, row[kind.key])
+        self._note_tag(slot, answer)
+
+    def _note_tag(self, slot: Slot, answer: Answer) -> None:
+        tag = answer.headers.get("etag")
+        if tag is not None and self._tags.seen(tag, slot, answer.body):
+            self._model.fault("flip", slot, f"the ETag {tag} stands for two contents: {answer.body!r}")
 
     def _unknown(self, request: Request, answer: Answer, *, repeats: bool) -> None:
         slot = request.slot or ("", "")
@@ -140,7 +118,7 @@ class Judge:
             return
         request.fate = "unknown"
         track.doubtful(request.state, answer.sent, answer.received)
-        if answer.status == NOTHING and self.fallback:
+        if answer.status == NOTHING and self.contract.fallback:
             waiting = Waiting(request.state, answer.received, self.saves, certain=False, clean=False)
             waiting.makes = request.method == "POST"
             track.accepted(waiting, answer.sent)
@@ -152,17 +130,27 @@ class Judge:
             track.refused |= {request.state} - {None}
         if answer.status == 404:
             self._absent(request, answer)
+        if answer.status == 409 and request.method == "POST" and answer.json["code"] == "duplicate":
+            self._taken(request, answer)
+
+    def _taken(self, request: Request, answer: Answer) -> None:
+        """A row with this name is there, the answer says."""
+        track = self._model.track(place(request))
+        states = track.possible | track.late | {waiting.state for waiting in track.waiting}
+        if answer.source == "postgres" and states == {None}:
+            self._model.fault("resurrected", track.slot, f"{told(request, answer)}: the row is gone")
 
     def _repeat_refused(self, request: Request, answer: Answer) -> None:
         """A repeat must get its first answer, unless that answer was in the memory of a process that has ended."""
         if answer.source == "postgres" and request.fate == "postgres" and answer.status != 409:
             slot = request.slot or ("", "")
-            self._model.fault("duplicate", slot, f"a repeat of {request.once} was answered with {answer.status}")
+            self._model.fault("flip", slot, f"a repeat of {request.once} was answered with {answer.status}")
 
     def _read(self, request: Request, answer: Answer, only: set[Slot] | None) -> None:
         if request.slot is None and answer.status == 200:
             self._listed(request, answer, only)
         elif request.slot is not None and answer.status == 200:
+            self._note_tag(request.slot, answer)
             self._shows(request.slot, answer.json[KINDS[request.slot[0]].mark], answer)
         elif answer.status == 404:
             self._absent(request, answer)
@@ -188,7 +176,7 @@ class Judge:
                 continue
             found[slot] = row[kind.mark]
             self._model.knows(slot, row[kind.mark], row[kind.key])
-        found = {slot: mark for slot, mark in found.items() if mark != "soak-admin"}
+        found = {slot: mark for slot, mark in found.items() if mark != ADMIN}
         slots = {slot for slot in self._model.tracks if slot[0] == kind.resource} | found.keys()
         for slot in slots if only is None else only:
             self._shows(slot, found.get(slot), answer)
@@ -204,8 +192,8 @@ class Judge:
             allowed = {waiting.state for waiting in track.waiting}
             fault = track.shown_by_memory(shown, answer.as_of)
         if fault is not None:
-            told = f"shown at {answer.sent:.3f}: {shown} by {answer.source} of {answer.as_of}; possible {allowed}"
-            self._model.fault(fault, slot, f"{told} {answer.status} {answer.headers}")
+            line = f"shown at {answer.sent:.3f}: {shown} by {answer.source} of {answer.as_of}; possible {allowed}"
+            self._model.fault(fault, slot, f"{line} {answer.status} {answer.headers}")
 
 
 def _name(answer: Answer) -> str:

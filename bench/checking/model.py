@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from soaking.kinds import KINDS, SLOTS, Slot, State
-from soaking.track import Fault, Track, Waiting
+from checking.kinds import KINDS, Slot, State
+from checking.track import Fault, Track, Waiting
 
 ROWS = """SELECT 'Event' AS resource, id AS name, id AS key, title AS mark, location AS once FROM event
 UNION ALL SELECT 'Vehicle', parc, parc, modele, NULL FROM vehicle
-UNION ALL SELECT 'Member', email, id, city, NULL FROM member WHERE id <> 'soak-admin'"""
+UNION ALL SELECT 'Member', email, id, city, NULL FROM member WHERE id <> 'checker'"""
 CONFLICTS = """SELECT id, resource, key, operation, entry->'row' AS row, entry->>'image' AS image,
   extract(epoch FROM created_at)::float AS at FROM conflict WHERE id > $1 ORDER BY id"""
 
@@ -57,8 +57,8 @@ class Conflicts:
 class Model:
     """One track for each row; the keys, the conflicts and the faults."""
 
-    def __init__(self) -> None:
-        self.tracks: dict[Slot, Track] = {slot: Track(slot) for slot in SLOTS}
+    def __init__(self, slots: Iterable[Slot] = ()) -> None:
+        self.tracks: dict[Slot, Track] = {slot: Track(slot) for slot in slots}
         self.keys: dict[State, str] = {}
         """By mark: the key under which the API addresses the row that had it."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from soaking.kinds import Slot, State
+from checking.kinds import Slot, State
 
 PATIENCE = 20.0
 NOTHING = 0
@@ -29,6 +29,12 @@ class Request:
     state: State = None
     body: dict[str, Any] | None = None
     once: str | None = None
+    match: str | None = None
+    """The ETag that the row must have."""
+
+    outdated: bool = False
+    """Whether that ETag is known to be of a state that was overwritten."""
+
     fate: str = ""
     """What became of it: postgres, journal, memory, refused or unknown; empty as long as it was not sent."""
 
@@ -65,6 +71,14 @@ class Answer:
         return None if said is None else datetime.fromisoformat(said).timestamp()
 
 
+_START = time.time() - time.monotonic()
+
+
+def now() -> float:
+    """Seconds since 1970 by a clock that is never set: two moments can be compared, and so can X-Data-As-Of."""
+    return _START + time.monotonic()
+
+
 class Client:
     """One connection to the service, opened again whenever it is lost."""
 
@@ -75,12 +89,13 @@ class Client:
 
     def send(self, request: Request) -> Answer:
         """Sends a request and waits for its answer."""
-        sent = time.time()
+        sent = now()
         try:
             connection = self._open()
         except OSError:
-            return Answer(UNSENT, sent, time.time())
+            return Answer(UNSENT, sent, now())
         headers = self._headers | ({"Idempotency-Key": request.once} if request.once else {})
+        headers |= {"If-Match": request.match} if request.match else {}
         body = None if request.body is None else json.dumps(request.body).encode()
         try:
             connection.request(request.method, request.path, body, headers)
@@ -88,9 +103,9 @@ class Client:
             content = response.read()
         except (OSError, HTTPException):
             self.close()
-            return Answer(NOTHING, sent, time.time())
+            return Answer(NOTHING, sent, now())
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, sent, time.time(), found, content)
+        return Answer(response.status, sent, now(), found, content)
 
     def _open(self) -> HTTPConnection:
         if self._connection is not None and select.select([self._connection.sock], [], [], 0)[0]:
