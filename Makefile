@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure followproof dist version deploytrial diagrams clean
+.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure followproof dist version deploytrial diagrams clean proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ diagrams: ## draw the pictures of docs/scaling.md again (Debian: graphviz)
 
 soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged by a model (ARGS="--seed 7 --steps 10000")
 	@$(BIN)/python bench/soak.py $(ARGS)
+
+proof: $(VENV)/.ready ## the promises under every fault, strict and fallback, judged: two tables (ten minutes; ARGS="--fault kill")
+	@$(BIN)/python bench/proof.py $(ARGS)
 
 fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300")
 	@$(BIN)/python bench/fuzz.py $(ARGS)

@@ -53,6 +53,8 @@ class Answer:
     received: float
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    clock: float = 0.0
+    """Seconds by which the service's clock was ahead."""
 
     @property
     def json(self) -> Any:
@@ -68,7 +70,7 @@ class Answer:
     def as_of(self) -> float | None:
         """The last instant at which memory was up to date, if the answer names it."""
         said = self.headers.get("x-data-as-of")
-        return None if said is None else datetime.fromisoformat(said).timestamp()
+        return None if said is None else datetime.fromisoformat(said).timestamp() - self.clock
 
 
 _START = time.time() - time.monotonic()
@@ -108,7 +110,8 @@ class Client:
         return Answer(response.status, sent, now(), found, content)
 
     def _open(self) -> HTTPConnection:
-        if self._connection is not None and select.select([self._connection.sock], [], [], 0)[0]:
+        kept = self._connection.sock if self._connection is not None else None
+        if kept is None or select.select([kept], [], [], 0)[0]:
             self.close()  # the service ended it: a request sent now would be lost without an error
         if self._connection is None:
             connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)

@@ -22,8 +22,8 @@ ORIGINS = ("postgres", "snapshot", "backup:", "empty", "sample")
 class Witness(Protocol):
     """What is known of the surroundings at the time of a request."""
 
-    def postgres_was_gone(self, sent: float) -> bool:
-        """Whether Postgres cannot have answered a request that was sent then."""
+    def postgres_was_gone(self, sent: float, received: float) -> bool:
+        """Whether Postgres could not be reached at any moment between the two."""
 
     def service_was_away(self, sent: float, received: float) -> bool:
         """Whether the service was ended or started between the two moments, so that no answer is no surprise."""
@@ -71,7 +71,9 @@ class Contract:
     def _impossible(self, request: Request, answer: Answer) -> bool:
         """Whether an answer claims to be from Postgres while Postgres could not be asked."""
         return (
-            answer.source == "postgres" and request.fate != "postgres" and self._witness.postgres_was_gone(answer.sent)
+            answer.source == "postgres"
+            and request.fate != "postgres"
+            and self._witness.postgres_was_gone(answer.sent, answer.received)
         )
 
     def _check_headers(self, request: Request, answer: Answer) -> None:

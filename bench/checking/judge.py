@@ -83,7 +83,7 @@ class Judge:
             return
         if repeats or answer.source == "memory":
             request.fate = "postgres"
-            if request.state != track.latest:
+            if request.state not in {None, track.latest}:
                 track.repeated.add(request.state)
             return  # the kept answer of the first time: it says nothing about the row now
         self._settle(answer)
@@ -92,7 +92,7 @@ class Judge:
         else:
             track.committed(request.state, answer.sent, answer.received)
         request.fate = "postgres"
-        if slot[0] == "Vehicle" and request.state is None:
+        if slot[0] == "Vehicle" and request.state is None and self._model.linked:
             self._model.touch_all("Event", answer.received)  # the foreign key changed the events of that vehicle
 
     def _learn(self, slot: Slot, request: Request, answer: Answer) -> None:
@@ -178,7 +178,7 @@ class Judge:
             self._model.knows(slot, row[kind.mark], row[kind.key])
         found = {slot: mark for slot, mark in found.items() if mark != ADMIN}
         slots = {slot for slot in self._model.tracks if slot[0] == kind.resource} | found.keys()
-        for slot in slots if only is None else only:
+        for slot in slots if only is None else slots & only:
             self._shows(slot, found.get(slot), answer)
 
     def _shows(self, slot: Slot, shown: State, answer: Answer) -> None:

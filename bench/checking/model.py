@@ -57,7 +57,10 @@ class Conflicts:
 class Model:
     """One track for each row; the keys, the conflicts and the faults."""
 
-    def __init__(self, slots: Iterable[Slot] = ()) -> None:
+    def __init__(self, slots: Iterable[Slot] = (), *, linked: bool = True) -> None:
+        self.linked = linked
+        """Whether events name vehicles, so that the end of a vehicle changes events."""
+
         self.tracks: dict[Slot, Track] = {slot: Track(slot) for slot in slots}
         self.keys: dict[State, str] = {}
         """By mark: the key under which the API addresses the row that had it."""

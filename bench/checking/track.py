@@ -32,7 +32,11 @@ class Waiting:
     """Whether it repeats a request that was carried out before, and so changes nothing."""
 
     clean: bool = True
-    """Whether only the service wrote this row lately: then no conflict can be about it."""
+    """Whether only the service wrote this row lately, and knows what became of each write: then no conflict is due.
+
+    For example a POST is answered `unknown`, and memory takes another POST of the same key and its DELETE. If Postgres
+    has the first row, the second is a conflict, and the DELETE was about a row that never came to Postgres.
+    """
 
     replayed: bool = False
     """Whether its journal has ended: Postgres applied or refused it, and a conflict says which."""
@@ -78,6 +82,11 @@ class Track:
     announced: str = ""
     """What the last acknowledgement said of its durability: journal or memory; empty if it was Postgres."""
 
+    offered: State = None
+    """A state that a restore under way may bring, until then."""
+
+    offered_until: float = 0.0
+
     history: list[str] = field(default_factory=list)
     _seen: list[tuple[float, frozenset[State]]] = field(default_factory=lambda: [(0.0, frozenset({None}))])
 
@@ -100,9 +109,21 @@ class Track:
         self.repeated.discard(state)
         self.possible.add(state)
         self.note(sent)
-        self.possible = {state}
+        self.possible = self._narrow(state, at)
         self.late.clear()
         self.note(at)
+
+    def offer(self, state: State, sent: float, until: float) -> None:
+        """A restore ran between the two moments: it may have brought this state, unless the row was deleted before."""
+        if self.possible == {None}:
+            return
+        self.offered, self.offered_until = state, until
+        self.possible.add(state)
+        self.note(sent)
+
+    def _narrow(self, state: State, at: float) -> set[State]:
+        """This state, and what a restore may still bring; a deleted row it must not bring back."""
+        return {state, self.offered} if state is not None and at < self.offered_until else {state}
 
     def touch(self, at: float) -> None:
         """Another write changed the row, or may have changed it."""
@@ -120,7 +141,7 @@ class Track:
 
     def accepted(self, waiting: Waiting, sent: float) -> None:
         """Memory took this write."""
-        waiting.clean = waiting.clean and waiting.at - self.touched > RECENT
+        waiting.clean = waiting.clean and not self.late and waiting.at - self.touched > RECENT
         self.waiting.append(waiting)
         self.latest, self.announced = waiting.state, "journal" if waiting.lasting else "memory"
         self.repeated.discard(waiting.state)
@@ -168,7 +189,7 @@ class Track:
         allowed = self.possible | {waiting.state for waiting in self.waiting}
         fault = self._fault(shown, allowed, "lost")
         if fault is not None or not self.waiting:
-            self.possible = {shown} | self.late
+            self.possible = self._narrow(shown, at) | self.late
             self.note(at)
         return fault
 

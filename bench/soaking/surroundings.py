@@ -43,7 +43,7 @@ class Database:
         """Ends every connection of the service; the server stays."""
         self.psql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'retrobus'")
 
-    def postgres_was_gone(self, sent: float) -> bool:
+    def postgres_was_gone(self, sent: float, received: float) -> bool:  # noqa: ARG002 - it comes back between requests
         """Whether Postgres cannot have answered a request that was sent then, the last one of the run."""
         return self.gone_since is not None and sent > self.gone_since
 

@@ -68,6 +68,9 @@ class Proxy:
     def __init__(self, server_port: int, loop: asyncio.AbstractEventLoop) -> None:
         self.port = 0
         self.arrivals = 0
+        self.delay = 0.0
+        """Seconds by which every answer of the server comes later."""
+
         self._server_port = server_port
         self._loop = loop
         self._mode: Mode = "pass"
@@ -171,6 +174,9 @@ class Proxy:
             if self._cut_alone is not None and self._cut_alone[0] == side and writing:
                 (_, meanwhile), self._cut_alone = self._cut_alone, None
                 await self._hold(line, meanwhile)
+                continue
+            if self.delay and side == "after":
+                self._loop.call_later(self.delay, writer.write, chunk)
                 continue
             writer.write(chunk)
         if not line.silent:

@@ -294,6 +294,20 @@ def test_a_mirror_that_hears_nothing_any_more_does_not_call_itself_fresh(fallbac
     assert moment(answer.headers["X-Data-As-Of"]) < deleted
 
 
+def test_a_line_that_dies_in_the_middle_of_a_look_does_not_keep_the_journal_waiting(fallback: Outage) -> None:
+    """What the look asked was swallowed by a black hole: no answer to it will ever come."""
+    with held(fallback.api.database_url, "LOCK TABLE member") as lock:
+        fallback.api.sql("INSERT INTO vehicle (parc) VALUES ('920')")
+        until(lock.waiting, what="the look to wait for the lock")
+        fallback.line.become("black hole")
+    taken = fallback.done("POST", "vehicles", a_vehicle(parc="921"))
+
+    fallback.heal()
+
+    assert taken.status_code == 202
+    assert fallback.send("GET", "vehicles/921").status_code == 200
+
+
 def test_a_refresh_that_ends_in_the_middle_of_an_outage_drops_nothing_that_memory_took(fallback: Outage) -> None:
     """Its own connection lives on while no other can be had: what it read is from before the write."""
     fallback.done("POST", "vehicles", a_vehicle(parc="920"))
