@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure followproof dist version deploytrial diagrams clean proof
+.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure followproof dist version deploytrial diagrams clean proof proof-negative
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
@@ -55,6 +55,9 @@ soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged 
 
 proof: $(VENV)/.ready ## the promises under every fault, strict and fallback, judged: two tables (ten minutes; ARGS="--fault kill")
 	@$(BIN)/python bench/proof.py $(ARGS)
+
+proof-negative: $(VENV)/.ready ## services with known bugs, each of which the proof must catch (four minutes; ARGS="--bug journal")
+	@$(BIN)/python bench/proof_negative.py $(ARGS)
 
 fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300")
 	@$(BIN)/python bench/fuzz.py $(ARGS)

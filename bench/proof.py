@@ -24,11 +24,9 @@ from proving.disks import enter
 from proving.picture import draw
 from proving.report import document, line, summary, tables, write_history
 from proving.run import Result, run
-from proving.scene import server
+from proving.scene import mended, server
 from proving.site import Kind
 from timing.report import HOW_TO_INSTALL, can_draw, machine, record
-
-from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 DOCUMENT, PICTURE = ROOT / "docs" / "reliability.md", ROOT / "docs" / "reliability.png"
 KINDS: tuple[Kind, ...] = ("strict", "fallback")
@@ -59,24 +57,16 @@ def run_all(options: argparse.Namespace, folder: Path) -> tuple[list[Result], li
                 print(f"NOT RUN {FAULTS[name].title}: {lacking}", flush=True)
                 continue
             try:
-                found = run(name, FAULTS[name], postgres, folder / name, crowds)
+                found = run(name, postgres, folder / name, crowds)
             except Exception as error:  # noqa: BLE001 - the other faults are tried all the same
                 stuck.append(f"{name}: {error!r}")
                 print(f"BROKE OFF {stuck[-1]}", flush=True)
-                mend(postgres)
+                mended(postgres)
                 continue
             results += found
             for result in found:
                 show(result, folder)
     return results, stuck
-
-
-def mend(postgres: EmbeddedPostgres) -> None:
-    """Has the server run again after a fault that broke off."""
-    try:
-        postgres.thaw()
-    except EmbeddedPostgresError:
-        postgres.start()
 
 
 def show(result: Result, folder: Path) -> None:

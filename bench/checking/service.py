@@ -74,6 +74,11 @@ class Service:
             time.sleep(0.005)
         return self._process.popen.returncode
 
+    def send(self, number: signal.Signals) -> None:
+        """Sends the process a signal that does not end it."""
+        if self._process is not None:
+            self._process.popen.send_signal(number)
+
     def end(self, number: signal.Signals) -> None:
         """Sends a signal that ends the process, and waits for its end."""
         if self._process is None:

@@ -4,6 +4,7 @@ from proving import disks, of_clock, of_disk, of_line, of_postgres, of_service
 from proving.fault import Fault
 from proving.of_clock import HOURS
 
+PATIENT = {"DATABASE_TIMEOUT": "6"}
 SMALL_POOL = {"DATABASE_POOL_SIZE": "4"}
 
 FAULTS = {
@@ -15,7 +16,9 @@ FAULTS = {
     "black-hole": Fault("black hole, 5 s", of_line.black_hole),
     "resets": Fault("reset storm, 4 s", of_line.reset_storm, bite="nothing"),
     "flapping": Fault("flapping: five times 0.5 s away", of_line.flapping),
-    "slow": Fault("+300 ms on each answer of Postgres, 5 s", of_line.slow, bite="nothing"),
+    "slow": Fault(
+        "+300 ms on each answer of Postgres, 5 s (DATABASE_TIMEOUT=6)", of_line.slow, bite="nothing", settings=PATIENT
+    ),
     "cut-before": Fault("line cut before COMMIT, 16 times", of_line.commits_cut_before, bite="nothing"),
     "cut-after": Fault("line cut after COMMIT, 16 times", of_line.commits_cut_after, bite="nothing"),
     "read-only": Fault("Postgres read-only, 4 s", of_postgres.read_only, bite="refusals"),
@@ -44,6 +47,7 @@ FAULTS = {
     ),
     "ddl": Fault("DDL meanwhile", of_postgres.ddl, bite="nothing"),
     "service-kill": Fault("kill -9 of the service in writes, three times", of_service.killed_in_writes, bite="kill"),
+    "outage-kill": Fault("kill -9 of the service in an outage", of_service.killed_in_outage, kinds=("fallback",)),
     "snapshot-kill": Fault(
         "kill -9 of the service in a snapshot",
         of_service.killed_in_snapshot,

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from contextlib import ExitStack, suppress
-from signal import SIGKILL
+from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
 import asyncpg
@@ -95,14 +95,17 @@ def no_connection_left(scene: Scene) -> None:
 
 
 async def _take_all(scene: Scene) -> list[Any]:
-    """Opens connections until Postgres has none left, and takes those of the services too."""
+    """Opens connections until Postgres has none left, and takes those of the services, which sleep meanwhile."""
     taken: list[Any] = []
-    for _ in range(8):
-        for site in scene.sites:
-            await asyncio.to_thread(site.end_connections)
-        with suppress(asyncpg.TooManyConnectionsError):
-            while True:
-                taken.append(await asyncpg.connect(scene.sites[0].url, user=OTHERS, timeout=10))
+    for site in scene.sites:
+        site.service.send(SIGSTOP)
+    for site in scene.sites:
+        await asyncio.to_thread(site.end_connections)
+    with suppress(asyncpg.TooManyConnectionsError):
+        while True:
+            taken.append(await asyncpg.connect(scene.sites[0].url, user=OTHERS, timeout=10))
+    for site in scene.sites:
+        site.service.send(SIGCONT)
     return taken
 
 

@@ -15,6 +15,9 @@ from harness import Process, free_port, until
 from locks import held
 
 REFUSES_TO_START = 78
+PLANTED = ("PYTHONPATH", "RETROBUS_PLANTED")
+"""The variables of a planted bug: the operator's commands have it too."""
+
 LOCKED = """SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE application_name = 'retrobus cli' AND granted
 AND datname = current_database() AND relation = 'event'::regclass AND mode = $1"""
 """Whether a command holds a lock of this mode on the events."""
@@ -78,6 +81,21 @@ def killed_in_replay(scene: Scene) -> None:
     site.start()
 
 
+def killed_in_outage(scene: Scene) -> None:
+    """The service is killed while its journal waits for Postgres; when all is in Postgres it is killed once more."""
+    [site] = scene.sites
+    scene.begin()
+    site.cut("refuse")
+    scene.wait(1.5)
+    site.restart()
+    scene.wait(1.5)
+    site.heal()
+    site.wait_for_postgres()
+    scene.wait(1.5)
+    scene.heal()
+    site.restart()
+
+
 def restore(scene: Scene) -> None:
     """An operator restores a backup that is two seconds old while clients write: no deleted row may come back."""
     scene.all(lambda site: _must(site, "backup", "create"))
@@ -128,6 +146,7 @@ def _writing(site: Site) -> Callable[[], object]:
 def _start(site: Site, *arguments: str) -> Process:
     folder = site.service.folder
     settings = {"DATABASE_URL": site.url, "APP_ENV": "production", "BACKUPS_DIR": str(site.service.backups)}
+    settings |= {name: site.service.settings[name] for name in PLANTED if name in site.service.settings}
     return Process(list(arguments), folder, settings)
 
 

@@ -1,11 +1,12 @@
 """One run: clients work, a fault happens and is healed, clients work on, all becomes quiet, and a verdict is given."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from checking.client import now
+from proving.catalogue import FAULTS
 from proving.crowd import Crowd
 from proving.disks import disk
 from proving.fault import Fault
@@ -39,15 +40,34 @@ class Result:
         return self.doubt is None and not self.verdict.total
 
 
+@dataclass(frozen=True)
+class Plant:
+    """A known bug in the service: the variables that plant it, and statements that plant it in the database."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    sql: Sequence[str] = ()
+
+
+SOUND = Plant()
+
+
 def run(
-    name: str, fault: Fault, postgres: EmbeddedPostgres, folder: Path, crowds: Mapping[Kind, Crowd]
+    name: str,
+    postgres: EmbeddedPostgres,
+    folder: Path,
+    crowds: Mapping[Kind, Crowd],
+    plant: Plant = SOUND,
 ) -> list[Result]:
     """The results of one fault, one for each service."""
+    fault = FAULTS[name]
     wanted = {kind: crowd for kind, crowd in crowds.items() if kind in fault.kinds}
     with ExitStack() as own:
         if fault.disk is not None:
             postgres = own.enter_context(server((disk(fault.disk) or folder) / "server", SMALL))
-        found = own.enter_context(scene(postgres, wanted, folder, fault.settings))
+        found = own.enter_context(scene(postgres, wanted, folder, {**fault.settings, **plant.settings}))
+        for site in found.sites:
+            for statement in plant.sql:
+                site.psql.run(statement)
         if fault.boots:
             found.all(Site.start)
             found.all(lambda site: site.open(CLIENTS))

@@ -15,7 +15,7 @@ from proving.site import ROLE, Kind, Site, at_once
 from faults.proxy import proxy
 from harness import copy_database, free_port, run_sql
 from retrobus.database import migrate
-from retrobus.development.embedded import EmbeddedPostgres, embedded_postgres
+from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 
 TEMPLATE = "proof_template"
 OTHERS = "proof_others"
@@ -98,6 +98,14 @@ def prepare(postgres: EmbeddedPostgres) -> None:
     migrate.upgrade(postgres.url(TEMPLATE))
     grants = [f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {ROLE}" for kind in KINDS]
     run_sql(postgres.url(TEMPLATE), *grants, ADMIN_ROW)
+
+
+def mended(postgres: EmbeddedPostgres) -> None:
+    """Has the server run again after a fault that broke off."""
+    try:
+        postgres.thaw()
+    except EmbeddedPostgresError:
+        postgres.start()
 
 
 @contextmanager

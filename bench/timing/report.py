@@ -77,13 +77,14 @@ def machine() -> str:
     return f"{today}: {cores}, {system}. Load average of the machine before the run: {os.getloadavg()[0]:.1f}."
 
 
-def record(text: str, file: Path) -> None:
+def record(text: str, file: Path, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Puts the text between the two marks of a document, in place of the last run."""
-    before, found, rest = file.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (found and end):
-        raise ValueError(f"{file} lacks the marks {BEGIN} and {END}")
-    file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    begin, end = marks
+    before, found, rest = file.read_text().partition(begin)
+    _, last, after = rest.partition(end)
+    if not (found and last):
+        raise ValueError(f"{file} lacks the marks {begin} and {end}")
+    file.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def can_draw() -> bool:
