@@ -50,7 +50,8 @@ def _start_with_a_clock(site: Site) -> None:
     site.service.settings |= {
         "LD_PRELOAD": str(library()),
         "FAKETIME_TIMESTAMP_FILE": str(_clock(site)),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
+        "NO_FAKE_STAT": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
