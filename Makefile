@@ -26,6 +26,7 @@ check: $(VENV)/.ready ## format, lint, types and import rules; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/oxlint --deny-warnings -D correctness -D suspicious src/retrobus/studio
 
 fmt: $(VENV)/.ready ## format the code and repair what the linter can
 	$(BIN)/ruff format .

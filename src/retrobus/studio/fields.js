@@ -119,10 +119,11 @@ function choice(named, field) {
   return { ...part, write };
 }
 
+const part = (label, value) => h("input", { value, "aria-label": label, placeholder: label });
+
 function pairs() {
-  const input = (label, value) => h("input", { value, "aria-label": label, placeholder: label });
   const parts = partsOf((pair) => {
-    const [label, value] = [input("Intitulé", pair.label), input("Valeur", pair.value)];
+    const [label, value] = [part("Intitulé", pair.label), part("Valeur", pair.value)];
     const read = () => ({ label: label.value, value: value.value });
     return { node: h("div", { class: "pair" }, label, value), read };
   });
@@ -146,7 +147,8 @@ function json(text) {
     if (/^\s*{/.test(text)) return JSON.parse(text) && text;
   } catch (error) {
     const [, line, column] = /line (\d+) column (\d+)/.exec(error.message) ?? [];
-    throw new Error(`Ce texte n’est pas du JSON${line ? ` (ligne ${line}, colonne ${column})` : ""}.`);
+    const place = line ? ` (ligne ${line}, colonne ${column})` : "";
+    throw new Error(`Ce texte n’est pas du JSON${place}.`, { cause: error });
   }
   throw new Error("Un objet JSON est attendu : { … }.");
 }

@@ -8,7 +8,7 @@ import { merged } from "./merge.js";
 import { tell } from "./notices.js";
 import { go, guard, link } from "./router.js";
 import { mostBytes } from "./schema.js";
-import { bytes, counted } from "./words.js";
+import { bytes, counted, quoted } from "./words.js";
 
 const OUTCOMES = {
   not_applied: "Rien n’a été changé.",
@@ -21,8 +21,8 @@ const ACCEPTED = {
 
 export class Form {
   /** `method` and `address` are the route that takes the fields; `choices` the values to choose from, by field. */
-  constructor(resource, fields, { method, address, choices }) {
-    Object.assign(this, { resource, fields, method, address, isNew: method === "POST", most: mostBytes(fields) });
+  constructor(resource, fields, { method, address, choices, told = () => {} }) {
+    Object.assign(this, { resource, fields, method, address, told, isNew: method === "POST", most: mostBytes(fields) });
     const editable = fields.filter((field) => field.editable);
     this.controls = editable.map((field) => new Control(field, this.most, choices[field.name]));
     this.trouble = h("div", { role: "alert", class: "trouble" });
@@ -31,9 +31,10 @@ export class Form {
     this.request = null; // the last one: if it is sent again, then under its own key
   }
 
-  /** Shows a row as the service has it now. */
+  /** Shows a row as the service has it now; `told` shows those of its fields that one cannot change. */
   take(row, etag) {
     Object.assign(this, { row, etag });
+    this.told(row);
     for (const control of this.controls) control.write(row[control.field.name]);
     this.tally();
   }
@@ -48,10 +49,11 @@ export class Form {
     };
     guard(() => this.changed.length > 0);
     return h("form", { novalidate: true, onsubmit, oninput: () => this.tally() },
-      h("div", { class: "fields" }, this.controls.map((control) => control.node)), this.trouble,
-      h("div", { class: "actions bar" }, this.save, undo, this.count, h("span", { class: "end" }),
+      h("div", { class: "fields" }, this.controls.map((control) => control.node)),
+      h("div", { class: "bar" }, this.trouble, h("div", { class: "actions" },
+        this.save, undo, this.count, h("span", { class: "end" }),
         shown && h("a", { class: "button", href: full(shown), target: "_blank" }, "Vue publique"),
-        removable && button("Supprimer…", () => this.remove(), { class: "danger" })));
+        removable && button("Supprimer…", () => this.remove(), { class: "danger" }))));
   }
 
   get changed() {
@@ -63,17 +65,21 @@ export class Form {
     this.count.textContent = length ? `${counted(length, "champ")} à enregistrer` : "";
   }
 
-  /** The changed fields with their values; null if one holds what is no value. */
+  /** The changed fields with their values; null if one holds what is no value, or a new row lacks one. */
   collected() {
     const body = {};
-    const wrong = this.changed.filter((control) => {
+    const wrong = this.controls.filter((control) => {
+      const wanted = this.isNew && control.field.required;
+      if (!wanted && !control.changed) return false;
       try {
         body[control.field.name] = control.read();
       } catch (error) {
         control.say(error.message);
         return true;
       }
-      return false;
+      if (!wanted || body[control.field.name]) return false;
+      control.say("Ce champ est obligatoire.");
+      return true;
     });
     wrong[0]?.focus();
     return wrong.length ? null : body;
@@ -128,9 +134,11 @@ export class Form {
   }
 
   explain({ message, status, outcome, requestId }, again) {
+    const said = message.replace(/[^.!?…]$/, "$&.");
     const more = [outcome && OUTCOMES[outcome], status >= 500 && requestId && `(Demande ${requestId}.)`];
     const retry = again ? [button("Réessayer", again, { class: "primary" })] : [];
-    this.trouble.replaceChildren(h("p", {}, [message, ...more].filter(Boolean).join(" ")), ...retry);
+    this.trouble.replaceChildren(h("p", {}, [said, ...more].filter(Boolean).join(" ")), ...retry);
+    this.trouble.scrollIntoView({ block: "nearest" });
   }
 
   /** Somebody else has changed the row since it was read: the person chooses field by field, then that is saved. */
@@ -146,8 +154,8 @@ export class Form {
   }
 
   async remove() {
-    const name = `« ${this.resource.nameOf(this.row)} »`;
-    const text = "Cette fiche disparaît pour tous ; la page Suppressions en garde la trace. Seule une sauvegarde la fait revenir.";
+    const name = quoted(this.resource.nameOf(this.row));
+    const text = "Elle disparaît pour tous ; la page Suppressions en garde la trace. Seule une sauvegarde la fait revenir.";
     if (!(await confirm(`Supprimer ${this.resource.the} ${name} ?`, text, "Supprimer", { danger: true }))) return;
     const request = { etag: this.etag, key: newKey() };
     await this.attempt(() => send("DELETE", this.address, undefined, request), ({ accepted }) => {

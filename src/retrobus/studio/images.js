@@ -14,7 +14,7 @@ export function image(named, field, most) {
   let value = null;
   const write = (wanted) => {
     value = wanted ?? null;
-    view.replaceChildren(...(value ? [h("li", {}, pictureOf(value), button("Retirer", () => change(null)))] : []));
+    view.replaceChildren(...(value ? [h("div", {}, pictureOf(value), button("Retirer", () => change(null)))] : []));
   };
   const change = (wanted) => {
     write(wanted);

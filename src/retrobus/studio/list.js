@@ -26,7 +26,7 @@ function columnsOf({ lead, aside }, fields) {
   const place = ({ name }) => lead.indexOf(name) + 1 || lead.length + 1;
   const short = ({ name, kind, readOnly }) => SHORT.has(kind) && !readOnly && !aside.includes(name);
   const shown = fields.filter((field) => lead.includes(field.name) || short(field));
-  return shown.sort((one, other) => place(one) - place(other));
+  return shown.toSorted((one, other) => place(one) - place(other));
 }
 
 class List {
@@ -35,7 +35,7 @@ class List {
     this.picture = hasRoute(`${resource.item}/image`) && fields.find(({ kind }) => kind === "image");
     this.status = h("p", { role: "status", class: "quiet" });
     this.body = h("tbody");
-    this.heads = this.columns.map(({ name, label }) => h("th", { scope: "col" }, button(label, () => this.sort(name))));
+    this.heads = this.columns.map(({ name, label }) => h("th", { scope: "col" }, button(label, () => this.sortBy(name))));
     const head = this.picture && h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, this.picture.label));
     this.table = h("div", { class: "table" }, h("table", {},
       h("caption", { class: "visually-hidden" }, resource.title),
@@ -46,19 +46,19 @@ class List {
   /** Reads the rows that are asked for. A search and an order need every row: the API has neither. */
   async load() {
     const { asked } = this;
-    const whole = Boolean(asked.q || asked.sort);
     const found = { rows: [], cursor: null, drawn: PAGE };
-    do await this.read(found, whole ? MOST : PAGE);
-    while (whole && found.cursor);
+    await this.read(found, Boolean(asked.q || asked.sort));
     if (asked === this.asked) this.draw(Object.assign(this, found)); // else something else has been asked for meanwhile
   }
 
-  /** Adds the next rows to `found`. */
-  async read(found, limit) {
+  /** Adds the next rows to `found`, or all the others. */
+  async read(found, all) {
+    const limit = all ? MOST : PAGE;
     const query = this.filters({ limit, ...(found.cursor && { cursor: found.cursor }) });
     const { data } = await get(`${this.resource.path}?${query}`);
     found.rows.push(...data[this.resource.path.split("/").pop()]);
     found.cursor = data.nextCursor;
+    if (all && found.cursor) await this.read(found, all);
   }
 
   /** The query of the API for what is asked for; search and order are this page's own. */
@@ -69,7 +69,7 @@ class List {
 
   async next() {
     this.drawn += PAGE;
-    if (this.cursor && this.rows.length < this.drawn) await attempt(() => this.read(this, PAGE));
+    if (this.cursor && this.rows.length < this.drawn) await attempt(() => this.read(this, false));
     this.draw();
     this.body.children[this.drawn - PAGE]?.querySelector("a").focus();
   }
@@ -82,7 +82,7 @@ class List {
   }
 
   /** Sorts by a column: upwards, then downwards, then as the API does. */
-  sort(name) {
+  sortBy(name) {
     const { sort, down } = this.asked;
     this.ask(sort === name ? { sort: down ? "" : name, down: down ? "" : "1" } : { sort: name, down: "" });
   }
@@ -92,8 +92,8 @@ class List {
     const { q = "", sort, down } = this.asked;
     const words = folded(q).split(/\s+/);
     const text = (row) => folded(this.fields.map((field) => textOf(field, row[field.name])).join(" "));
-    const rows = q ? this.rows.filter((row) => words.every((one) => text(row).includes(one))) : [...this.rows];
-    return sort ? rows.sort((one, other) => compared(one[sort], other[sort], down ? -1 : 1)) : rows;
+    const rows = q ? this.rows.filter((row) => words.every((one) => text(row).includes(one))) : this.rows;
+    return sort ? rows.toSorted((one, other) => compared(one[sort], other[sort], down ? -1 : 1)) : rows;
   }
 
   draw() {

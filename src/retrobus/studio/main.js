@@ -27,7 +27,7 @@ function frame() {
   document.addEventListener("shown", () => mark(links));
   document.body.replaceChildren(
     h("a", { class: "skip", href: "#page", onclick: (event) => skip(event, page) }, "Aller au contenu"),
-    h("header", {}, brand(), links, who()), banner, notices, page);
+    h("header", {}, brand(), links, who()), h("div", { class: "signs" }, banner, notices), page);
   start(page);
 }
 

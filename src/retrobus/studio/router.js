@@ -10,11 +10,11 @@ let shown = ""; // the address behind `#` of the page that is shown
 let dirty = () => false;
 
 /**
- * Adds a page. `show(rest, query)` promises its nodes; `rest` are the parts of the address behind the page's name.
- * `title` stands in the heading and, if `allowed()`, in the navigation, in the order of registration.
+ * Adds a page. `show(rest, query, heading)` promises its nodes; `rest` are the parts of the address behind its name.
+ * `title` stands in the heading and, if `allowed()` and `listed`, in the navigation, in the order of registration.
  */
-export function register(name, { title, show, allowed = () => true, listed = true }) {
-  pages.set(name, { title, show, allowed, listed });
+export function register(name, page) {
+  pages.set(name, { allowed: () => true, listed: true, ...page });
 }
 
 /** Name and title of each page that the person may see, for the navigation. */
@@ -90,7 +90,7 @@ async function fill(page, heading, rest, query, hash) {
 
   }
   if (hash !== shown || location.hash !== hash) return; // the person went on meanwhile
-  outlet.replaceChildren(heading, ...[nodes].flat());
+  outlet.replaceChildren(heading, ...[nodes].flat(Infinity).filter(Boolean));
   document.title = `${heading.textContent} – Studio RétroBus`;
   document.dispatchEvent(new CustomEvent("shown", { detail: hash }));
 }

@@ -15,8 +15,8 @@ export async function rowPage(resource, key, heading) {
   const row = await get(address);
   heading.textContent = resource.nameOf(row.data);
   const fields = fieldsOf(resource);
-  const form = isManager() && (await formOf(resource, fields, { method: "PATCH", address }, row, true));
-  return [back(resource), form, values(fields.filter((field) => !form || !field.editable), row.data)];
+  if (!isManager()) return [back(resource), values(fields, row.data)];
+  return [back(resource), await formOf(resource, fields, { method: "PATCH", address }, row, true)];
 }
 
 /** The page of the member's own record, of which other fields may be changed. */
@@ -24,8 +24,7 @@ export async function ownPage() {
   const [method, address] = ["PUT", "/api/members/me"];
   const row = await get(address);
   const fields = fieldsOf(MEMBERS, { path: address, method: "put" });
-  const form = await formOf(MEMBERS, fields, { method, address }, row, false);
-  return [form, values(fields.filter((field) => !field.editable), row.data)];
+  return formOf(MEMBERS, fields, { method, address }, row, false);
 }
 
 /** The page on which a new row is made. */
@@ -33,16 +32,19 @@ export async function newPage(resource, heading) {
   heading.textContent = resource.fresh;
   const found = fieldsOf(resource, { path: resource.path, method: "post" }).filter((field) => field.editable);
   const place = ({ name, required }) => (required ? 0 : 1 + (name === resource.key)); // what is needed stands first
-  const fields = found.sort((one, other) => place(one) - place(other));
+  const fields = found.toSorted((one, other) => place(one) - place(other));
   const data = Object.fromEntries(fields.map((field) => [field.name, field.default]));
   const route = { method: "POST", address: resource.path };
   return [back(resource), await formOf(resource, fields, route, { data, etag: null }, false)];
 }
 
+/** The form, and below it the fields that one cannot change. */
 async function formOf(resource, fields, route, { data, etag }, removable) {
-  const form = new Form(resource, fields, { ...route, choices: await choicesOf(fields) });
+  const fixed = h("div");
+  const told = (row) => fixed.replaceChildren(values(fields.filter((field) => !field.editable), row));
+  const form = new Form(resource, fields, { ...route, told, choices: await choicesOf(fields) });
   form.take(data, etag);
-  return form.node(removable);
+  return [form.node(removable), fixed];
 }
 
 /** For each field that names a row of another kind, the keys and names of those rows. */

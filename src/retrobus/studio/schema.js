@@ -39,7 +39,7 @@ export function fieldsOf({ item, path }, route = { path: item, method: "patch" }
       const required = taken.required?.includes(name);
       return { ...shape, name, kind, editable, required, label: shape["x-label"] ?? name };
     })
-    .sort((one, other) => (one["x-order"] ?? Infinity) - (other["x-order"] ?? Infinity));
+    .toSorted((one, other) => (one["x-order"] ?? Infinity) - (other["x-order"] ?? Infinity));
 }
 
 /** The query parameters that filter a list: name, label, type of the control, options. */

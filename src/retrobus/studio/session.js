@@ -46,8 +46,8 @@ export function loginForm(done, why = "", name = "") {
     enter.disabled = true;
     said.textContent = "";
     try {
-      const { email, password } = event.target.elements;
-      await logIn(email.value, password.value);
+      const typed = event.target.elements;
+      await logIn(typed.email.value, typed.password.value);
       done();
     } catch (problem) {
       said.textContent = problem.message;

@@ -35,6 +35,9 @@ export const bytes = (count) => (count < 1e6 ? `${number(Math.ceil(count / 1e3))
 /** "1 véhicule", "2 véhicules". */
 export const counted = (count, one, many = `${one}s`) => `${number(count)} ${count < 2 ? one : many}`;
 
+/** A text of a row in quotation marks: signs that turn the direction of writing end with it. */
+export const quoted = (text) => `« ${/[\u202a-\u202e\u2066-\u2069]/.test(text) ? `\u2068${text}\u2069` : text} »`;
+
 /** Texts in the order of a dictionary, and numbers in them by size. */
 export const LETTERS = new Intl.Collator("fr", { numeric: true, sensitivity: "base" });
 
