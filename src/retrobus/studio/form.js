@@ -155,7 +155,8 @@ export class Form {
 
   async remove() {
     const name = quoted(this.resource.nameOf(this.row));
-    const text = "Elle disparaît pour tous ; la page Suppressions en garde la trace. Seule une sauvegarde la fait revenir.";
+    const trace = "Cette fiche disparaît pour tous ; la page Suppressions en garde la trace.";
+    const text = `${trace} Seule une sauvegarde la fait revenir.`;
     if (!(await confirm(`Supprimer ${this.resource.the} ${name} ?`, text, "Supprimer", { danger: true }))) return;
     const request = { etag: this.etag, key: newKey() };
     await this.attempt(() => send("DELETE", this.address, undefined, request), ({ accepted }) => {

@@ -35,7 +35,8 @@ class List {
     this.picture = hasRoute(`${resource.item}/image`) && fields.find(({ kind }) => kind === "image");
     this.status = h("p", { role: "status", class: "quiet" });
     this.body = h("tbody");
-    this.heads = this.columns.map(({ name, label }) => h("th", { scope: "col" }, button(label, () => this.sortBy(name))));
+    const sorting = ({ name, label }) => button(label, () => this.sortBy(name));
+    this.heads = this.columns.map((field) => h("th", { scope: "col" }, sorting(field)));
     const head = this.picture && h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, this.picture.label));
     this.table = h("div", { class: "table" }, h("table", {},
       h("caption", { class: "visually-hidden" }, resource.title),
@@ -54,17 +55,18 @@ class List {
   /** Adds the next rows to `found`, or all the others. */
   async read(found, all) {
     const limit = all ? MOST : PAGE;
-    const query = this.filters({ limit, ...(found.cursor && { cursor: found.cursor }) });
-    const { data } = await get(`${this.resource.path}?${query}`);
+    const page = found.cursor ? { limit, cursor: found.cursor } : { limit };
+    const { data } = await get(this.address("", page));
     found.rows.push(...data[this.resource.path.split("/").pop()]);
     found.cursor = data.nextCursor;
     if (all && found.cursor) await this.read(found, all);
   }
 
-  /** The query of the API for what is asked for; search and order are this page's own. */
-  filters(more) {
-    const { q, sort, down, ...filters } = this.asked;
-    return new URLSearchParams({ ...filters, ...more });
+  /** The address of these rows in the API, with its filters alone. */
+  address(kind, more) {
+    const query = new URLSearchParams({ ...this.asked, ...more });
+    for (const own of ["q", "sort", "down"]) query.delete(own);
+    return `${this.resource.path}${kind}?${query}`;
   }
 
   async next() {
@@ -125,9 +127,7 @@ class List {
   /** Search, filters, and what one can do with the list. */
   tools() {
     const { resource, asked } = this;
-    const csv = `${resource.path}.csv`;
-    const filtered = () => `${csv}?${this.filters({ dialect: "excel-fr" })}`; // as a French spreadsheet opens it
-    const save = () => attempt(() => download(filtered(), `${resource.page}.csv`, "text/csv"));
+    const csv = () => download(this.address(".csv", { dialect: "excel-fr" }), `${resource.page}.csv`, "text/csv");
     let waiting = null;
     const search = (event) => {
       clearTimeout(waiting);
@@ -137,7 +137,7 @@ class List {
       labelled("Rechercher", h("input", { type: "search", value: asked.q, oninput: search })),
       filtersOf(resource, this.fields).map((filter) => labelled(filter.label, this.filter(filter))),
       h("div", { class: "actions end" },
-        hasRoute(csv) && isManager() && button("CSV", save),
+        button("CSV", () => attempt(csv), { title: "Toutes les lignes que les filtres laissent, pour un tableur" }),
         isManager() && h("a", { class: "button primary", href: link(resource.page, ["nouveau"]) }, resource.fresh)));
   }
 
