@@ -28,7 +28,7 @@ def test_a_member_reads_vehicles_and_events_and_changes_none(
 
 def assert_read_only(visitor: Visitor) -> None:
     """Nothing on this page changes a row or makes one."""
-    for name in ("Enregistrer", "Supprimer…", "Créer", "CSV"):
+    for name in ("Enregistrer", "Supprimer…", "Créer"):
         expect(visitor.page.get_by_role("button", name=name)).to_have_count(0)
     expect(visitor.page.get_by_role("link", name="Nouve")).to_have_count(0)
 

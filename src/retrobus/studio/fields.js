@@ -150,7 +150,7 @@ function json(text) {
     const place = line ? ` (ligne ${line}, colonne ${column})` : "";
     throw new Error(`Ce texte n’est pas du JSON${place}.`, { cause: error });
   }
-  throw new Error("Un objet JSON est attendu : { … }.");
+  throw new Error("Un objet est attendu : { … }.");
 }
 
 /** JSON in lines; as it is, if a number in it has more digits than the browser would keep. */

@@ -37,7 +37,7 @@ function adding(add, most, { multiple, ...named }) {
   const address = h("input", { id: freshId("address"), placeholder: "https://…" });
   const picked = async () => {
     const large = [...file.files].filter(({ size }) => size > room);
-    said.textContent = large.map(({ name, size }) => `${name} pèse ${bytes(size)}, au plus ${bytes(room)}.`).join(" ");
+    said.textContent = large.map(({ name, size }) => `${name} pèse ${bytes(size)} : au plus ${bytes(room)}.`).join(" ");
     for (const one of file.files) if (one.size <= room) add(await dataUrl(one));
     file.value = "";
   };
