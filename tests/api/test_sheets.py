@@ -9,51 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
-from builders import Body
 from harness import Api, Person, until
 from retrobus.model.resources import BY_NAME, EVENT, MEMBER, VEHICLE, Resource
 from retrobus.sheets.cells import KEPT
 from retrobus.sheets.columns import columns_of
 from routes import assert_refused
-from rows import create, rows_of
-from sheet_rows import lines_of, rows_of_file
+from rows import create
+from sheet_rows import IMAGE, lines_of, listed, rows_of_file, stocked
 
 DIALECTS = ("rfc4180", "excel-fr")
-IMAGE = "data:image/png;base64,iVBORw0KGgo="
-HOSTILE = (
-    "=1+1", "+33612345678", "-12", "@SUM(A1)", "'", "''", "'=1", "'Allô", KEPT, f"'{KEPT}", "a;b,c d", 'dit "oui"',
-    '"', ";", ",", "01000", "0612345678", "3-12", "1E5", "8 mai 1945", "VRAI", "12,5", "null",
-    "\u05e9\u05dc\u05d5\u05dd",
-    "𝄞 é ★ 🚌", '=HYPERLINK("https://example.org";"x")', "<img src=x onerror=alert(1)>", "%0a", "\\",
-    "a\\nb",
-)  # fmt: skip
-LINES = ("=1\n=2", "a\r\nb", "\n", "\t=1", 'un\n\n"deux";trois,\n', "é" * 20_000, '"' * 20_000)
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 MANY = "INSERT INTO vehicle (parc, description) SELECT n, repeat('é', 200) FROM generate_series(1, {}) AS n"
-
-
-def stocked(api: Api, who: Person) -> None:
-    """Rows whose texts are hostile, whose numbers are small and large, with every field and with none."""
-    for number, text in enumerate(HOSTILE):
-        create(
-            api, who, "members", firstName=text, city=text, notes=LINES[number % len(LINES)], phone="+33 6 12 34 56 78"
-        )
-        create(api, who, "vehicles", parc=f"v{number}", modele=text, immat=text, history=LINES[number % len(LINES)],
-               caracteristiques=[{"label": text, "value": text}, {"label": "Places", "value": 31}],
-               gallery=[text], fuel=number * 2.5, mileage=number / 7, isPublic=number % 2 == 0)  # fmt: skip
-        create(api, who, "events", id=f"e{number}", title=f"x{text}", location=text, vehicleId=f"v{number}",
-               extras={text: [1, 2.50, None, text]}, adultPrice=number + 0.05,
-               date=f"2026-05-01T11:30:00.{number:03}+02:00")  # fmt: skip
-    create(api, who, "vehicles", parc="image", backgroundImage=IMAGE, gallery=[IMAGE, "https://example.org/1.jpg"])
-    create(api, who, "vehicles", parc="920", miseEnCirculation="1899-12-31")
-    create(api, who, "events", id="rien", date="2026-05-01")
-
-
-def listed(api: Api, who: Person, resource: Resource) -> list[Body]:
-    """The JSON list, without the words that stand for images."""
-    rows = rows_of(api, who, resource.plural)
-    return [{name: value for name, value in row.items() if not name.startswith("has") or name == "hasLinkedAccess"}
-            for row in rows]  # fmt: skip
 
 
 def sheet(api: Api, who: Person, resource: Resource, **query: str) -> httpx.Response:

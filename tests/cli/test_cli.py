@@ -20,7 +20,7 @@ from retrobus.database import migrate
 Ended = tuple[int, str, str]
 
 COMMANDS = [
-    [], ["dev"], ["serve"], ["token"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
+    [], ["dev"], ["serve"], ["token"], ["export"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
     ["member"], ["member", "create-admin"], ["member", "list"], ["member", "export"], ["member", "erase"],
     ["member", "set-password"], ["member", "disable"], ["member", "enable"], ["member", "set-role"],
     ["db", "show"], ["db", "clean"], ["db", "reset"], ["purge"], ["verify"], ["doctor"], ["resync"], ["restore"],

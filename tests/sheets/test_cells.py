@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrobus.sheets.cells import KEPT, disarmed, protected, restored, typed
+from retrobus.sheets.xstrings import escaped, unescaped
 
 FORMULAS = ("=1+1", "+33612345678", "-12", "@SUM(A1)", "\t=1", "\r=1", " =1+1", "\u00a0=1", "\uff1d1+1", "-", "\n=1")
 CHANGED = ("01000", "007", "3-12", "1/2", "1E5", "12.05", "8 mai 1945", "mai 2025", "1er mars", "50%", "12 €", "VRAI",
@@ -45,3 +46,11 @@ def test_every_text_comes_back(text: str) -> None:
 @example(KEPT)
 def test_no_text_is_taken_for_a_value_that_is_left_out(text: str) -> None:
     assert KEPT not in {disarmed(text), protected(text), typed(text)}
+
+
+@given(st.text(alphabet=st.sampled_from("_x005F41aD\r\x0b\x1f\ufffe\n"), max_size=12))
+@example("_x0041_")
+@example("_x005F_x0041_")
+def test_every_text_comes_back_from_a_workbook(text: str) -> None:
+    assert unescaped(escaped(text)) == text
+    assert not set(escaped(text)) & set("\r\x0b\x1f\ufffe")

@@ -13,6 +13,7 @@ from retrobus.cli import (
     backup,
     cleaning,
     database,
+    export,
     follow,
     importing,
     member_changes,
@@ -49,6 +50,7 @@ app.command("import")(importing.import_)
 app.command("verify")(verify.verify)
 app.command("follow")(follow.follow)
 app.command("doctor")(doctor)
+app.command("export")(export.export)
 app.command("purge")(purge.purge)
 app.command("resync")(resync.resync)
 members.app.command("list")(member_list.list_)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from retrobus.model.columns import Moment, label_of
 from retrobus.model.names import camel
-from retrobus.model.resources import Resource
+from retrobus.model.resources import ALL, Resource
 
 Kind = Literal["text", "number", "flag", "moment", "json"]
 """What a cell of a column holds."""
@@ -43,6 +43,12 @@ def column_named(resource: Resource, header: str) -> SheetColumn | None:
     None if the resource has no such column.
     """
     return _by_name(resource).get(_folded(header))
+
+
+def resource_named(name: str) -> Resource | None:
+    """The resource that a person names in French or English, in the singular or plural: `véhicules`, `vehicle`."""
+    wanted = _folded(name)
+    return next((one for one in ALL if wanted in map(_folded, (one.label, one.singular, one.plural, one.name))), None)
 
 
 @lru_cache

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from io import StringIO
 
 from retrobus.model.resources import Resource
+from retrobus.sheets.cells import KEPT
 from retrobus.sheets.columns import columns_of
 from retrobus.sheets.dialects import Dialect
 from retrobus.sheets.values import values_of
@@ -17,6 +18,8 @@ class CsvText:
 
     def __init__(self, resource: Resource, dialect: Dialect) -> None:
         self._resource, self._dialect = resource, dialect
+        self.left_out = 0
+        """Values that the rows so far have and the sheet does not hold."""
 
     def head(self) -> bytes:
         """The beginning of the file, with the headers."""
@@ -27,7 +30,9 @@ class CsvText:
         return self._lines(self._cells(document) for document in documents).encode()
 
     def _cells(self, document: bytes) -> list[str]:
-        return [self._dialect.cell(column, found) for column, found in values_of(self._resource, document)]
+        cells = [self._dialect.cell(column, found) for column, found in values_of(self._resource, document)]
+        self.left_out += cells.count(KEPT)
+        return cells
 
     def _lines(self, rows: Iterable[list[str]]) -> str:
         text = StringIO(newline="")
