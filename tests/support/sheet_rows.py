@@ -86,7 +86,7 @@ def stocked(api: Api, who: Person) -> None:
 
 
 def listed(api: Api, who: Person, resource: Resource) -> list[Body]:
-    """The JSON list, without the words that stand for images."""
+    """The JSON list, without the words and addresses that stand for images."""
+    known = {one.wire for one in columns_of(resource)}
     rows = rows_of(api, who, resource.plural)
-    return [{name: value for name, value in row.items() if not name.startswith("has") or name == "hasLinkedAccess"}
-            for row in rows]  # fmt: skip
+    return [{name: value for name, value in row.items() if name in known} for row in rows]
