@@ -3,9 +3,8 @@
 import { download, get } from "./api.js";
 import { button, freshId, h } from "./h.js";
 import { attempt } from "./notices.js";
-import { addressOf } from "./resources.js";
 import { link, replace } from "./router.js";
-import { fieldsOf, filtersOf, hasRoute, leftOut } from "./schema.js";
+import { fieldsOf, filtersOf } from "./schema.js";
 import { isManager } from "./session.js";
 import { textOf, thumbnail } from "./show.js";
 import { counted, folded, LETTERS, number, word } from "./words.js";
@@ -32,7 +31,7 @@ function columnsOf({ lead, aside }, fields) {
 class List {
   constructor(resource, fields, asked) {
     Object.assign(this, { resource, fields, asked, columns: columnsOf(resource, fields) });
-    this.picture = hasRoute(`${resource.item}/image`) && fields.find(({ kind }) => kind === "image");
+    this.picture = fields.find(({ kind }) => kind === "image");
     this.status = h("p", { role: "status", class: "quiet" });
     this.body = h("tbody");
     const sorting = ({ name, label }) => button(label, () => this.sortBy(name));
@@ -118,8 +117,8 @@ class List {
     const { resource, picture, columns: [first, ...others] } = this;
     const key = row[resource.key];
     const name = textOf(first, row[first.name]) || resource.nameOf(row);
-    const image = picture && row[leftOut(picture.name)] && thumbnail(`${addressOf(resource, key)}/image`, row.version);
-    return h("tr", {}, picture && h("td", { class: "image" }, image),
+    const image = row.imageUrl ?? row.galleryUrls?.find((url) => url.startsWith("/"));
+    return h("tr", {}, picture && h("td", { class: "image" }, image && thumbnail(image, row.version)),
       h("th", { scope: "row" }, h("a", { href: link(resource.page, [key]) }, name)),
       others.map((field) => h("td", { "data-label": field.label, class: field.kind }, textOf(field, row[field.name]))));
   }

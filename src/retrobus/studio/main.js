@@ -35,7 +35,7 @@ function who() {
   const { firstName, lastName, email } = user();
   const name = `${firstName} ${lastName}`.trim() || email;
   const leave = button("Se déconnecter", logOut, { class: "plain" });
-  return h("div", { class: "who" }, h("a", { href: link("moi") }, name), leave);
+  return h("div", { class: "who" }, h("a", { href: link("moi"), title: "Ma fiche" }, name), leave);
 }
 
 /** Moves the focus to the content; the address stays the page's. */

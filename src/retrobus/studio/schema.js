@@ -11,13 +11,10 @@ export async function readReference() {
   reference ??= (await get("/openapi.json")).data;
 }
 
-/** Whether the API has this path. */
-export const hasRoute = (path) => path in reference.paths;
-
 const isImage = ({ kind }) => kind === "image" || kind === "images";
 
 /** `hasGallery` says that a list leaves `gallery` out, which it does with images alone. */
-export const leftOut = (name) => `has${name[0].toUpperCase()}${name.slice(1)}`;
+const leftOut = (name) => `has${name[0].toUpperCase()}${name.slice(1)}`;
 
 /** The most bytes that one may send of rows with these fields. */
 export const mostBytes = (fields) => reference[fields.some(isImage) ? "x-max-image-body-bytes" : "x-max-body-bytes"];
