@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster structure followproof dist version deploytrial diagrams clean proof proof-negative
+.PHONY: help run test check fmt lock bench peers growth connections toggles soak fuzz clients cluster studio structure followproof dist version deploytrial diagrams clean proof proof-negative
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ toggles: $(VENV)/.ready ## every combination of the three toggles through outage
 
 cluster: $(VENV)/.ready ## faults on two PostgreSQL under Patroni, judged (half an hour; ARGS="--fault zombie --mode sync"; needs Debian packages)
 	@$(BIN)/python bench/cluster.py $(ARGS)
+
+studio: $(VENV)/.ready ## measure the Studio in a browser and take the pictures of docs/studio.md (a minute; needs chromium)
+	@$(BIN)/python bench/studiopage.py
 
 structure: ## files, lines by room, long functions, SQL, imports between rooms (ARGS="--against REV")
 	@$(PYTHON) bench/structure.py $(ARGS)

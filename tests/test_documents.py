@@ -176,7 +176,7 @@ def test_the_runbook_begins_with_a_list_of_its_sections() -> None:
 def test_french_pages_have_french_apostrophes_and_spaces() -> None:
     """Outside code: ’ and not ', a space that does not break before : ; ! ? » and after «."""
     of_errors = text(ERRORS).partition("## En français")[2].partition("\n## ")[0]
-    pages = "".join(map(text, (OPERATIONS, MIGRATION, ROOT / "docs/backups.md"))) + of_errors
+    pages = "".join(map(text, (OPERATIONS, MIGRATION, ROOT / "docs/backups.md", ROOT / "docs/studio.md"))) + of_errors
     prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "`", pages, flags=re.DOTALL)
 
     assert re.findall(r".*(?:\w'| [:;!?»]|« ).*", prose) == []
