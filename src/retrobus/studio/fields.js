@@ -41,6 +41,7 @@ export class Control {
   write(value) {
     this.part.write(value);
     this.untouched = this.state();
+    this.say("");
   }
 
   get changed() {
@@ -65,11 +66,11 @@ export class Control {
   /** Says what is wrong; an empty text takes it back. */
   say(text) {
     this.said.textContent = text;
-    this.node.querySelector("input, textarea, select").setAttribute("aria-invalid", text !== "");
+    this.node.querySelector("input, textarea, select")?.setAttribute("aria-invalid", text !== "");
   }
 
   focus() {
-    this.node.querySelector("input, textarea, select").focus();
+    this.node.querySelector("input, textarea, select, button").focus();
   }
 }
 

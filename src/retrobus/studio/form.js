@@ -36,6 +36,7 @@ export class Form {
     Object.assign(this, { row, etag });
     this.told(row);
     for (const control of this.controls) control.write(row[control.field.name]);
+    this.trouble.replaceChildren();
     this.tally();
   }
 

@@ -11,6 +11,7 @@ import { counted, folded, LETTERS, number, word } from "./words.js";
 
 const PAGE = 50; // rows that are drawn at a time
 const MOST = 1_000; // rows that the service gives at a time
+const OWN = ["q", "sort", "down"]; // what this page does by itself with the rows that it has read
 const SHORT = new Set(["text", "day", "time", "money", "number", "flag", "choice"]); // kinds with room in a column
 
 /** The page of a list; `query` has its filters, its search (`q`) and its order (`sort`, `down`). */
@@ -64,7 +65,7 @@ class List {
   /** The address of these rows in the API, with its filters alone. */
   address(kind, more) {
     const query = new URLSearchParams({ ...this.asked, ...more });
-    for (const own of ["q", "sort", "down"]) query.delete(own);
+    for (const name of OWN) query.delete(name);
     return `${this.resource.path}${kind}?${query}`;
   }
 
@@ -79,7 +80,8 @@ class List {
   ask(change) {
     this.asked = Object.fromEntries(Object.entries({ ...this.asked, ...change }).filter(([, value]) => value));
     replace(link(this.resource.page, [], this.asked));
-    return attempt(() => this.load());
+    const read = !this.cursor && Object.keys(change).every((name) => OWN.includes(name)); // every row is here already
+    return read ? this.draw() : attempt(() => this.load());
   }
 
   /** Sorts by a column: upwards, then downwards, then as the API does. */

@@ -5,6 +5,7 @@ import { h } from "./h.js";
 import { age } from "./notices.js";
 
 const pages = new Map();
+const lists = new Map(); // the last address of each list, with its filters
 let outlet = null; // where pages are shown
 let shown = ""; // the address behind `#` of the page that is shown
 let dirty = () => false;
@@ -28,6 +29,9 @@ export function link(name, rest = [], query = {}) {
   return `#/${[name, ...rest].map(encodeURIComponent).join("/")}${asked && `?${asked}`}`;
 }
 
+/** The address of a list with the filters that it had last. */
+export const listAgain = (name) => lists.get(name) ?? link(name);
+
 /** Goes to an address of `link`; a form that has changed does not hold it up. */
 export function go(hash) {
   dirty = () => false;
@@ -35,9 +39,10 @@ export function go(hash) {
   else location.hash = hash;
 }
 
-/** Gives the page that is shown another address: a filter has changed. */
+/** Gives the list that is shown another address: a filter has changed. */
 export function replace(hash) {
   shown = hash;
+  lists.set(nameIn(hash), hash);
   history.replaceState(null, "", hash);
 }
 
@@ -66,6 +71,8 @@ async function follow() {
   }
   show();
 }
+
+const nameIn = (hash) => hash.split(/[/?]/)[1];
 
 async function show() {
   shown = location.hash;

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Form } from "./form.js";
 import { h } from "./h.js";
 import { addressOf, MEMBERS, REFERENCES } from "./resources.js";
-import { link } from "./router.js";
+import { listAgain } from "./router.js";
 import { fieldsOf } from "./schema.js";
 import { isManager } from "./session.js";
 import { nodeOf } from "./show.js";
@@ -57,7 +57,7 @@ async function choicesOf(fields) {
   return found;
 }
 
-const back = ({ page, title }) => h("a", { href: link(page) }, `← ${title}`);
+const back = ({ page, title }) => h("a", { href: listAgain(page) }, `← ${title}`);
 
 const values = (fields, row) => h("dl", { class: "values" }, fields.filter(({ name }) => name in row).map((field) =>
   h("div", {}, h("dt", {}, field.label), h("dd", {}, nodeOf(field, row[field.name])))));

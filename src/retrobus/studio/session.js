@@ -16,9 +16,17 @@ let renewing = null;
 
 hooks.token = () => current?.token ?? null;
 hooks.renewed = () => {
-  renewing ??= dialog("Se reconnecter", (answer) => loginForm(() => answer(true), EXPIRED, current?.user.email));
-  return renewing.finally(() => (renewing = null)).then(Boolean);
+  renewing ??= renewed();
+  return renewing.finally(() => (renewing = null));
 };
+
+/** Whether the same person has logged in again; for another one the page begins anew. */
+async function renewed() {
+  const { id, email } = current.user;
+  const done = await dialog("Se reconnecter", (answer) => loginForm(() => answer(true), EXPIRED, email));
+  if (done && current.user.id !== id) location.reload();
+  return Boolean(done) && current.user.id === id;
+}
 
 /** The member who is logged in: id, email, firstName, lastName, role; null before the login. */
 export const user = () => current?.user ?? null;
