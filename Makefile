@@ -60,6 +60,10 @@ proof: $(VENV)/.ready ## the promises under every fault, strict and fallback, ju
 proof-negative: $(VENV)/.ready ## services with known bugs, each of which the proof must catch (four minutes; ARGS="--bug journal")
 	@$(BIN)/python bench/proof_negative.py $(ARGS)
 
+.PHONY: mutation
+mutation: $(VENV)/.ready ## small mistakes in the pure core, of which fast tests must notice 90 % (ten minutes; ARGS="journal" for one module)
+	@$(BIN)/python bench/mutation.py $(ARGS)
+
 fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300")
 	@$(BIN)/python bench/fuzz.py $(ARGS)
 

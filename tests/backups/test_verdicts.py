@@ -1,11 +1,12 @@
 """Facts about the verdicts of a restore, which need no database: what both sides know of a row decides."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from retrobus.backups.facts import Facts, differing, facts_of, without_lost
+from retrobus.backups.facts import Facts, compared, differing, facts_of, uniques, without_lost
 from retrobus.backups.rules import Rules, read_included
 from retrobus.backups.verdicts import Deletion, Outcome, Sides, keeps_one, renumbered, verdict, verdicts
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
@@ -78,6 +79,24 @@ def test_a_reference_that_is_lost_counts_as_null() -> None:
 
     assert differing(EVENT, an_event("Fête"), there) == ("vehicle_id",)
     assert differing(EVENT, an_event("Fête"), without_lost(EVENT, there, {"920"})) == ()
+    assert without_lost(EVENT, there, {"921"}) is there
+    vehicle = a_row(VEHICLE, parc="920")
+    assert without_lost(VEHICLE, vehicle, {"920"}) is vehicle
+
+
+def test_rows_are_compared_by_what_people_say_of_them() -> None:
+    apart = {"id", "version", "token_epoch", "updated_by"}
+
+    assert set(compared(MEMBER)) == {column.name for column in MEMBER.columns} - apart
+    assert [unique.column for unique in uniques(MEMBER)] == ["email", "matricule", "member_number"]
+    assert uniques(VEHICLE) == ()
+
+
+def test_amounts_are_compared_to_the_cent() -> None:
+    twelve, same, more = (an_event("Fête", adult_price=Decimal(said)) for said in ("12.5", "12.500", "12.51"))
+
+    assert differing(EVENT, twelve, same) == ()
+    assert differing(EVENT, twelve, more) == ("adult_price",)
 
 
 def test_only_replace_deletes_and_never_a_row_that_the_backup_has_but_that_does_not_fit() -> None:
@@ -91,7 +110,7 @@ def test_only_replace_deletes_and_never_a_row_that_the_backup_has_but_that_does_
 def test_an_option_takes_back_the_deletion_that_it_names(option: str) -> None:
     sides = Sides(EVENT, {}, {"e1": an_event("Fête")}, deleted={"e1": DELETED})
 
-    assert said(verdicts(sides, Rules(included=(read_included(option),)))) == {"e1": "insert"}
+    assert verdicts(sides, Rules(included=(read_included(option),))) == {"e1": Outcome("insert", deletion=DELETED)}
 
 
 @pytest.mark.parametrize("option", ["e2", "member:e1", "batch:11"])
@@ -174,3 +193,10 @@ def test_whether_an_active_admin_is_left_is_known_before(role: str, missing: tup
     sides = Sides(MEMBER, here, there)
 
     assert keeps_one(sides, verdicts(sides, REPLACE)) is kept
+
+
+def test_an_admin_whom_the_backup_does_not_know_stays_unless_replace_deletes_all_others() -> None:
+    here = {"m1": a_row(MEMBER, id="m1", email="a@", role="ADMIN")}
+    sides = Sides(MEMBER, here, members(m2="b@"))
+
+    assert [keeps_one(sides, verdicts(sides, rules)) for rules in (PLAIN, REPLACE)] == [True, False]

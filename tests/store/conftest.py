@@ -9,7 +9,8 @@ from stores import KINDS, Subject, opened
 
 
 @pytest.fixture(params=KINDS)
-def subject(request: pytest.FixtureRequest, store_database: str, tmp_path: Path) -> Iterator[Subject]:
-    """A store of each kind, with nothing in it but the founder."""
-    with opened(request.param, store_database, tmp_path) as found:
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+    """A store of each kind, with nothing in it but the founder; memory alone needs no database."""
+    url = "" if request.param == "memory" else request.getfixturevalue("store_database")
+    with opened(request.param, url, tmp_path) as found:
         yield found

@@ -1,0 +1,158 @@
+"""What memory decides and holds, beside what the tests of the stores' contract say of it."""
+
+import json
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from retrobus.fallback.decisions import Decision, MemoryStore
+from retrobus.fallback.memory import Held
+from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
+from retrobus.model.rows import Row, completed, encode
+from retrobus.store.contract import Caller, Delete, Insert, Terms, Update, Write
+from retrobus.store.errors import Conflict
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+AUTHOR = Terms(Caller("m1", 0, "ADMIN"))
+
+
+class Decided(MemoryStore):
+    """Memory with one ADMIN and these rows; each write that it accepts is done at once."""
+
+    def __init__(self, *rows: tuple[Resource, Row]) -> None:
+        super().__init__()
+        self._sequences = count(101)
+        for resource, row in ((MEMBER, {"id": "m1", "email": "m1@example.org", "role": "ADMIN"}), *rows):
+            self.put(resource, row)
+
+    def put(self, resource: Resource, row: Row) -> None:
+        whole = completed(resource, {"version": 7, "created_at": LONG_AGO, "updated_at": LONG_AGO, **row})
+        self.memory.of(resource).put(whole[resource.key], Held(whole))
+
+    def done(self, write: Write) -> Decision:
+        sequence = next(self._sequences)
+        decision = self.decide(write, lambda _: (sequence, str(sequence)))
+        self.memory.apply(decision.effects)
+        return decision
+
+    def row(self, resource: Resource, key: str) -> Row:
+        held = self.memory.of(resource).get(key)
+        assert held is not None
+        return held.row
+
+
+def change(**values: Any) -> Any:
+    return lambda _: values
+
+
+def test_a_held_row_is_named_by_its_version_or_by_its_tag() -> None:
+    row = completed(VEHICLE, {"parc": "920", "version": 7})
+
+    assert (Held(row).tag, Held(row, "7-j4").tag) == ("7", "7-j4")
+
+
+def test_the_whole_row_is_written_once_for_the_snapshot_in_plain_letters() -> None:
+    row = completed(EVENT, {"id": "e1", "title": "Fête", "date": LONG_AGO, "version": 7})
+    held = Held(row)
+
+    filed = held.filed(EVENT)
+
+    assert filed == json.dumps(encode(EVENT, row), ensure_ascii=False)
+    assert "Fête" in filed
+    assert held.filed(EVENT) is filed
+
+
+def test_the_etag_is_the_beginning_of_the_identity_and_the_tag() -> None:
+    store = Decided((VEHICLE, {"parc": "920"}))
+    before = store.document(VEHICLE, Held(store.row(VEHICLE, "920"))).etag
+    store.identity = "0123456789abcdef"
+
+    assert before == '"00000000-7"'
+    assert store.document(VEHICLE, Held(store.row(VEHICLE, "920"), "7-j4")).etag == '"01234567-7-j4"'
+
+
+def test_an_update_stamps_the_row_and_one_without_change_does_nothing() -> None:
+    store = Decided((VEHICLE, {"parc": "920", "etat": "disponible"}))
+
+    same = store.done(Update(VEHICLE, "920", change(etat="disponible"), AUTHOR))
+    changed = store.done(Update(VEHICLE, "920", change(etat="panne"), AUTHOR))
+
+    row = store.row(VEHICLE, "920")
+    assert (same.operation, same.effects) == ("update", ())
+    assert (changed.operation, row["etat"], row["version"], row["updated_by"]) == ("update", "panne", 102, "m1")
+    assert row["updated_at"] > LONG_AGO == row["created_at"]
+    assert set(row) == {column.name for column in VEHICLE.columns}
+
+
+def test_a_deleted_vehicle_leaves_its_events_without_one_stamped_as_if_changed() -> None:
+    store = Decided((VEHICLE, {"parc": "920"}))
+    for key, parc in (("e1", "920"), ("e2", None)):
+        store.put(EVENT, {"id": key, "title": "Fête", "date": LONG_AGO, "vehicle_id": parc})
+
+    decision = store.done(Delete(VEHICLE, "920", AUTHOR))
+
+    row, other = store.row(EVENT, "e1"), store.row(EVENT, "e2")
+    assert (decision.operation, len(decision.effects)) == ("delete", 2)
+    assert (row["vehicle_id"], row["version"], row["updated_by"]) == (None, 101, "m1")
+    assert row["updated_at"] > LONG_AGO
+    assert set(row) == {column.name for column in EVENT.columns}
+    assert (other["version"], other["updated_at"]) == (7, LONG_AGO)
+
+
+@pytest.mark.parametrize(
+    ("values", "epoch"),
+    [
+        ({"role": "BUREAU"}, 4),
+        ({"status": "inactive"}, 4),
+        ({"city": "Lyon"}, 3),
+        ({"role": "BUREAU", "token_epoch": 9}, 9),
+    ],
+    ids=repr,
+)
+def test_a_new_role_or_status_ends_the_tokens_unless_the_change_says_when(values: dict[str, Any], epoch: int) -> None:
+    store = Decided((MEMBER, {"id": "m2", "email": "m2@example.org", "token_epoch": 3}))
+
+    store.done(Update(MEMBER, "m2", change(**values), AUTHOR))
+
+    assert store.row(MEMBER, "m2")["token_epoch"] == epoch
+
+
+def test_one_administrator_beside_others_is_enough() -> None:
+    store = Decided((MEMBER, {"id": "m2", "email": "m2@example.org"}))
+    store.put(MEMBER, {"id": "m3", "email": "m3@example.org", "role": "ADMIN"})
+
+    store.done(Delete(MEMBER, "m3", AUTHOR))
+
+    with pytest.raises(Conflict):
+        store.done(Delete(MEMBER, "m1", AUTHOR))
+
+
+def test_numbers_of_vehicles_grow_from_one_and_are_never_given_again() -> None:
+    store = Decided()
+
+    numbers = []
+    for parc in ("a", "b"):
+        store.done(Insert(VEHICLE, {"parc": parc}, AUTHOR))
+        numbers.append(store.row(VEHICLE, parc)["id"])
+    store.done(Delete(VEHICLE, "b", AUTHOR))
+    store.put(VEHICLE, {"parc": "c", "id": None})
+    store.done(Insert(VEHICLE, {"parc": "d"}, AUTHOR))
+    store.put(VEHICLE, {"parc": "e", "id": 40})
+    store.done(Insert(VEHICLE, {"parc": "f"}, AUTHOR))
+
+    assert numbers == [1, 2]
+    assert (store.row(VEHICLE, "d")["id"], store.row(VEHICLE, "f")["id"]) == (3, 41)
+
+
+def test_a_vehicle_without_a_number_takes_none_away() -> None:
+    store = Decided((VEHICLE, {"parc": "a", "id": None}))
+
+    store.done(Insert(VEHICLE, {"parc": "b"}, AUTHOR))
+
+    assert store.row(VEHICLE, "b")["id"] == 1
+
+
+def test_memory_begins_without_an_identity() -> None:
+    assert MemoryStore().identity == "00000000"
