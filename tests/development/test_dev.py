@@ -172,6 +172,12 @@ def test_the_lines_that_it_prints_work_when_pasted(first: Run) -> None:
     assert first.answers["by_sql"] == len(sample.vehicles())
 
 
+def test_it_prints_the_address_of_the_page_for_volunteers(first: Run) -> None:
+    [address] = re.findall(r"^🧰 Studio, la page des bénévoles : (\S+)$", first.process.log, re.MULTILINE)
+
+    assert address.endswith(f":{first.base.rpartition(':')[2]}/studio/")
+
+
 def test_a_token_is_signed_beside_it_without_any_setting(first: Run) -> None:
     signed, unknown = first.answers["signed"]
 

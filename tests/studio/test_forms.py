@@ -266,6 +266,23 @@ def test_a_row_that_another_person_deleted_meanwhile_is_told(visitor: Visitor, m
     expect(visitor.field("Modèle")).to_have_value("Citaro")
 
 
+def test_a_delete_of_a_row_that_changed_meanwhile_is_not_done_but_the_row_is_read_again(
+    visitor: Visitor, manager: Person, service: Api
+) -> None:
+    visitor.watch.expect(412)
+    create(service, manager, "vehicle", parc="920", modele="Citaro")
+    visitor.log_in(manager, "vehicules/920")
+    expect(visitor.field("Modèle")).to_have_value("Citaro")
+    service.patch("/api/vehicles/920", json={"modele": "O405"}, headers=manager.headers)
+
+    visitor.press("Supprimer…")
+    visitor.press("Supprimer")
+
+    expect(visitor.page.get_by_role("alert").filter(has_text="rien n’a été fait")).to_be_visible()
+    expect(visitor.field("Modèle")).to_have_value("O405")
+    assert service.get("/api/vehicles/920", headers=manager.headers).status_code == 200
+
+
 def test_a_changed_form_is_not_left_by_accident(visitor: Visitor, manager: Person, service: Api) -> None:
     create(service, manager, "vehicle", parc="920")
     visitor.log_in(manager, "vehicules/920")

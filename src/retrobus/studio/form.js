@@ -14,6 +14,7 @@ const OUTCOMES = {
   not_applied: "Rien n’a été changé.",
   unknown: "On ne sait pas si c’est fait. « Réessayer » répète la demande, qui n’a d’effet qu’une fois.",
 };
+const GONE = "Fiche introuvable : elle a été supprimée entre-temps. La page Suppressions dit quand, et par qui.";
 const ACCEPTED = {
   journal: "Accepté en mémoire, pas encore dans PostgreSQL : le service le garde sur disque jusque-là.",
   memory: "Accepté en mémoire, pas encore dans PostgreSQL : perdu si le service s’arrête avant.",
@@ -119,6 +120,7 @@ export class Form {
       await done(await work());
     } catch (problem) {
       if (problem.status === 412) await this.choose();
+      else if (problem.status === 404) this.explain({ message: GONE });
       else this.refused(problem, problem.passing && (() => this.attempt(work, done)));
     }
     this.save.disabled = false;
@@ -145,6 +147,11 @@ export class Form {
   /** Somebody else has changed the row since it was read: the person chooses field by field, then that is saved. */
   async choose() {
     await this.attempt(() => get(this.address), async ({ data, etag }) => {
+      if (this.changed.length === 0) { // a delete: nothing of the person's own is at stake
+        this.take(data, etag);
+        this.explain({ message: "Cette fiche a changé entre-temps. La voici relue ; rien n’a été fait." });
+        return;
+      }
       const mine = this.changed.map((control) => ({ control, field: control.field, value: control.read() }));
       const kept = await merged(this.fields, this.row, data, mine);
       if (kept === null) return;
