@@ -1,13 +1,15 @@
 """Facts about `retrobus import`: a spreadsheet comes in by the plan of a restore, and changes what it names alone."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import run_sql
+from harness import Api, Person, run_sql
+from hostile_rows import stock
 
 Ended = tuple[int, str, str]
 Import = Callable[..., Ended]
@@ -124,7 +126,7 @@ def test_the_safety_backup_undoes_an_import(bring: Import, filled: str, terminal
         return [(row["id"], row["phone"], row["email"], row["updated_by"]) for row in members(filled).values()]
 
     before = facts()
-    text = exported(filled, ("'+33 6 00 00 00 02", "0"), ("m3;", ";"), ("3@example.org", "autre@example.org"))
+    text = exported(filled, ("'+33 6 00 00 00 02", "0"), ("m3;", "m9;"), ("3@example.org", "autre@example.org"))
     code, said, _ = bring(text, "--update", "--apply", "--yes", "--json")
     assert (code, len(members(filled))) == (0, 4)
 
@@ -212,12 +214,23 @@ def test_a_row_without_id_is_the_member_of_its_email_or_a_new_one_once(bring: Im
         *("Camille", "Alix", "MEMBER"),
         False,
     )
-    assert "« Rôle » : 2 cellules vides, la valeur reste, ou est celle par défaut" in said
+    assert "la valeur reste ou est celle par défaut : « Lettre d’information » (1), « Rôle » (2)" in said
     assert "2 identiques" in repeated
     run_sql(filled, f"DELETE FROM member WHERE id = '{new['id']}'")
     _, ghost, _ = bring(text, "--apply", "--yes")
     assert f"--include-deleted {new['id']}" in ghost
     assert len(members(filled)) == 3
+
+
+def test_an_exported_row_that_lost_its_id_is_its_member_or_stays_out(bring: Import, filled: str) -> None:
+    lines = [line.partition(";")[2] for line in exported(filled, ("'+33 6 00 00 00 03", "0")).splitlines()]
+    run_sql(filled, "DELETE FROM member WHERE id = 'm2'")
+
+    code, said, _ = bring("\n".join(lines), "--update", "--apply", "--yes")
+
+    assert code == 3
+    assert "❌ ligne 3 : rejetée : « Identifiant » : vide, et la ligne a une version" in said
+    assert {key: row["phone"] for key, row in members(filled).items()} == {"m1": "+33 6 00 00 00 01", "m3": "0"}
 
 
 def test_the_account_of_a_changed_member_stays_open_and_a_new_role_ends_its_tokens(bring: Import, filled: str) -> None:
@@ -348,7 +361,8 @@ def test_images_stay_as_they_are_whatever_their_cells_say(bring: Import, filled:
     ("arguments", "code", "said"),
     [
         (("members", "absent.csv"), 1, "absent.csv : "),
-        (("bus", "absent.csv"), 2, "ressource inconnue : bus (vehicles, events, members)"),
+        (("bus", "absent.csv"), 1, "ressource inconnue : bus (véhicules, événements, membres)"),
+        (("members", "."), 1, "c'est un dossier, un fichier est attendu"),
         (("members", "membres.csv", "--only", "event:e1"), 1, "--only event:e1 : le fichier est celui des membres"),
         (("members", "membres.csv", "--only", "m1"), 1, "--only m1 : vehicle:CLÉ"),
         (("members", "membres.csv", "--only", "member:m9"), 1, "n'a aucune ligne de Member dont id est m9"),
@@ -369,3 +383,25 @@ def test_a_command_that_cannot_work_says_why(
     assert ended == code
     assert said in errors
     assert members(filled) == before
+
+
+@pytest.mark.parametrize("resource", ["véhicules", "événements", "membres"])
+@pytest.mark.parametrize("written", [("csv",), ("csv", "--dialect", "rfc4180"), ("xlsx",), ("json",)], ids=" ".join)
+def test_an_export_in_any_form_comes_back_without_a_difference(
+    api: Api,
+    admin: Person,
+    terminal: Callable[..., Ended],
+    tmp_path: Path,
+    resource: str,
+    written: tuple[str, ...],
+) -> None:
+    stock(api, admin)
+    file = tmp_path / f"liste.{written[0]}"
+    url = api.database_url
+    assert terminal("export", resource, "--out", str(file), *written[1:], url=url)[0] == 0
+
+    code, said, _ = terminal("import", resource, str(file), "--update", "--apply", "--yes", url=url)
+
+    assert code == 0
+    assert re.fullmatch(rf"{resource} +\d+ identiques", said.splitlines()[1]), said
+    assert "⚠️" not in said

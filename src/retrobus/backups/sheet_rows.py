@@ -29,6 +29,7 @@ from retrobus.model.vehicles import VehicleChange
 from retrobus.sheets.forms import value_of
 from retrobus.sheets.grids import Absent, Cell, Grid, GridRow, is_blank
 from retrobus.sheets.headings import Headings
+from retrobus.sheets.likeness import are_alike, is_doubtful
 
 CHANGES: dict[Resource, type[Wire]] = {VEHICLE: VehicleChange, EVENT: EventChange, MEMBER: MemberChange}
 """What the API checks of a change."""
@@ -42,8 +43,9 @@ class SheetEntry:
     """One row of a file. `values` are those that it gives, by column; `key` is None until a row without one gets one.
 
     `version` is the version that the row had when the file was made. `reason` says why the row stays out, `lacking`
-    why it stays out if the tables do not have it yet. `refused` says it by column. `typed` are texts as they stand in
-    the file, where the API refuses them or makes them another text: a row that is here may have them nevertheless.
+    why it stays out if the tables do not have it yet. `refused` says it by column. `doubts` are values as they
+    stand in the file, where the API refuses them, or a spreadsheet program may have written them in its own way: the
+    row that is here may have them nevertheless.
     """
 
     line: int
@@ -53,15 +55,12 @@ class SheetEntry:
     reason: str | None = None
     lacking: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
-    typed: dict[str, str] = field(default_factory=dict)
+    doubts: Row = field(default_factory=dict)
 
     def settle(self, here: Mapping[str, Any] | None) -> None:
-        """Takes the texts that the row has here already as they are; what is still refused keeps the row out.
-
-        Spreadsheet programs write other line ends, so these make no difference.
-        """
-        for name, text in self.typed.items() if here else ():
-            if here and here[name] is not None and _even(here[name]) == _even(text):
+        """Takes the doubtful values that the row has here already; what is still refused keeps the row out."""
+        for name, value in self.doubts.items():
+            if here and are_alike(value, here[name]):
                 self.values[name] = here[name]
                 self.refused.pop(name, None)
         self.reason = self.reason or "; ".join(self.refused[name] for name in sorted(self.refused)) or None
@@ -75,10 +74,6 @@ def writable(resource: Resource) -> frozenset[str]:
 def is_text(column: Column[Any]) -> bool:
     """Whether the column holds text."""
     return isinstance(column.type, String)
-
-
-def _even(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(slots=True)
@@ -141,10 +136,12 @@ class SheetRows:
             except Unfit as error:
                 entry.refused[name] = str(error)
         entry.values = self._checked(entry, said)
-        for name in said.keys() & {camel(column.name) for column in self.resource.columns if is_text(column)}:
-            text, column = said[name], snake(name)
-            if isinstance(text, str) and (entry.values.get(column) != text or "\n" in text):
-                entry.typed[column] = text
+        for name in map(snake, said):
+            value, given = entry.values.get(name), said[camel(name)]
+            if is_text(self.resource.table.c[name]) and isinstance(given, str) and value != given:
+                entry.doubts[name] = given
+            elif is_doubtful(value):
+                entry.doubts[name] = value
 
     def _checked(self, entry: SheetEntry, said: dict[str, Any]) -> Row:
         """The values that the API takes; the others are refused in its words."""

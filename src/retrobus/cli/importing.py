@@ -10,6 +10,7 @@ import typer
 
 from retrobus.cli.backup import SHOWN
 from retrobus.cli.differences import show_differences
+from retrobus.cli.export import ResourceName, known_resource
 from retrobus.cli.folder import backups_folder
 from retrobus.cli.plans import LABELS, PlanSource, carried_out, code_of, drafted, show_counts, show_rows
 from retrobus.cli.postgres import with_connection
@@ -29,11 +30,11 @@ FILE_LABELS = LABELS | {"update": ("à modifier", "à modifier"), "insert": ("no
 
 
 def import_(  # noqa: PLR0913 - one parameter for each option
-    resource: Annotated[str, typer.Argument(help="members, vehicles ou events.", metavar="RESSOURCE")],
+    resource: ResourceName,
     file: Annotated[
         Path,
         typer.Argument(
-            help="Fichier .csv (UTF-8 ou Windows-1252 ; séparateur « ; », « , » ou tabulation) ou .json, avec "
+            help="Fichier .csv (UTF-8 ou Windows-1252 ; séparateur « ; », « , » ou tabulation), .xlsx ou .json, avec "
             "les titres de l'export ou les noms de l'API, dans n'importe quel ordre. Une colonne absente ne change "
             "rien ; une cellule vide vide le champ, ou est refusée s'il est obligatoire.",
             metavar="FICHIER",
@@ -67,7 +68,7 @@ def import_(  # noqa: PLR0913 - one parameter for each option
     from retrobus.backups.restore import Request
     from retrobus.backups.sheet_opening import read_sheet
 
-    found = _resource(resource)
+    found = known_resource(resource)
     rules = _rules(found, update=update, deletions=include_deleted or [], only=only or [])
     sheet = with_connection(lambda connection: read_sheet(connection, file, found))
     request = Request(sheet, rules)
@@ -97,15 +98,6 @@ def _tell(restored: Restored, sheet: Sheet, *, shown: bool, fields: bool) -> Non
     say(f"↩️  Pour revenir en arrière : retrobus restore {safety} --table {table} --replace --apply")
 
 
-def _resource(said: str) -> Resource:
-    from retrobus.model.resources import ALL
-
-    for resource in ALL:
-        if said.lower() in {resource.plural, resource.name.lower(), resource.label}:
-            return resource
-    raise stop(f"ressource inconnue : {said} ({', '.join(resource.plural for resource in ALL)})", 2)
-
-
 def _rules(resource: Resource, *, update: bool, deletions: list[str], only: list[str]) -> Rules:
     from retrobus.backups.rules import Rules, only_these, read_included
 
@@ -131,7 +123,7 @@ def _show(plan: Plan, sheet: Sheet, *, done: bool, fields: bool) -> None:
     source = _source(sheet)
     typer.echo(f"📄 {plan.name} ({plan.shape}) : {plural(len(sheet.entries), 'ligne')}")
     show_counts(plan, source)
-    for resource, key in plan.inserts[:SHOWN]:
+    for resource, key in sorted(plan.inserts, key=lambda row: sheet.lines[row[1]])[:SHOWN]:
         typer.echo(f"🆕 ligne {sheet.lines[key]} : {row_named(resource, key)} nouveau")
     if plan.total("insert") > SHOWN:
         typer.echo(f"   … et {plural(plan.total('insert') - SHOWN, 'autre')} (--json)")

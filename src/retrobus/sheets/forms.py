@@ -117,6 +117,8 @@ def text(cell: Cell) -> Any:
         return str(int(cell))
     if isinstance(cell, int | float):
         return str(cell)
-    if isinstance(cell, date | time):
+    if isinstance(cell, time):
+        return f"{cell:%H:%M:%S}"
+    if isinstance(cell, date):
         raise ValueError("texte attendu, date trouvée : donnez à la cellule le format Texte")
     return cell

@@ -6,7 +6,8 @@ A text that looks like that itself has its underscore written so, too: `_x0041_`
 import re
 
 _CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
-_WRITTEN = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_WRITTEN = re.compile(r"_x(00[01][0-9A-Fa-f]|[Ff]{3}[EeFf]|005[Ff](?=_x[0-9A-Fa-f]{4}_))_")
+"""What must be written so. LibreOffice writes a text such as `_x0041_` as it is; that is no `A` then."""
 
 
 def escaped(text: str) -> str:
