@@ -217,12 +217,10 @@ def test_a_resource_has_french_and_english_names(api: Api, terminal: Retrobus, t
     assert exported(terminal, api, name, "--out", str(tmp_path / "a.csv"))[0] == 0
 
 
-def test_an_export_that_postgresql_stops_leaves_no_file(
-    store_database: str, terminal: Retrobus, tmp_path: Path
-) -> None:
-    run_sql(store_database, "ALTER TABLE vehicle RENAME TO truck")
+def test_an_export_that_postgresql_stops_leaves_no_file(database: str, terminal: Retrobus, tmp_path: Path) -> None:
+    run_sql(database, "ALTER TABLE vehicle RENAME TO truck")
 
-    code, _, wrong = terminal("export", "vehicles", "--out", str(tmp_path / "a.csv"), url=store_database)
+    code, _, wrong = terminal("export", "vehicles", "--out", str(tmp_path / "a.csv"), url=database)
 
     assert code == 1
     assert "retrobus db upgrade" in wrong

@@ -9,8 +9,9 @@ from retrobus.sheets.xstrings import escaped, unescaped
 
 FORMULAS = ("=1+1", "+33612345678", "-12", "@SUM(A1)", "\t=1", "\r=1", " =1+1", "\u00a0=1", "\uff1d1+1", "-", "\n=1")
 CHANGED = ("01000", "007", "3-12", "1/2", "1E5", "12.05", "8 mai 1945", "mai 2025", "1er mars", "50%", "12 €", "VRAI",
-           "1234567890123456", "0612345678", "1 234", "10:30:00")  # fmt: skip
-PLAIN = ("920", "0", "10:30", "09:05", "Bus", "Citroën C6", "l'Autobus", "12 rue de la Paix", "a=1", "maison 12", "")
+           "1234567890123456", "0612345678", "1 234", "10:30:00",
+           "10:30", "12:30 PM", "(5)")  # fmt: skip
+PLAIN = ("920", "0", "Bus", "Citroën C6", "l'Autobus", "12 rue de la Paix", "a=1", "maison 12", "")
 TEXTS = st.text(alphabet=st.sampled_from("'=+-@\t\r\n 0129/.,:%e\uff1daéVRI(nchangé)"), max_size=8)
 
 

@@ -108,9 +108,9 @@ class SheetFile(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async with asyncio.timeout(LONGEST):
-                for part in () if scope["state"].get("head") else self._parts():
+                parts = iter(()) if scope["state"].get("head") else self._parts()
+                while part := await self._next(parts):
                     await _send(send, part, more=True)
-                    await asyncio.sleep(0)  # a reader that is fast never makes `send` wait: others must have their turn
             await _send(send, b"", more=False)
         except (TimeoutError, ConnectionResetError):
             cut(scope)
@@ -124,6 +124,13 @@ class SheetFile(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
+
+    async def _next(self, parts: Iterator[bytes]) -> bytes:
+        """The next part, empty at the end. Other requests have their turn, which `send` gives to a slow reader only."""
+        async with self._service.exports.turn:
+            part = next(parts, b"")
+            await asyncio.sleep(0)
+        return part
 
     def _parts(self) -> Iterator[bytes]:
         yield self._text.head()

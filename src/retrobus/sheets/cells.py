@@ -16,15 +16,15 @@ The import leaves such a value as it is. An empty cell of an image means the sam
 _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """The beginning of a formula; some programs pass over spaces before it, and take full-width signs for plain ones."""
 
-_PLAIN = re.compile(r"0|[1-9]\d{0,14}|([01]\d|2[0-3]):[0-5]\d")
-"""Digits that a spreadsheet program may take for a number or a time: it writes the same characters back."""
+_PLAIN = re.compile(r"0|[1-9]\d{0,14}")
+"""Digits that a spreadsheet program may take for a number: it writes the same characters back."""
 
 _MONTHS = (
     r"(janv(ier)?|f[ée]v(r(ier)?)?|mars|avr(il)?|mai|juin|juil(let)?|ao[ûu]t|sept(embre)?|oct(obre)?|nov(embre)?|"
     r"d[ée]c(embre)?)\.?"
 )
 _CHANGED = re.compile(
-    rf"(?=.*\d)[\d\s.,:/%€$£e+-]+|(\d{{1,2}}(er)?[\s./-]+)?{_MONTHS}[\s./-]+\d{{1,4}}|\d{{1,2}}(er)?[\s./-]+{_MONTHS}|"
+    rf"(?=.*\d)[\d\s.,:/%€$£e()+-]+([ap]m)?|(\d{{1,2}}(er)?[\s./-]+)?{_MONTHS}[\s./-]+\d{{1,4}}|\d{{1,2}}(er)?[\s./-]+{_MONTHS}|"
     r"vrai|faux|true|false",
     re.IGNORECASE,
 )

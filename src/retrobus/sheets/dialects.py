@@ -11,6 +11,9 @@ from retrobus.sheets.values import Value
 CELL = 32_767
 """Characters that a cell of Excel holds: it would cut a longer text off."""
 
+CLOCK = "time"
+"""The column that holds a time of the day, as `14:30`: a spreadsheet program may take it for one."""
+
 MIDNIGHT = "00:00:00.000"
 
 
@@ -59,6 +62,8 @@ class Dialect:
         value: Any = found.value
         if value is None:
             return ""
+        if column.column.name == CLOCK:
+            return str(value)
         if column.kind == "text":
             return self.text(value) or empty_text(column)
         if column.kind == "flag":

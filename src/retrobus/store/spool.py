@@ -13,8 +13,8 @@ IN_MEMORY = 1 << 20
 WRITTEN = 1 << 18
 """Bytes that are written at a time."""
 
-BATCH = 50
-"""Rows that are read back at a time."""
+BATCH = 10
+"""Rows that are read back at a time: writing them as CSV takes a millisecond, for which other requests wait."""
 
 
 MOST = 4
@@ -26,6 +26,8 @@ class Exports:
 
     def __init__(self) -> None:
         self._open = 0
+        self.turn = asyncio.Lock()
+        """Is held while some rows are written and then for one turn of the loop: other requests wait for one file."""
 
     def enter(self) -> None:
         """Takes a place, which `leave` gives back; TooManyExports if there is none."""
