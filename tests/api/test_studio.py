@@ -98,7 +98,7 @@ def test_the_page_is_light_and_short() -> None:
     lines = [line for text in MODULES.values() for line in text.splitlines()]
 
     assert weight <= 120_000
-    assert len([line for line in lines if line.strip() and not COMMENT.match(line)]) <= 1_450
+    assert len([line for line in lines if line.strip() and not COMMENT.match(line)]) <= 1_600
     assert [line for line in lines if len(line) > 120] == []
 
 

@@ -150,7 +150,8 @@ class List {
   }
 }
 
-function labelled(text, control) {
+/** A control of the tools, under its label. */
+export function labelled(text, control) {
   control.id = freshId("tool");
   return h("div", { class: "tool" }, h("label", { for: control.id }, text), control);
 }
