@@ -22,13 +22,14 @@ from proving.catalogue import FAULTS
 from proving.crowd import Crowd
 from proving.disks import enter
 from proving.picture import draw
-from proving.report import document, line, summary, tables, write_history
+from proving.report import document, in_short, line, summary, tables, write_history
 from proving.run import Result, run
 from proving.scene import mended, server
 from proving.site import Kind
 from timing.report import HOW_TO_INSTALL, can_draw, machine, record
 
 DOCUMENT, PICTURE = ROOT / "docs" / "reliability.md", ROOT / "docs" / "reliability.png"
+README, SHORT = ROOT / "README.md", ("<!-- the last proof -->", "<!-- end of the last proof -->")
 KINDS: tuple[Kind, ...] = ("strict", "fallback")
 STORIES = 3
 """Broken promises of one run that are told in full."""
@@ -90,6 +91,7 @@ def publish(options: argparse.Namespace, results: list[Result], place: str, seco
     if options.record:
         said = f"{place} {summary(results)}, in {seconds:.0f} s."
         record(f"{said}\n\n![The tables below, as bars]({PICTURE.name})\n\n{tables(results)}", DOCUMENT)
+        record(in_short(results), README, SHORT)
 
 
 def main() -> int:

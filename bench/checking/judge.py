@@ -127,7 +127,8 @@ class Judge:
         track = self._model.track(request.slot or ("", ""))
         if request.fate != "unknown":
             request.fate = "refused"
-            track.refused |= {request.state} - {None}
+            if answer.status == 503 or request.state is not None:
+                track.refused.add(request.state)
         if answer.status == 404:
             self._absent(request, answer)
         if answer.status == 409 and request.method == "POST" and answer.json["code"] == "duplicate":

@@ -76,6 +76,8 @@ class Track:
     """The state that the last write leaves, if it was carried out."""
 
     refused: set[State] = field(default_factory=set)
+    """States of writes that were refused; None only until the next write is acknowledged."""
+
     repeated: set[State] = field(default_factory=set)
     """States of writes that were asked for again, with their key, after a later write."""
 
@@ -107,6 +109,7 @@ class Track:
     def _becomes(self, state: State, sent: float, at: float) -> None:
         self.latest, self.announced = state, ""
         self.repeated.discard(state)
+        self.refused.discard(None)
         self.possible.add(state)
         self.note(sent)
         self.possible = self._narrow(state, at)
@@ -134,6 +137,7 @@ class Track:
     def doubtful(self, state: State, sent: float, at: float) -> None:
         """It is unknown whether Postgres has this state; a COMMIT on its way may still arrive."""
         self.latest = state
+        self.refused.discard(None)
         self.possible.add(state)
         self.late.add(state)
         self.note(sent)
@@ -145,6 +149,7 @@ class Track:
         self.waiting.append(waiting)
         self.latest, self.announced = waiting.state, "journal" if waiting.lasting else "memory"
         self.repeated.discard(waiting.state)
+        self.refused.discard(None)
         self.note(sent)
 
     def note(self, at: float) -> None:

@@ -10,7 +10,8 @@ from http.client import HTTPConnection, HTTPException
 from random import Random
 from typing import Any
 
-from clustering.history import Row, State, Tags
+from checking.tags import Tags
+from clustering.history import Row, State
 
 PATIENCE = 12.0
 """Seconds that a client waits for an answer; each wait inside the service is shorter."""

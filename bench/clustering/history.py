@@ -1,8 +1,7 @@
 """What the clients did to each row and what they were answered, compared with the final database."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
-from threading import Lock
 
 State = str | None
 """The mark (title) that a write left in a row; None: there is no such row."""
@@ -46,27 +45,6 @@ class Row:
         """Whether a read of this state agrees with what was acknowledged; if not, the row is in doubt."""
         self.doubted = self.doubted or state not in self.possible
         return state in self.possible
-
-
-class Tags:
-    """The content that each ETag stood for."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._meanings: dict[str, set[tuple[str, str]]] = defaultdict(set)
-
-    def seen(self, tag: str, name: str, content: str) -> None:
-        """An answer of 200 or 201 had this tag on this row."""
-        with self._lock:
-            self._meanings[tag].add((name, content))
-
-    def repeated(self) -> int:
-        """Tags that stood for two states, of one row or of two."""
-        return sum(len(meanings) > 1 for meanings in self._meanings.values())
-
-    def lies(self) -> int:
-        """Tags that stood for two states of one row: 304 and If-Match are wrong there."""
-        return sum(len({name for name, _ in found}) < len(found) for found in self._meanings.values())
 
 
 @dataclass

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from checking.tags import Tags
 from clustering.clients import Call, Client, Connection, Habits
 from clustering.configuration import Rules
 from clustering.faults import Fault
-from clustering.history import Row, Tags, Verdict, judge
+from clustering.history import Row, Verdict, judge
 from clustering.nodes import Cluster, Node
 from clustering.programs import hand_over
 from clustering.service import Service, prepare, token, url

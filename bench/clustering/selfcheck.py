@@ -1,6 +1,7 @@
 """The negative control: rows that are changed behind the service's back must be found, each with its kind."""
 
-from clustering.history import Row, Tags, judge
+from checking.tags import Tags
+from clustering.history import Row, judge
 from clustering.nodes import Node
 
 

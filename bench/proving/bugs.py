@@ -165,20 +165,21 @@ NO_TOMBSTONES = (
 
 GHOST: tuple[Fault, ...] = ("resurrected",)
 GONE: tuple[Fault, ...] = ("lost", "resurrected")
+WRONG: tuple[Fault, ...] = ("lost", "lie", "stale")
 UNTRUE: tuple[Fault, ...] = ("lie", "resurrected")
 BUGS = {
     "early": Bug("answers before COMMIT is on the disk", "kill", "strict", GONE, answers_before_the_commit_is_on_disk),
     "tombstone": Bug("a delete leaves no tombstone", "restore", "strict", GHOST, sql=NO_TOMBSTONES),
     "journal": Bug("the journal is not on disk as it says", "outage-kill", "fallback", UNTRUE, journal_not_written),
     "deletes": Bug("deletes of an outage are not journaled", "refused", "fallback", UNTRUE, deletes_not_journaled),
-    "base": Bug("the replay ignores the base version", "psql", "fallback", ("lost", "lie"), replay_ignores_the_base),
-    "twice": Bug("a journal is replayed twice", "outage-kill", "fallback", (*GONE, "stale"), replay_done_twice),
+    "base": Bug("the replay ignores the base version", "psql", "fallback", WRONG, replay_ignores_the_base),
+    "twice": Bug("a journal is replayed twice", "outage-kill", "fallback", (*WRONG, "resurrected"), replay_done_twice),
     "key": Bug("the Idempotency-Key is ignored", "cut-after", "strict", ("duplicate",), idempotency_key_ignored),
     "match": Bug("If-Match is ignored", "ddl", "strict", ("lost",), if_match_ignored),
     "mirror": Bug("a refresh brings removed rows back", "refused", "fallback", GHOST, refresh_brings_removed_rows_back),
     "header": Bug("answers from memory do not say so", "refused", "fallback", ("stale", "lie"), memory_says_nothing),
     "believed": Bug("a cut write is believed without its nonce", "cut-before", "strict", GONE, cut_writes_believed),
-    "unknown": Bug("a 503 always says not_applied", "black-hole", "strict", ("flip",), never_unknown),
+    "unknown": Bug("a 503 always says not_applied", "cut-away", "strict", ("flip",), never_unknown),
     "etag": Bug("the ETag is a time", "ddl", "strict", ("flip", "lost"), etag_by_the_clock),
     "restore": Bug("a restore ignores the tombstones", "restore", "strict", GHOST, restore_ignores_tombstones),
     "lock": Bug("two services share one folder", "two-services", "fallback", ("unexpected",), folder_not_locked),

@@ -5,6 +5,7 @@ from proving.fault import Fault
 from proving.of_clock import HOURS
 
 PATIENT = {"DATABASE_TIMEOUT": "6"}
+HASTY = {"DATABASE_TIMEOUT": "0.5"}
 SMALL_POOL = {"DATABASE_POOL_SIZE": "4"}
 
 FAULTS = {
@@ -21,6 +22,11 @@ FAULTS = {
     ),
     "cut-before": Fault("line cut before COMMIT, 16 times", of_line.commits_cut_before, bite="nothing"),
     "cut-after": Fault("line cut after COMMIT, 16 times", of_line.commits_cut_after, bite="nothing"),
+    "cut-away": Fault(
+        "line cut after COMMIT, then refused 0.9 s, five times (DATABASE_TIMEOUT=0.5)",
+        of_line.commits_cut_and_away,
+        settings=HASTY,
+    ),
     "read-only": Fault("Postgres read-only, 4 s", of_postgres.read_only, bite="refusals"),
     "connections": Fault("max_connections exhausted, 4 s", of_postgres.no_connection_left, bite="refusals"),
     "pool": Fault(

@@ -48,6 +48,6 @@ class Fault:
             "outage": refused if kind == "strict" else memory,
             "refusals": refused,
             "kill": cut,
-            "nothing": figures.ok,
+            "nothing": figures.served,
         }[self.bite]
         return None if seen else f"no sign of the fault in {figures.calls} requests: {figures.told}"

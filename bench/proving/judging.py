@@ -42,13 +42,15 @@ def judged(site: Site) -> Verdict:
     judge = Judge(model, site)
     judge.contract.fallback = judge.saves = site.kind == "fallback"
     _replay_history(site, done, judge, model)
-    settled = _settle(site, judge)
+    settled = _settle(site)
     for text in site.complaints:
         model.fault("unexpected", ("site", site.kind), text)
     if not settled:
         model.fault("unexpected", ("site", site.kind), f"no answer from Postgres within {SETTLED_WITHIN} s")
     rows = site.psql.run(ROWS)
+    _read_conflicts(site, model, settled=settled)
     model.compare(rows, now(), quiet=settled)
+    _judge_lists(site, judge)
     done.copy.compare(site.client(), {(row["resource"], row["name"]): row["mark"] for row in rows}, model)
     counts = Counter(kind for kind, _, _ in model.faults)
     stories = [f"{kind.upper()} {slot}: {text}" for kind, slot, text in model.faults]
@@ -78,19 +80,36 @@ def _checking(judge: Judge, request: Request, answer: Answer) -> Callable[[], ob
     return lambda: judge.contract.check(request, answer)
 
 
-def _settle(site: Site, judge: Judge) -> bool:
-    """Waits until lists come from Postgres and no transaction runs; judges these lists, row by row."""
-    client = site.client()
-    lists = [Request("list", "GET", path) for path in ("/api/events", "/api/vehicles", "/api/members")]
-    end = time.monotonic() + SETTLED_WITHIN
-    while lists and time.monotonic() < end:
-        answer = client.send(lists[-1])
-        judge.judge(lists[-1], answer)
+def _read_conflicts(site: Site, model: Model, *, settled: bool) -> None:
+    """All that memory took is in Postgres now, or in the table of conflicts."""
+    at = now()
+    if settled and model.waits(at):
+        model.settle(site.conflicts(model.conflicts.last), at, at)
+
+
+LISTS = ("/api/events", "/api/vehicles", "/api/members")
+
+
+def _settle(site: Site) -> bool:
+    """Waits until lists come from Postgres and no transaction runs; whether it came to that in time."""
+    client, end = site.client(), time.monotonic() + SETTLED_WITHIN
+    wanted = [Request("list", "GET", path) for path in LISTS]
+    while wanted and time.monotonic() < end:
+        answer = client.send(wanted[-1])
         if answer.status == 200 and answer.source == "postgres":
-            lists.pop()
+            wanted.pop()
         else:
             time.sleep(0.05)
     while site.psql.run(BUSY) and time.monotonic() < end:
         time.sleep(0.02)
     client.close()
-    return not lists
+    return not wanted
+
+
+def _judge_lists(site: Site, judge: Judge) -> None:
+    """Every list must show every row as the database has it."""
+    client = site.client()
+    for path in LISTS:
+        request = Request("list", "GET", path)
+        judge.judge(request, client.send(request))
+    client.close()

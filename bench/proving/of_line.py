@@ -1,11 +1,16 @@
 """Faults of the line between a service and Postgres, made by the proxy."""
 
+from functools import partial
 from typing import Literal
 
 from proving.scene import Scene
 from proving.site import Site
 
 from faults.proxy import Mode
+from harness import until
+
+CUTS = 16
+"""Writes that are cut, if enough are sent."""
 
 
 def _for_a_while(scene: Scene, mode: Mode, seconds: float) -> None:
@@ -61,12 +66,15 @@ def slow(scene: Scene) -> None:
 
 def _cut_commits(scene: Scene, side: Literal["before", "after"]) -> None:
     scene.begin()
-    for _ in range(16):
+    for _ in range(CUTS):
         for site in scene.sites:
             site.line.cut_write(side)
             site.line.cut_commit(side)
         scene.wait(0.3)
     scene.heal()
+    for site in scene.sites:
+        if site.line.cuts < CUTS // 2:
+            site.complaints.append(f"only {site.line.cuts} writes were cut")
 
 
 def commits_cut_before(scene: Scene) -> None:
@@ -77,3 +85,17 @@ def commits_cut_before(scene: Scene) -> None:
 def commits_cut_after(scene: Scene) -> None:
     """The line is cut sixteen times when Postgres has committed: the service never hears of it."""
     _cut_commits(scene, "after")
+
+
+def commits_cut_and_away(scene: Scene) -> None:
+    """When Postgres has committed a write the line is cut, and Postgres cannot be asked for 0.9 s; five times."""
+    scene.begin()
+    for round_ in range(1, 6):
+        for site in scene.sites:
+            site.line.cut_write("after", partial(site.cut, "refuse"))
+        until(lambda: all(site.line.cuts >= round_ for site in scene.sites), what="a write to be cut")  # noqa: B023 - used at once
+        scene.wait(0.9)
+        scene.heal()
+        scene.all(Site.heal)
+        scene.all(Site.wait_for_postgres)
+        scene.wait(0.3)

@@ -175,13 +175,12 @@ def _second(site: Site) -> None:
     settings = site.service.environment | {"PORT": str(free_port())}
     second = Process(["serve"], site.service.folder, settings)
     site.beside.append(second)
+    port = int(settings["PORT"])
+    until(lambda: second.popen.poll() is not None or answers(port), what="the second process to serve or to refuse")
     if site.kind == "strict":
-        until(lambda: answers(int(settings["PORT"])), what="the second process")
-        site.open(2, int(settings["PORT"]))
-        return
-    code = second.popen.wait(30)
-    if code != REFUSES_TO_START:
-        site.complaints.append(f"the second process ended with {code}, not with {REFUSES_TO_START}")
+        site.open(2, port)
+    elif second.popen.poll() != REFUSES_TO_START:
+        site.complaints.append(f"the second process did not end with {REFUSES_TO_START}: {second.popen.poll()}")
 
 
 def boot_without_postgres(scene: Scene) -> None:

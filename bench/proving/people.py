@@ -85,7 +85,7 @@ class Person(threading.Thread):
 
     def _send(self, request: Request) -> None:
         """Sends a request; a write with a key is sent again, with reads between, until the service says what it did."""
-        patient = request.once is not None and self._random.random() < 0.9
+        patient = request.once is not None and self._random.random() < 0.75
         while True:
             answer = self._client.send(request)
             self.exchanges.append((request, answer))

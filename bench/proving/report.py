@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import median
+from textwrap import fill
 from typing import Any
 
 from checking.track import FAULTS as VERDICTS
+from proving.bugs import BUGS
 from proving.catalogue import FAULTS
 from proving.people import Exchange
 from proving.run import Result
@@ -14,7 +17,7 @@ from proving.site import Kind
 COLUMNS = (
     "fault",
     *VERDICTS,
-    "ok / failed / unknown",
+    "served / refused / unknown",
     "2xx p50 / p99, ms",
     "503 p50 / p99, ms",
     "s without a write",
@@ -43,7 +46,7 @@ def line(result: Result) -> str:
     cells = [
         FAULTS[result.fault].title + ("" if result.doubt is None else f" (proves nothing: {result.doubt})"),
         *(str(counts[kind]) for kind in VERDICTS),
-        f"{figures.ok} / {figures.failed} / {figures.unknown}",
+        f"{figures.served} / {figures.refused} / {figures.unknown}",
         _pair(figures.p50, figures.p99),
         _pair(figures.refused_p50, figures.refused_p99),
         f"{figures.no_write:.1f}",
@@ -66,6 +69,25 @@ def summary(results: Iterable[Result]) -> str:
     doubts = sum(result.doubt is not None for result in found)
     said = f"{len(found)} runs, {calls:,} requests, {broken} broken promises"
     return said + (f", {doubts} runs that prove nothing" if doubts else "")
+
+
+def in_short(results: Iterable[Result]) -> str:
+    """The run in five lines, for the README."""
+    found = list(results)
+    faults, calls = len({result.fault for result in found}), sum(len(result.exchanges) for result in found)
+    counts = {kind: sum(result.verdict.counts[kind] for result in found) for kind in VERDICTS}
+    strict = [result.figures for result in found if result.kind == "strict"]
+    refusals = median(figures.refused_p50 for figures in strict if figures.refused_p50 is not None)
+    back = max((figures.back for figures in strict if figures.back is not None), default=0.0)
+    zeros = ", ".join(f"**{number}** {kind}" for kind, number in counts.items())
+    told = (
+        f"`make proof` did {faults} things to a strict service and to one with all three toggles on, while sixteen "
+        "clients worked: kills, freezes, cut and slow lines, full disks, wrong clocks, restores. "
+        f"{calls:,} requests were judged, and the final rows: {zeros}. While PostgreSQL was away, a strict service "
+        f"refused in {refusals:.0f} ms (median); after the heal PostgreSQL answered within {back:.1f} s at most. "
+        f"`make proof-negative` plants {len(BUGS)} known bugs, which the same run must catch."
+    )
+    return fill(told, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def document(results: Iterable[Result], place: str) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import asyncpg
 from checking.client import now
 from checking.kinds import ADMIN_ROW
 from proving.crowd import Crowd
@@ -100,6 +101,12 @@ def prepare(postgres: EmbeddedPostgres) -> None:
     run_sql(postgres.url(TEMPLATE), *grants, ADMIN_ROW)
 
 
+def _drop(postgres: EmbeddedPostgres, name: str) -> None:
+    """Removes a database: after a crash the server looks at every file of all that are there."""
+    with suppress(EmbeddedPostgresError, asyncpg.PostgresError, OSError):
+        run_sql(postgres.url(), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 def mended(postgres: EmbeddedPostgres) -> None:
     """Has the server run again after a fault that broke off."""
     try:
@@ -119,6 +126,7 @@ def scene(
         for kind, crowd in crowds.items():
             name = f"proof_{next(_numbers)}_{kind}"
             copy_database(postgres.url(), name, TEMPLATE)
+            ends.callback(_drop, postgres, name)
             line = ends.enter_context(proxy(postgres.port or 0))
             site = Site(kind, postgres.url(name), line, crowd, folder / kind, settings)
             ends.callback(site.psql.close)

@@ -68,6 +68,7 @@ class Proxy:
     def __init__(self, server_port: int, loop: asyncio.AbstractEventLoop) -> None:
         self.port = 0
         self.arrivals = 0
+        self.cuts = 0
         self.delay = 0.0
         """Seconds by which every answer of the server comes later."""
 
@@ -184,6 +185,7 @@ class Proxy:
 
     async def _hold(self, line: _Line, meanwhile: Callable[[], object]) -> None:
         line.silent = True
+        self.cuts += 1
         await asyncio.to_thread(meanwhile)
         line.reset()
 
