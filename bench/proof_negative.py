@@ -19,6 +19,7 @@ from proving.bugs import BUGS
 from proving.crowd import Crowd
 from proving.disks import enter
 from proving.negative import Caught, caught, environment, table
+from proving.report import write_history
 from proving.run import Plant, run
 from proving.scene import mended, server
 from timing.report import machine, record
@@ -47,6 +48,7 @@ def tried(name: str, postgres: EmbeddedPostgres, folder: Path, crowd: Crowd) -> 
     except Exception as error:  # noqa: BLE001 - the other bugs are tried all the same
         mended(postgres)
         return Caught(bug, {}, f"the run broke off: {error!r}"[:300])
+    write_history(results[0].exchanges, folder / name / f"{bug.mode}.jsonl")
     return caught(name, results)
 
 

@@ -1,11 +1,16 @@
 """Reads what an answer promises or shows, tells the model, and notes each broken promise."""
 
+from datetime import datetime
+
 from checking.client import NOTHING, UNSENT, Answer, Request
 from checking.contract import Contract, Witness, place, told
 from checking.kinds import ADMIN, EVENT, KINDS, Slot, State
 from checking.model import Model
 from checking.tags import Tags
 from checking.track import Waiting
+
+CLOCKS = 0.05
+"""Seconds by which our clock and that of Postgres, on one machine, may differ."""
 
 
 class Judge:
@@ -70,8 +75,7 @@ class Judge:
         slot = request.slot or ("", "")
         track = self._model.track(slot)
         self._learn(slot, request, answer)
-        if request.outdated and not repeats:
-            self._model.fault("lost", slot, f"{told(request, answer)}: If-Match named a state that was overwritten")
+        self._check_acknowledged(slot, request, answer, repeats=repeats)
         if answer.status == 202:
             durability = answer.headers.get("x-durability", "")
             clean = answer.headers.get("x-data-origin") == "postgres"
@@ -94,6 +98,12 @@ class Judge:
         request.fate = "postgres"
         if slot[0] == "Vehicle" and request.state is None and self._model.linked:
             self._model.touch_all("Event", answer.received)  # the foreign key changed the events of that vehicle
+
+    def _check_acknowledged(self, slot: Slot, request: Request, answer: Answer, *, repeats: bool) -> None:
+        if request.outdated and not repeats:
+            self._model.fault("lost", slot, f"{told(request, answer)}: If-Match named a state that was overwritten")
+        if request.fate == "refused" and _was_done_before(answer):
+            self._model.fault("flip", slot, f"{told(request, answer)}: an earlier attempt was told not_applied")
 
     def _learn(self, slot: Slot, request: Request, answer: Answer) -> None:
         """The key of the row, from the answer that shows it."""
@@ -195,6 +205,13 @@ class Judge:
         if fault is not None:
             line = f"shown at {answer.sent:.3f}: {shown} by {answer.source} of {answer.as_of}; possible {allowed}"
             self._model.fault(fault, slot, f"{line} {answer.status} {answer.headers}")
+
+
+def _was_done_before(answer: Answer) -> bool:
+    """Whether the row that Postgres answers a write with was written before this attempt was sent."""
+    row = answer.json if answer.source == "postgres" else None
+    said = row.get("updatedAt") if isinstance(row, dict) else None
+    return said is not None and datetime.fromisoformat(said).timestamp() < answer.sent - CLOCKS
 
 
 def _name(answer: Answer) -> str:
