@@ -84,6 +84,7 @@ def test_pictures_of_the_dashboard_during_an_outage(
 
     visitor.open()
     keep(visitor, "dashboard")
+    visitor.watch.expect(0, 503)  # the stream of changes ends, and only PostgreSQL could answer it
     postgres.kill()
     expect(visitor.page.get_by_text("PostgreSQL ne répond pas : cette page montre la mémoire")).to_be_visible(
         timeout=30_000
