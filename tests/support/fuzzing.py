@@ -29,12 +29,13 @@ def sender(api: Api) -> Person:
     return admin
 
 
-def fuzz(api: Api, who: Person, *options: str) -> tuple[int, str]:
-    """Runs the fuzzer: 0 if nothing was found, and what it said."""
+def fuzz(api: Api, who: Person, *options: str, away: str = "") -> tuple[int, str]:
+    """Runs the fuzzer: 0 if nothing was found, and what it said; `away` is the mode if PostgreSQL is away."""
     reference = f"{str(api.base_url).rstrip('/')}/openapi.json"
     command = [str(Path(sys.executable).absolute().parent / "schemathesis"), "run", reference]
     command += ["-H", f"Authorization: Bearer {who.token}", *ALWAYS, *options]
-    environment = os.environ | {"SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": str(Path(__file__).absolute().parent)}
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "fuzz_hooks", "FUZZ_AWAY": away}
+    environment["PYTHONPATH"] = str(Path(__file__).absolute().parent)
     with tempfile.TemporaryDirectory() as folder:  # the fuzzer leaves a cache where it runs
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
