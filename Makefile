@@ -67,6 +67,10 @@ mutation: $(VENV)/.ready ## small mistakes in the pure core, of which fast tests
 fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300")
 	@$(BIN)/python bench/fuzz.py $(ARGS)
 
+.PHONY: flood
+flood: $(VENV)/.ready ## nine attacks while a healthy client uses the service (six minutes; ARGS="--only streams" for some)
+	@$(BIN)/python bench/flood.py $(ARGS)
+
 clients: $(VENV)/.ready ## make a Python and a TypeScript client from the API reference and use them (needs the network, Node.js)
 	@$(BIN)/python bench/clients.py
 

@@ -13,7 +13,6 @@ from retrobus.api.queries import PAGE, PAGING, limit_of, named_values
 from retrobus.api.rights import ANYONE, MEMBERS
 from retrobus.changes.cursor import Cursor, Scope, cursor_in
 from retrobus.changes.feed import Changes
-from retrobus.changes.streams import PAGE as STREAMED
 from retrobus.http.problems import invalid, origin_headers
 from retrobus.model import patterns
 from retrobus.model.resources import ALL
@@ -95,7 +94,7 @@ async def _stream(call: Call, scope: Scope) -> Response:
     streams = call.service.streams
     streams.enter()
     try:
-        first = await call.service.feed.page(scope, since, STREAMED, call.caller)
+        first = await streams.first(scope, since, call.caller)
     except BaseException:
         streams.leave()
         raise

@@ -22,7 +22,8 @@ PAGE = 200
 
 
 READERS = 4
-"""Readings for streams at a time: hundreds of streams that wake at once must leave connections to requests."""
+"""Readings for streams at a time, and as many for streams that begin: hundreds of streams that wake or come at once
+must leave connections and processor time to requests."""
 
 
 class Counted(Protocol):
@@ -54,7 +55,7 @@ class Streams:
         self._wanted = asyncio.Event()
         self._pages: dict[tuple[Scope, str], asyncio.Task[Changes]] = {}
         self._noticed = 0.0
-        self._readers = asyncio.Semaphore(READERS)
+        self._readers, self._openers = asyncio.Semaphore(READERS), asyncio.Semaphore(READERS)
 
     def enter(self) -> None:
         """Takes a place, which `leave` gives back; TooManyStreams if there is none."""
@@ -79,6 +80,11 @@ class Streams:
             yield
         finally:
             self._waiting.discard(event)
+
+    async def first(self, scope: Scope, cursor: Cursor | None, caller: Caller | None) -> Changes:
+        """The page with which a stream begins, once others that begin have had their turn."""
+        async with self._openers:
+            return await self._feed.page(scope, cursor, PAGE, caller)
 
     async def page(self, scope: Scope, cursor: Cursor) -> Changes:
         """The changes after this cursor; streams that stand at the same cursor share one reading.

@@ -58,7 +58,10 @@ def decoded(url: bytes) -> Picture:
 
 def _bytes_of(text: bytes) -> bytes:
     """What a text in base64 says, read as browsers read it: `%2B` for `+`, and spaces or a missing end do not count."""
-    text = (unquote_to_bytes(text) if b"%" in text else text).translate(None, b" \t\n\f\r").rstrip(b"=")
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error:  # megabytes are looked through again only if they are not plain base64
+        text = (unquote_to_bytes(text) if b"%" in text else text).translate(None, b" \t\n\f\r").rstrip(b"=")
     try:
         return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
     except binascii.Error:

@@ -1,6 +1,7 @@
 """How the service reads a connection: heads are bounded in size and time, and one request comes at a time."""
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 import httptools
@@ -8,6 +9,7 @@ import httptools
 from retrobus.serving.connection_end import IDLE_SILENCE, EndingConnection, State
 from retrobus.serving.cycle import Cycle
 from retrobus.serving.heads import decoded, lines_without_upgrade, plain
+from retrobus.serving.unsent import reset
 
 HEAD_BYTES = 65_536
 """Bytes after which an unfinished head is refused; a finished one over 16 KiB is refused by the edge."""
@@ -131,7 +133,7 @@ class HttpConnection(EndingConnection):
     def _serve(self, path: bytes, query: bytes, *, keep_alive: bool) -> None:
         self.scope["raw_path"], self.scope["query_string"] = path, query
         self.scope["path"] = decoded(path)
-        self.scope["state"]["cut"] = self.transport.abort
+        self.scope["state"]["cut"] = partial(reset, self.transport)
         self.cycle = Cycle(
             scope=self.scope,
             transport=self.transport,

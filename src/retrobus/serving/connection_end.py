@@ -8,6 +8,7 @@ from uvicorn.server import ServerState
 
 from retrobus.serving.cycle import Cycle
 from retrobus.serving.last_bytes import SILENCE, Lingering
+from retrobus.serving.unsent import Unsent
 
 IDLE_SILENCE = 1.0
 """Seconds that an idle client has to notice that its connection ends."""
@@ -25,6 +26,10 @@ class State(ServerState):
 
     stopping = False
     """Whether every answer says `Connection: close`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent = Unsent()
 
 
 class EndingConnection(HttpToolsProtocol):
@@ -64,6 +69,7 @@ class EndingConnection(HttpToolsProtocol):
         return True
 
     def on_response_complete(self) -> None:
+        cast("State", self.server_state).unsent.note(self.transport)
         if not self.cycle.last:
             super().on_response_complete()
             return
