@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from harness import run_sql
 from retrobus.model.resources import EVENT, VEHICLE
+from retrobus.sheets.csvtext import CsvText
+from retrobus.sheets.dialects import RFC_4180
 from retrobus.store import readings, spool
 from retrobus.store.contract import Filter, Query
 from retrobus.store.errors import Busy, NoRoom
@@ -163,3 +166,20 @@ def test_a_disk_that_is_full_refuses_the_rows(size: int) -> None:
 
     with pytest.raises(NoRoom):
         asyncio.run(filled())
+
+
+def test_a_copy_of_many_rows_needs_no_more_memory_than_a_few(postgres: Subject, store_database: str) -> None:
+    run_sql(store_database, MANY.format(12_000))
+    kept, text = Spool(), CsvText(VEHICLE, RFC_4180)
+    postgres.copy(EVENT)  # what the first copy leaves for all others
+    tracemalloc.start()
+
+    postgres.run(postgres.store.copy(VEHICLE, Query("list"), kept, caller=FOUNDER))
+    postgres.run(kept.end())
+    written = sum(len(text.rows(batch)) for batch in kept.rows())
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    kept.close()
+    assert written > 5 << 20
+    assert peak < 3 << 20
