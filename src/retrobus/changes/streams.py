@@ -54,6 +54,7 @@ class Streams:
         self._waiting: set[asyncio.Event] = set()
         self._wanted = asyncio.Event()
         self._pages: dict[tuple[Scope, str], asyncio.Task[Changes]] = {}
+        self._beginnings: dict[tuple[Scope, str], asyncio.Task[Changes]] = {}
         self._noticed = 0.0
         self._readers, self._openers = asyncio.Semaphore(READERS), asyncio.Semaphore(READERS)
 
@@ -82,9 +83,22 @@ class Streams:
             self._waiting.discard(event)
 
     async def first(self, scope: Scope, cursor: Cursor | None, caller: Caller | None) -> Changes:
-        """The page with which a stream begins, once others that begin have had their turn."""
+        """The page with which a stream begins.
+
+        Streams that wait for their turn to read the same page share one reading, which begins after all of them came.
+        """
+        if caller is not None:
+            await self.prove(caller)
+        key = scope, "" if cursor is None else cursor.text()
+        task = self._beginnings.get(key)
+        if task is None:
+            task = self._beginnings[key] = asyncio.create_task(self._begin(key, cursor))
+        return await asyncio.shield(task)
+
+    async def _begin(self, key: tuple[Scope, str], cursor: Cursor | None) -> Changes:
         async with self._openers:
-            return await self._feed.page(scope, cursor, PAGE, caller)
+            del self._beginnings[key]  # who comes from now on needs a reading that begins later
+            return await self._feed.page(key[0], cursor, PAGE, None)
 
     async def page(self, scope: Scope, cursor: Cursor) -> Changes:
         """The changes after this cursor; streams that stand at the same cursor share one reading.
