@@ -102,6 +102,7 @@ def test_a_conflict_shows_both_rows_and_is_applied(visitor: Visitor, admin: Pers
     cells = page.get_by_role("row").filter(has_text="disponible").get_by_role("cell")
     expect(cells).to_have_text(["par l'API", "par psql", "disponible"])
     expect(page.get_by_role("rowheader")).to_have_text(["État"])
+    expect(page.get_by_text(re.compile("par Ada Ministre.*modifiée le .* en SQL"))).to_be_visible()
 
     page.get_by_role("button", name="Appliquer le conflit 7…").click()
     dialog = page.get_by_role("dialog")

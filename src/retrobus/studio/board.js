@@ -51,7 +51,7 @@ function sections(data) {
       Schéma: data.revision.found ?? "inconnu",
       Version: data.version,
     })),
-    card("Garde", values({
+    card("Sauvegardes et journal", values({
       "Dernier backup": backup(backups.newest),
       "Backups automatiques": backups.schedule.join(", ") || "aucun",
       Journal: journal.entries ? waiting : "vide",

@@ -6,7 +6,7 @@ import { button, h } from "./h.js";
 import { attempt, tell } from "./notices.js";
 import { link, replace } from "./router.js";
 import { fieldsOf, readReference } from "./schema.js";
-import { kindOf, rowNamed, table } from "./told.js";
+import { AUTHORS, kindOf, rowNamed, table } from "./told.js";
 import { counted, instant, word } from "./words.js";
 
 const WHY = "Pendant une panne, le service a accepté ces écritures en mémoire ; au retour de PostgreSQL, la ligne avait"
@@ -65,11 +65,11 @@ function card(one, redraw) {
 }
 
 function about({ at, member, names, reason, postgres }) {
-  const named = (id) => names[id] ?? id;
+  const by = (id) => (id ? ` ${AUTHORS[id] ?? `par ${names[id] ?? id}`}` : "");
   const today = postgres
-    ? `ligne d’aujourd’hui modifiée le ${instant(postgres.updatedAt)} par ${named(postgres.updatedBy ?? "un inconnu")}`
+    ? `ligne d’aujourd’hui modifiée le ${instant(postgres.updatedAt)}${by(postgres.updatedBy)}`
     : "aucune ligne aujourd’hui";
-  return `Écriture du ${instant(at)}${member ? ` par ${named(member)}` : ""} ; ${reason} ; ${today}.`;
+  return `Écriture du ${instant(at)}${by(member)} ; ${reason} ; ${today}.`;
 }
 
 /** Both rows, field by field: what the journal wants, what is there today, and what the client had read. */

@@ -9,7 +9,7 @@ import { CAUSES, command, deleter, kindOf, rowLink, rowNamed, show, table } from
 import { instant } from "./words.js";
 
 const PAGE = 50;
-const HEADINGS = ["Quoi", "Quand", "Par", "Cause", "Retour"];
+const HEADINGS = ["Quoi", "Quand", "Supprimé", "Cause", "Retour"];
 const LISTS = Object.fromEntries(["Vehicle", "Event", "Member"].map((name) => [name, kindOf(name).title]));
 const HELD = "Ces backups contiennent encore la ligne. La commande se tape sur le serveur : elle montre d’abord ce"
   + " qu’elle va faire, demande, et ne touche aucune autre ligne.";

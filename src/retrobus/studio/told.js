@@ -10,7 +10,7 @@ const [Vehicle, Event, Member] = RESOURCES;
 const KINDS = { Vehicle, Event, Member };
 
 /** What `updatedBy` says of a writer who is no member. */
-const AUTHORS = {
+export const AUTHORS = {
   sql: "en SQL (psql)", cli: "par une commande", restore: "par une restauration", clean: "par un nettoyage",
   api: "par le service",
 };
