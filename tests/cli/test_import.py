@@ -357,6 +357,25 @@ def test_images_stay_as_they_are_whatever_their_cells_say(bring: Import, filled:
     ]
 
 
+def test_odd_values_of_json_keep_their_rows_out_one_by_one(bring: Import, filled: str) -> None:
+    rows = [
+        r'{"id": "\ud800", "phone": "0"}',
+        '{"id": ["m1"], "phone": "0"}',
+        '{"id": "m1", "phone": ["0"]}',
+        '{"id": "m1x", "email": "x@example.org", "paymentAmount": 1e15}',
+        '{"id": "m2", "notes": "", "phone": null, "birthDate": 5, "version": true}',
+        '{"id": "m3", "phone": "0", "permissions": ["a"], "newsletter": false}',
+    ]
+
+    code, said, errors = bring("[" + ",\n".join(rows) + "]", "--update", "--apply", "--yes", name="membres.json")
+
+    assert code == 3, errors
+    lines = [line for line in said.splitlines() if line.startswith("❌")]
+    assert [line.split(" ")[2].strip(",") for line in lines] == ["1", "2", "3", "4", "5"], said
+    row = members(filled)["m3"]
+    assert (row["phone"], row["permissions"], row["newsletter"]) == ("0", ["a"], False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -8,7 +8,7 @@ import pytest
 from retrobus.files.folder import Refused
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.sheets import grids
-from retrobus.sheets.forms import value_of
+from retrobus.sheets.forms import reader, value_of
 from retrobus.sheets.grids import Absent, BadSheet, Grid
 from retrobus.sheets.headings import Headings
 from retrobus.sheets.reading import read_grid
@@ -108,7 +108,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     with (tmp_path / "liste.csv").open("wb") as file:
         file.truncate(grids.LARGEST_FILE + 1)
 
-    with pytest.raises(Refused, match="33554433 octets, 33554432 au plus"):
+    with pytest.raises(Refused, match="134217729 octets, 134217728 au plus"):
         read_grid(tmp_path / "liste.csv", MEMBER)
 
 
@@ -149,12 +149,12 @@ def test_rows_of_json_have_the_lines_of_the_file_and_only_the_names_that_they_sa
     ],
 )
 def test_the_forms_that_people_type_become_those_of_the_api(column: str, cell: object, value: object) -> None:
-    assert value_of(MEMBER.table.c[column], cell) == value
+    assert value_of(reader(MEMBER.table.c[column]), cell) == value
 
 
 @pytest.mark.parametrize(("cell", "value"), [("14h30", "14:30"), ("9:05", "09:05"), ("14:30:00", "14:30")])
 def test_the_time_of_an_event_is_read_in_the_forms_of_a_spreadsheet(cell: str, value: str) -> None:
-    assert value_of(EVENT.table.c.time, cell) == value
+    assert value_of(reader(EVENT.table.c.time), cell) == value
 
 
 @pytest.mark.parametrize(
@@ -171,4 +171,4 @@ def test_the_time_of_an_event_is_read_in_the_forms_of_a_spreadsheet(cell: str, v
 )
 def test_a_form_that_could_mean_something_else_is_refused(column: str, cell: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        value_of(MEMBER.table.c[column], cell)
+        value_of(reader(MEMBER.table.c[column]), cell)

@@ -12,7 +12,7 @@ from openpyxl import Workbook
 
 from retrobus.model.resources import MEMBER
 from retrobus.sheets import workbook_reading
-from retrobus.sheets.forms import value_of
+from retrobus.sheets.forms import reader, value_of
 from retrobus.sheets.grids import Absent, BadSheet, Grid, Unreadable
 from retrobus.sheets.reading import read_grid
 
@@ -60,9 +60,10 @@ def test_values_have_the_forms_of_the_api_whatever_type_the_program_gave_them(tm
     grid = read(tmp_path, table(names, cells))
 
     columns = ["phone", "city", "postal_code", "birth_date", "membership_end_date", "payment_amount", "newsletter"]
-    values = [value_of(MEMBER.table.c[name], cell) for name, cell in zip(columns, grid.rows[0].cells, strict=False)]
+    typed = zip(columns, grid.rows[0].cells, strict=False)
+    values = [value_of(reader(MEMBER.table.c[name]), cell) for name, cell in typed]
     assert values == ["612345678", "TRUE", "1000", "1961-02-03", "2026-05-01T09:30:00.000Z", 12.5, False]
-    assert value_of(MEMBER.table.c.notes, grid.rows[0].cells[7]) == "14:30:00"
+    assert value_of(reader(MEMBER.table.c.notes), grid.rows[0].cells[7]) == "14:30:00"
 
 
 def test_a_formula_an_error_and_a_date_among_texts_are_refused_by_their_cell(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_formula_an_error_and_a_date_among_texts_are_refused_by_their_cell(tmp
     assert isinstance(formula, Unreadable)
     assert "cellule B2 : formule" in formula.reason
     with pytest.raises(ValueError, match="texte attendu, date trouvée"):
-        value_of(MEMBER.table.c.city, day)
+        value_of(reader(MEMBER.table.c.city), day)
     assert kept is Absent.CELL
 
 

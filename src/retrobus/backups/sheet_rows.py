@@ -7,9 +7,11 @@ For example, a list of members with the columns « Identifiant », « Téléphon
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Column, String
@@ -26,7 +28,7 @@ from retrobus.model.names import camel, snake
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.rows import Row
 from retrobus.model.vehicles import VehicleChange
-from retrobus.sheets.forms import value_of
+from retrobus.sheets.forms import reader, text, value_of
 from retrobus.sheets.grids import Absent, Cell, Grid, GridRow, is_blank
 from retrobus.sheets.headings import Headings
 from retrobus.sheets.likeness import are_alike, is_doubtful
@@ -66,14 +68,56 @@ class SheetEntry:
         self.reason = self.reason or "; ".join(self.refused[name] for name in sorted(self.refused)) or None
 
 
+@lru_cache
 def writable(resource: Resource) -> frozenset[str]:
     """The columns that a file may change."""
     return frozenset(CHANGES[resource].model_fields) - {"password"}
 
 
-def is_text(column: Column[Any]) -> bool:
-    """Whether the column holds text."""
-    return isinstance(column.type, String)
+class Blank(Enum):
+    """What an empty cell of a column means."""
+
+    NULL = "no value"
+    EMPTY = "an empty text or list"
+    NOTHING = "nothing: the value stays, or a new row gets the default"
+    REFUSED = "the row stays out"
+
+
+class SheetField(NamedTuple):
+    """A column of the file that an import may write, by its names here, in JSON and in the file."""
+
+    name: str
+    wire: str
+    said: str
+    read: Callable[[Cell], Any]
+    blank: Blank
+    text: bool
+
+
+def field_of(resource: Resource, name: str, said: str) -> SheetField:
+    """The field of a column that the file calls `said`."""
+    column = resource.table.c[name]
+    return SheetField(
+        name, camel(name), said, reader(column), _blank(resource, column), isinstance(column.type, String)
+    )
+
+
+def _blank(resource: Resource, column: Column[Any]) -> Blank:
+    if column.name in resource.images:
+        return Blank.NOTHING  # the export leaves images out: who empties such a cell must not lose the image
+    if column.nullable:
+        return Blank.NULL
+    if column.name in needed(resource):
+        return Blank.REFUSED
+    empty = isinstance(column.type, JSONB) or (isinstance(column.type, String) and RULE not in column.info)
+    return Blank.EMPTY if empty else Blank.NOTHING
+
+
+@lru_cache
+def needed(resource: Resource) -> tuple[str, ...]:
+    """The columns without which no new row can be, beside the key."""
+    fields = MODELS[resource].model_fields
+    return tuple(name for name, known in fields.items() if known.is_required() and name != resource.key)
 
 
 @dataclass(slots=True)
@@ -83,6 +127,12 @@ class SheetRows:
     resource: Resource
     headings: Headings
     blanks: Counter[str] = field(default_factory=Counter)
+    _fields: dict[str, SheetField] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Looks up once what all rows need."""
+        known = {name: said for name, said in self.headings.said.items() if name in writable(self.resource)}
+        self._fields = {name: field_of(self.resource, name, said) for name, said in known.items()}
 
     def entries(self, grid: Grid) -> list[SheetEntry]:
         """An entry for each row of the file."""
@@ -97,12 +147,16 @@ class SheetRows:
             entry.key = self._key(cells.get(self.resource.key))
             entry.version = self._version(cells.get("version"))
             self._fill(entry, cells)
-            lacking = [name for name in self._needed() if name not in {*entry.values, *entry.refused}]
-            said = (f"{self._named(name)} : {NEEDED} pour une ligne nouvelle" for name in lacking)
-            entry.lacking = "; ".join(said) or None
+            entry.lacking = self._lacking(entry)
         except Unfit as error:
             entry.reason = str(error)
+        except (UnicodeEncodeError, RecursionError):
+            entry.reason = "valeurs illisibles"
         return entry
+
+    def _lacking(self, entry: SheetEntry) -> str | None:
+        lacking = [name for name in needed(self.resource) if name not in entry.values and name not in entry.refused]
+        return "; ".join(f"{self._named(name)} : {NEEDED} pour une ligne nouvelle" for name in lacking) or None
 
     def _key(self, cell: Cell) -> str | None:
         """The key; None for a row that has none, which only vehicles need."""
@@ -110,13 +164,15 @@ class SheetRows:
             if self.resource is VEHICLE:
                 raise Unfit(f"{self._named(self.resource.key)} : {NEEDED}")
             return None
-        found = self._read(self.resource.key, cell)
         try:
-            if self.resource is MEMBER:
-                return checked_member_id(found)
-            return KEYS[self.resource].validate_python(found, strict=True)
+            found = value_of(text, cell)
+            return checked_member_id(found) if self.resource is MEMBER else KEYS[self.resource].validate_python(found)
         except ValidationError as error:
             raise Unfit(f"{self._named(self.resource.key)} : {dict(field_errors(error)).popitem()[1]}") from None
+        except ValueError as error:
+            if isinstance(error, Unfit | UnicodeEncodeError):
+                raise
+            raise Unfit(f"{self._named(self.resource.key)} : {error}") from None
 
     def _version(self, cell: Cell) -> int | None:
         if is_blank(cell):
@@ -128,20 +184,36 @@ class SheetRows:
 
     def _fill(self, entry: SheetEntry, cells: dict[str, Cell]) -> None:
         """Gives the entry the values of the row, and what the API refuses of it."""
-        said: dict[str, Any] = {}
-        for name in cells.keys() & writable(self.resource):
+        given: dict[str, Any] = {}
+        for name, one in self._fields.items():
+            cell = cells[name]
+            if is_blank(cell):
+                self._take_blank(entry, one, cell, given)
+                continue
             try:
-                if cells[name] is not Absent.CELL:
-                    said |= self._said(name, cells[name])
-            except Unfit as error:
-                entry.refused[name] = str(error)
-        entry.values = self._checked(entry, said)
-        for name in map(snake, said):
-            value, given = entry.values.get(name), said[camel(name)]
-            if is_text(self.resource.table.c[name]) and isinstance(given, str) and value != given:
-                entry.doubts[name] = given
+                given[one.wire] = value_of(one.read, cell)
+            except ValueError as error:
+                entry.refused[name] = f"« {one.said} » : {error}"
+        entry.values = self._checked(entry, given)
+        for name, one in self._fields.items():
+            value, raw = entry.values.get(name), given.get(one.wire)
+            if one.text and isinstance(raw, str) and value != raw:
+                entry.doubts[name] = raw
             elif is_doubtful(value):
                 entry.doubts[name] = value
+
+    def _take_blank(self, entry: SheetEntry, one: SheetField, cell: Cell, given: dict[str, Any]) -> None:
+        """Takes an empty cell for what it means in its column."""
+        if cell is Absent.CELL:
+            return
+        if one.blank is Blank.REFUSED:
+            entry.refused[one.name] = f"« {one.said} » : {NEEDED}"
+        elif one.blank is Blank.NULL:
+            given[one.wire] = cell if one.text else None
+        elif one.blank is Blank.EMPTY:
+            given[one.wire] = ""
+        elif one.name not in self.resource.images:
+            self.blanks[one.name] += 1
 
     def _checked(self, entry: SheetEntry, said: dict[str, Any]) -> Row:
         """The values that the API takes; the others are refused in its words."""
@@ -153,32 +225,6 @@ class SheetRows:
             entry.refused |= {snake(name): f"{self._named(snake(name))} : {text}" for name, text in told.items()}
             found = model.model_validate({name: value for name, value in said.items() if name not in told})
         return found.model_dump(exclude_unset=True)
-
-    def _said(self, name: str, cell: Cell) -> dict[str, Any]:
-        """The value by its JSON name; nothing for an empty cell that says nothing."""
-        if not is_blank(cell):
-            return {camel(name): self._read(name, cell)}
-        column = self.resource.table.c[name]
-        if name in self.resource.images:
-            return {}  # the export leaves images out: who empties such a cell must not lose the image
-        if column.nullable:
-            return {camel(name): cell if is_text(column) else None}
-        if name in self._needed():
-            raise Unfit(f"{self._named(name)} : {NEEDED}")
-        if isinstance(column.type, JSONB) or (is_text(column) and RULE not in column.info):
-            return {camel(name): ""}
-        self.blanks[name] += 1
-        return {}
-
-    def _read(self, name: str, cell: Cell) -> Any:
-        try:
-            return value_of(self.resource.table.c[name], cell)
-        except ValueError as error:
-            raise Unfit(f"{self._named(name)} : {error}") from None
-
-    def _needed(self) -> list[str]:
-        fields = MODELS[self.resource].model_fields
-        return [name for name, known in fields.items() if known.is_required() and name != self.resource.key]
 
     def _named(self, name: str) -> str:
         """The column as the file calls it."""

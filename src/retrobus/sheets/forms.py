@@ -23,17 +23,18 @@ _ISO_WITHOUT_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?
 _CLOCK = re.compile(r"(\d{1,2})[:hH](\d{2})(?::\d{2}(?:\.0+)?)?", re.ASCII)
 
 
-def value_of(column: Column[Any], cell: Cell) -> Any:
-    """The value as the API's rules read it; ValueError says in French what was expected.
+def value_of(read: Callable[[Cell], Any], cell: Cell) -> Any:
+    """The value of a cell as the API's rules read it; ValueError says in French what was expected.
 
     What no form here fits is given on as it is: the rule of the field refuses it in its own words.
     """
     if isinstance(cell, Unreadable):
         raise ValueError(cell.reason)
-    return _reader(column)(cell)
+    return read(cell)
 
 
-def _reader(column: Column[Any]) -> Callable[[Cell], Any]:
+def reader(column: Column[Any]) -> Callable[[Cell], Any]:
+    """How the cells of a column are read."""
     kinds: tuple[tuple[Any, Callable[[Cell], Any]], ...] = (
         (Boolean, flag),
         (TIMESTAMP, moment),

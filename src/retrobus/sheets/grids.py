@@ -6,8 +6,8 @@ from typing import Any
 
 from retrobus.sheets.cells import KEPT, restored
 
-LARGEST_FILE = 32 << 20
-"""Bytes of a file: 50,000 members take some fifteen millions."""
+LARGEST_FILE = 128 << 20
+"""Bytes of a file: 50,000 members take nine millions as CSV, thirty as JSON; JSON may hold images, too."""
 
 MOST_ROWS = 100_000
 """Rows of a file: more are no list of an association, and all of them are held in memory."""
