@@ -28,6 +28,9 @@ class Waiting:
     """Whether it is on disk: then only a conflict may keep it out of Postgres, and the operator is told."""
 
     certain: bool = True
+    blind: bool = False
+    """Whether psql had changed the row unseen by memory: the replay must make a conflict of this change."""
+
     repeat: bool = False
     """Whether it repeats a request that was carried out before, and so changes nothing."""
 
@@ -84,6 +87,9 @@ class Track:
     announced: str = ""
     """What the last acknowledgement said of its durability: journal or memory; empty if it was Postgres."""
 
+    blind: bool = False
+    """Whether psql changed the row in the present outage, so that memory changes a state that is gone."""
+
     offered: State = None
     """A state that a restore under way may bring, until then."""
 
@@ -99,9 +105,10 @@ class Track:
             return  # the slot is an e-mail: in an older backup another member has it, and was not deleted yet
         self.own = at
 
-    def by_hand(self, state: State, sent: float, at: float) -> None:
-        """A person with psql wrote this state."""
+    def by_hand(self, state: State, sent: float, at: float, *, unseen: bool = False) -> None:
+        """A person with psql wrote this state; `unseen`: while the service could not reach Postgres."""
         self._becomes(state, sent, at)
+        self.blind = unseen
         self.touch(at)
         for waiting in self.waiting:
             waiting.overtaken = True
@@ -146,6 +153,8 @@ class Track:
     def accepted(self, waiting: Waiting, sent: float) -> None:
         """Memory took this write."""
         waiting.clean = waiting.clean and not self.late and waiting.at - self.touched > RECENT
+        self.blind = self.blind and waiting.state is not None and not waiting.makes
+        waiting.blind = self.blind
         self.waiting.append(waiting)
         self.latest, self.announced = waiting.state, "journal" if waiting.lasting else "memory"
         self.repeated.discard(waiting.state)
@@ -170,10 +179,11 @@ class Track:
                 needless += waiting.clean
             elif waiting.overtaken and made and not waiting.repeat:
                 self.possible.add(waiting.state)
-            elif not (waiting.repeat or waiting.overtaken):
+            elif not (waiting.repeat or waiting.overtaken or waiting.blind):
                 sure = waiting.certain and (waiting.clean or waiting.state is not None)
                 self.possible = {waiting.state} | (set() if sure else self.possible)
         self.late.clear()
+        self.blind = False
         self.note(at)
         return needless
 

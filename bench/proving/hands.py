@@ -43,7 +43,7 @@ def _by_hand(slot: Slot, mark: State, sent: float) -> Callable[[Model], object]:
 
     def tell(model: Model) -> None:
         model.tell(f"{sent:.3f} {at:.3f} psql -> {mark}", slot)
-        model.track(slot).by_hand(mark, sent, at)
+        model.track(slot).by_hand(mark, sent, at, unseen=True)
 
     return tell
 
