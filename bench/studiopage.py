@@ -65,7 +65,7 @@ def list_shown(browser: Browser, api: Api, who: Person) -> float:
             new MutationObserver((_, observer) => { if (document.querySelector("tbody tr")) {
                 window.shown = performance.now(); observer.disconnect(); } })
                 .observe(document.querySelector("main"), { childList: true, subtree: true }); }""")
-        page.get_by_role("link", name="Adhérents").click()
+        page.get_by_role("link", name="Adhérents", exact=True).click()
         expect(page.locator("tbody tr").first).to_be_visible()
         found: float = page.evaluate("window.shown - window.clicked")
         return found
@@ -97,10 +97,10 @@ def figures() -> str:
 | --- | --- |
 | poids de la page | {size / 1000:.0f} ko en {files} fichiers, sans compression |
 | premier affichage, navigateur sans cache, sur la même machine | {first:.0f} ms |
-| du clic sur « Adhérents » aux 50 premières lignes | {shown:.0f} ms |
+| du clic sur « Adhérents » aux 50 premières lignes | {shown:.0f} ms |
 | JavaScript | {sum(lines.values())} lignes en {len(lines)} modules |
 
-Lignes par module : {", ".join(f"`{name}` {count}" for name, count in lines.items())}.
+Lignes par module : {", ".join(f"`{name}` {count}" for name, count in lines.items())}.
 
 """
 

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from accounts import an_account
-from harness import CLEAN, Api, Person, apart, copy_database, process, run_sql
+from faults.proxy import Proxy, proxy
+from harness import CLEAN, Api, Person, apart, copy_database, free_port, process, run_sql
 from retrobus.database import migrate
 from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 from studio.browser import CHROMIUM, PATIENCE, Watch, chromium
@@ -18,6 +19,7 @@ from studio.visitor import Visitor
 
 NewVisitor = Callable[..., Visitor]
 TEMPLATE = "studio_template"
+FRENCH = {"locale": "fr-FR", "timezone_id": "Europe/Paris"}
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +33,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def studio_service(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def backups_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the backups of that service."""
+    return tmp_path_factory.mktemp("studio") / "backups"
+
+
+@pytest.fixture(scope="session")
+def studio_service(server: str, template: str, backups_dir: Path) -> Iterator[Api]:
     """The service that most tests of the page share; use `service`, which empties its tables first."""
     name = f"retrobus_studio_{os.getpid()}"
     url = copy_database(server, name, template)
-    folder = tmp_path_factory.mktemp("studio")
-    with process(url, folder, BACKUPS_DIR=str(folder / "backups")) as (api, _):
+    with process(url, backups_dir.parent, BACKUPS_DIR=str(backups_dir)) as (api, _):
         yield api
     run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -55,7 +62,11 @@ def new_visitor(browser: Browser) -> Iterator[NewVisitor]:
         watches: list[Watch] = []
 
         def open_window(api: Api, **options: Any) -> Visitor:
-            french = {"locale": "fr-FR", "timezone_id": "Europe/Paris", "permissions": ["clipboard-read"]}
+            french = {
+                "locale": "fr-FR",
+                "timezone_id": "Europe/Paris",
+                "permissions": ["clipboard-read", "clipboard-write"],
+            }
             context = windows.enter_context(browser.new_context(**(french | options)))
             context.set_default_timeout(PATIENCE)
             watches.append(Watch())
@@ -94,7 +105,7 @@ def member(service: Api) -> Person:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL that tests may kill, with a migrated database to copy."""
-    with embedded_postgres(tmp_path_factory.mktemp("killed"), settings={"fsync": "off"}) as server:
+    with embedded_postgres(tmp_path_factory.mktemp("killed"), port=free_port()) as server:
         run_sql(server.url(), f"CREATE DATABASE {TEMPLATE}")
         apart(lambda: migrate.upgrade(server.url(TEMPLATE)))
         yield server
@@ -111,13 +122,23 @@ def postgres(cluster: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture
-def start_service(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Callable[..., Api]]:
-    """Starts a service on a database of its own of `postgres`, with these settings."""
+def line(postgres: EmbeddedPostgres) -> Iterator[Proxy]:
+    """A line to `postgres` that can be cut while psql still reaches it."""
+    with proxy(postgres.port or 0) as found:
+        yield found
+
+
+@pytest.fixture
+def start_service(postgres: EmbeddedPostgres, line: Proxy, tmp_path: Path) -> Iterator[Callable[..., Api]]:
+    """Starts a service with these settings at the end of `line`, on a database of its own."""
     with ExitStack() as services:
 
         def start(**environment: str) -> Api:
-            url = copy_database(postgres.url(), f"studio_{os.urandom(5).hex()}", TEMPLATE)
+            name = f"studio_{os.urandom(5).hex()}"
+            url = copy_database(postgres.url(), name, TEMPLATE)
             wanted = {"BACKUPS_DIR": str(tmp_path / "backups")} | environment
-            return services.enter_context(process(url, tmp_path, **wanted))[0]
+            api, _ = services.enter_context(process(line.url(name), tmp_path, **wanted))
+            api.database_url = url
+            return api
 
         yield start

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Request, expect
 
 from accounts import an_account, email_of
-from harness import Api, Person
+from faults.proxy import Proxy
+from harness import Api, Person, until
 from retrobus.development.embedded import EmbeddedPostgres
 from studio.conftest import NewVisitor
 from studio.rows import create, read
@@ -170,3 +171,29 @@ def test_a_write_to_memory_is_told_as_such_and_reaches_postgresql(
     postgres.start()
     expect(banner).to_be_hidden(timeout=30_000)
     assert read(visitor.api, who, "vehicle", "920")["modele"] == "Citaro C2"
+
+
+def test_a_conflict_that_an_outage_leaves_is_decided_on_its_page(
+    start_service: StartService, new_visitor: NewVisitor, line: Proxy
+) -> None:
+    api = start_service(ENABLE_MEMORY_FALLBACK="true", ENABLE_RUNTIME_STATE_SAVE="true")
+    visitor, who = new_visitor(api), an_account(api, "ADMIN")
+    create(api, who, "vehicle", parc="920", etat="disponible")
+    visitor.log_in(who, "vehicules/920")
+    line.become("refuse")
+    visitor.field("État").fill("En panne")
+    visitor.press("Enregistrer")
+    expect(visitor.page.get_by_text("Accepté en mémoire")).to_be_visible()
+    api.sql("UPDATE vehicle SET etat = 'En restauration'")
+    line.become("pass")
+    until(lambda: api.get("/ready").json()["conflicts"] == 1, what="the conflict")
+
+    visitor.go("Tableau de bord")
+    visitor.page.get_by_role("main").get_by_role("link", name="1 conflit à trancher").click()
+    row = visitor.page.get_by_role("row").filter(has_text="État")
+    expect(row.get_by_role("cell")).to_have_text(["En panne", "En restauration", "disponible"])
+    visitor.page.get_by_role("button", name="Appliquer").click()
+    visitor.page.get_by_role("dialog").get_by_role("button", name="Appliquer", exact=True).click()
+
+    expect(visitor.page.get_by_text("Aucun conflit à trancher.")).to_be_visible()
+    assert read(api, who, "vehicle", "920")["etat"] == "En panne"

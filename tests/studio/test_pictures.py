@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import expect
 
 from accounts import an_account
-from harness import Api, Person
-from retrobus.development.embedded import EmbeddedPostgres
+from faults.proxy import Proxy
+from harness import Api, Person, until
 from studio.collection import load_collection
 from studio.conftest import NewVisitor
 from studio.rows import change
@@ -77,17 +77,29 @@ def test_pictures_of_a_list_a_form_and_two_editors(
     keep(visitor, "editors")
 
 
-def test_pictures_of_the_dashboard_during_an_outage(
-    ada: tuple[Visitor, Person], postgres: EmbeddedPostgres, keep: Callable[[Visitor, str], None]
+def test_pictures_of_an_outage_and_of_the_conflict_that_it_leaves(
+    ada: tuple[Visitor, Person], line: Proxy, keep: Callable[[Visitor, str], None]
 ) -> None:
-    visitor, _ = ada
-
-    visitor.open()
+    visitor, who = ada
+    for number, event in enumerate(visitor.api.get("/api/events", headers=who.headers).json()["events"][:3]):
+        change(visitor.api, who, "event", event["id"], currentParticipants=12 + number)
+    visitor.api.delete("/api/events/" + event["id"], headers=who.headers)
+    assert visitor.api.post("/api/backups", headers=who.headers).is_success
+    visitor.open("tableau")
+    expect(visitor.page.get_by_text("En direct")).to_be_visible()
     keep(visitor, "dashboard")
+    visitor.open("vehicules/920")
     visitor.watch.expect(0, 503)  # the stream of changes ends, and only PostgreSQL could answer it
-    postgres.kill()
-    expect(visitor.page.get_by_text("PostgreSQL ne répond pas : cette page montre la mémoire")).to_be_visible(
-        timeout=30_000
-    )
+    line.become("refuse")
+    visitor.field("État").fill("En panne")
+    visitor.press("Enregistrer")
+    expect(visitor.page.get_by_text("Accepté en mémoire")).to_be_visible()
+    visitor.api.sql("UPDATE vehicle SET etat = 'En restauration' WHERE parc = '920'")
 
+    visitor.go("Tableau de bord")
+    expect(visitor.page.get_by_text("PostgreSQL ne répond pas : cette page montre la mémoire")).to_be_visible()
     keep(visitor, "outage")
+    line.become("pass")
+    until(lambda: visitor.api.get("/ready").json()["conflicts"] == 1, what="the conflict")
+    visitor.go("Conflits")
+    keep(visitor, "conflict")

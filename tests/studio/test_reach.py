@@ -5,12 +5,16 @@ from playwright.sync_api import Page, expect
 
 from accounts import PASSWORD, email_of
 from harness import Api, Person
+from operations import a_conflict
 from studio.axe import grave_findings
 from studio.conftest import NewVisitor
 from studio.rows import create
 from studio.visitor import Visitor
 
-PLACES = ["vehicules", "vehicules/920", "vehicules/nouveau", "evenements", "evenements/fete", "adherents", "moi"]
+PLACES = [
+    *("tableau", "vehicules", "vehicules/920", "vehicules/nouveau", "evenements", "evenements/fete", "adherents"),
+    *("suppressions", "conflits", "sauvegardes", "moi"),
+]
 SMALL = {"width": 360, "height": 700}
 
 
@@ -23,6 +27,8 @@ def rows(service: Api, admin: Person) -> None:
     create(service, admin, "vehicle", parc="920", description=words, caracteristiques=[length], gallery=[picture])
     create(service, admin, "event", id="fete", title="Les quarante ans du dépôt " * 8, vehicleId="920")
     create(service, admin, "member", email=f"{'un-nom-tres-long' * 3}@example.org")
+    service.sql(a_conflict(7, member=admin.id), "DELETE FROM member WHERE email LIKE 'un-nom%'")
+    assert service.post("/api/backups", headers=admin.headers).is_success
 
 
 @pytest.mark.usefixtures("rows")

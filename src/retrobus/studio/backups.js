@@ -38,7 +38,7 @@ function listed(backups) {
     const restore = () => show(`Restaurer ${one.name}`, [h("p", {}, RESTORE), command(one.restore)]);
     return [
       [one.timestamp ? instant(one.timestamp) : one.name, marks(one).map((text) => h("span", { class: "mark" }, text))],
-      [counted(one.rows ?? 0, "ligne"), one.deletions && `, ${counted(one.deletions, "suppression")}`],
+      [counted(one.rows ?? 0, "ligne"), one.deletions > 0 && `, ${counted(one.deletions, "suppression")}`],
       one.size !== null && bytes(one.size),
       one.verifiedAt ? instant(one.verifiedAt) : h("span", { class: "quiet" }, "jamais"),
       one.note,
