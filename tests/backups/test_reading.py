@@ -217,6 +217,7 @@ def test_a_backup_of_ours_gives_rows_and_deletions_in_the_order_of_the_file() ->
 def test_before_it_is_read_a_backup_has_no_shape() -> None:
     assert reading(content()).shape == ""
     assert Reading(BytesIO(), "x", None).ours is False
+    assert reading(content()).position("920") == 0
 
 
 @pytest.mark.parametrize("name", ["Vehicle", "Event", "members", "Tombstones"])

@@ -1,7 +1,10 @@
 """What memory decides and holds, beside what the tests of the stores' contract say of it."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import count
 from typing import Any
 
@@ -11,8 +14,8 @@ from retrobus.fallback.decisions import Decision, MemoryStore
 from retrobus.fallback.memory import Held
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.rows import Row, completed, encode
-from retrobus.store.contract import Caller, Delete, Insert, Terms, Update, Write
-from retrobus.store.errors import Conflict
+from retrobus.store.contract import Caller, Delete, Filter, Insert, Query, Sought, Terms, Update, Write
+from retrobus.store.errors import Conflict, NotFound
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 AUTHOR = Terms(Caller("m1", 0, "ADMIN"))
@@ -156,3 +159,81 @@ def test_a_vehicle_without_a_number_takes_none_away() -> None:
 
 def test_memory_begins_without_an_identity() -> None:
     assert MemoryStore().identity == "00000000"
+
+
+IMAGE = "data:image/png;base64,AA=="
+GALLERY = json.dumps(["https://images.example.org/1.jpg", 7, IMAGE])
+
+
+def image_of(store: MemoryStore, column: str, at: int | None = None, known: tuple[str, ...] = ()) -> bytes | None:
+    """What memory answers for an image of vehicle 920."""
+    public = (Filter("is_public", "=", True),)
+    found = asyncio.run(store.image(Sought(VEHICLE, "920", column, at, known), filters=public, caller=None))
+    assert (found.origin, len(found.tag)) == (store.origin, 32)
+    assert sha256(found.value or IMAGE.encode()).hexdigest().startswith(found.tag)
+    return found.value
+
+
+def test_an_image_is_found_by_its_column_or_its_place_in_the_gallery() -> None:
+    store = Decided((VEHICLE, {"parc": "920", "is_public": True, "background_image": IMAGE, "gallery": GALLERY}))
+
+    assert image_of(store, "background_image") == IMAGE.encode()
+    assert image_of(store, "gallery", 0) == b"https://images.example.org/1.jpg"
+    assert image_of(store, "gallery", 2) == IMAGE.encode()
+
+
+def test_a_reader_who_has_the_image_gets_its_tag_alone() -> None:
+    store = Decided((VEHICLE, {"parc": "920", "is_public": True, "background_image": IMAGE}))
+    tag = sha256(IMAGE.encode()).hexdigest()[:32]
+
+    assert image_of(store, "background_image", known=("autre", tag)) is None
+    assert image_of(store, "background_image", known=("autre",)) == IMAGE.encode()
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "at"),
+    [
+        ({}, "background_image", None),
+        ({"gallery": GALLERY}, "gallery", 1),
+        ({"gallery": GALLERY}, "gallery", 3),
+        ({"gallery": GALLERY}, "gallery", 4),
+        ({"gallery": None}, "gallery", 0),
+        ({"background_image": IMAGE, "is_public": False}, "background_image", None),
+        ({"background_image": IMAGE, "parc": "921"}, "background_image", None),
+    ],
+    ids=repr,
+)
+def test_an_image_that_is_not_there_or_not_public_is_not_found(
+    values: dict[str, Any], column: str, at: int | None
+) -> None:
+    store = Decided((VEHICLE, {"parc": "920", "is_public": True, **values}))
+
+    with pytest.raises(NotFound):
+        image_of(store, column, at)
+
+
+class Taking:
+    """Notes what a copy gives."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.parts: list[list[str]] = []
+
+    async def begin(self) -> None:
+        self.begun += 1
+
+    async def add(self, documents: Sequence[bytes]) -> None:
+        self.parts.append([json.loads(document)["id"] for document in documents])
+
+
+@pytest.mark.parametrize("events", [0, 1, 100, 250])
+def test_a_copy_has_every_row_in_the_order_of_lists_a_hundred_at_a_time(events: int) -> None:
+    store, into = Decided(), Taking()
+    for number in range(events):
+        store.put(EVENT, {"id": f"e{number:03}", "title": "Fête", "date": LONG_AGO})
+
+    origin = asyncio.run(store.copy(EVENT, Query(after=(LONG_AGO, "e000"), limit=1), into, caller=None))
+
+    assert (origin, into.begun) == (store.origin, 1)
+    assert [len(part) for part in into.parts] == [100] * (events // 100) + [events % 100] * (events % 100 > 0)
+    assert [key for part in into.parts for key in part] == [f"e{number:03}" for number in range(events)]
