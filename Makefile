@@ -61,7 +61,7 @@ proof-negative: $(VENV)/.ready ## services with known bugs, each of which the pr
 	@$(BIN)/python bench/proof_negative.py $(ARGS)
 
 .PHONY: mutation
-mutation: $(VENV)/.ready ## small mistakes in the pure core, of which fast tests must notice 90 % (ten minutes; ARGS="journal" for one module)
+mutation: $(VENV)/.ready ## small mistakes in the pure core, of which fast tests must notice 90 % (twelve minutes; ARGS="journal" for one module)
 	@$(BIN)/python bench/mutation.py $(ARGS)
 
 fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300")

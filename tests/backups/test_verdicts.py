@@ -200,3 +200,22 @@ def test_an_admin_whom_the_backup_does_not_know_stays_unless_replace_deletes_all
     sides = Sides(MEMBER, here, members(m2="b@"))
 
     assert [keeps_one(sides, verdicts(sides, rules)) for rules in (PLAIN, REPLACE)] == [True, False]
+
+
+def test_what_the_reader_refuses_is_rejected_where_it_would_be_written() -> None:
+    asked: list[tuple[str, tuple[str, ...] | None]] = []
+
+    def refusal(key: str, columns: tuple[str, ...] | None) -> str | None:
+        asked.append((key, columns))
+        return None if key == "m4" else f"refusé : {key}"
+
+    here = members(m1="a@", m2="b@")
+    there = members(m1="a@", m2="c@", m3="d@", m4="e@")
+    sides = Sides(MEMBER, here, there, refusal=refusal)
+
+    plain = [verdict(sides, key, PLAIN) for key in there]
+    replacing = verdict(sides, "m2", REPLACE)
+
+    assert [outcome.verdict for outcome in plain] == ["same", "differs", "reject", "insert"]
+    assert replacing == Outcome("reject", reason="refusé : m2")
+    assert asked == [("m3", None), ("m4", None), ("m2", ("email",))]
