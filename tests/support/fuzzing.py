@@ -19,6 +19,7 @@ ALWAYS = (
     "positive_data_acceptance,not_a_server_error,negative_data_rejection", "--continue-on-failure", "--no-color",
     "--exclude-path", "/metrics", "--exclude-operation-id", "createBackup", "--exclude-path-regex", "stream$",
     "--warnings", "off", "--output-truncate", "false",
+    "--request-timeout", "60",  # POST /api/backups writes and verifies a backup before it answers
 )  # fmt: skip
 
 

@@ -75,7 +75,8 @@ async def _image(call: Call, column: str, filters: tuple[Filter, ...] = ()) -> R
         raise NotFound
     at = None if place is None else int(place)
     sought = Sought(VEHICLE, call.key, column, at, etags_known(call.request))
-    found = await call.store.image(sought, filters=filters, caller=call.caller)
+    async with call.service.image_turns:
+        found = await call.store.image(sought, filters=filters, caller=call.caller)
     return _answer(call, found, call.key if at is None else f"{call.key}-{at}")
 
 

@@ -1,6 +1,7 @@
 """What the application hands to the routes: the store, the tokens, the throttle of logins, the limits, the metrics."""
 
-from dataclasses import dataclass
+from asyncio import Semaphore
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from retrobus.accounts.throttle import Throttle
@@ -14,6 +15,9 @@ from retrobus.fallback.conflict_desk import Conflicts
 from retrobus.metrics import Metrics
 from retrobus.store.contract import Store
 from retrobus.store.spool import Exports
+
+IMAGES = 4
+"""Images that are read at a time: more would take every connection to PostgreSQL, and some megabytes of memory each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,5 @@ class Service:
     metrics_token: str | None
     """Who holds it may read /metrics from elsewhere than this machine."""
     states: States
+    image_turns: Semaphore = field(default_factory=lambda: Semaphore(IMAGES))
+    """A request waits for its turn to read an image."""
