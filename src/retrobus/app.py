@@ -53,8 +53,7 @@ from retrobus.model.tables import REVISION
 from retrobus.readiness import Readiness
 from retrobus.settings import Settings
 from retrobus.settings.complaints import misspelt
-from retrobus.store.attempts import Attempts
-from retrobus.store.errors import NoAnswer, StoreError, Unavailable
+from retrobus.store.errors import StoreError
 from retrobus.store.spool import Exports
 from retrobus.toggles import OpenStore, open_store
 
@@ -167,7 +166,7 @@ def _lifespan(settings: Settings, metrics: Metrics, sample: Sample | None) -> An
             opened = await running.enter_async_context(open_store(settings, watch, background, sample))
             schedule = await running.enter_async_context(_backing_up(settings, background))
             states = Readiness(opened, schedule, metrics, settings.toggles, REVISION)
-            feed = ChangeFeed(opened.availability)
+            feed = ChangeFeed(opened.postgres_alone)
             streams = Streams(feed, metrics.followers, metrics.feed_lag)
             await running.enter_async_context(background.running("streams", streams.watch))
             app.state.service = _service(settings, states, feed, streams)
@@ -224,7 +223,7 @@ def _limits(settings: Settings) -> Limits:
 
 def _desk(settings: Settings, opened: OpenStore) -> Desk:
     """What PostgreSQL and the folder of backups alone tell; memory never answers for them."""
-    attempts = Attempts(opened.availability, Unavailable if opened.mode == "strict" else NoAnswer)
+    attempts = opened.postgres_alone
     url = "" if settings.database_url is None else settings.database_url.get_secret_value()
     way = Way(url, settings.database_pool_size, settings.database_statement_cache)
     use = FolderUse(settings.backups_dir, settings.load_backup_at_boot, settings.enable_runtime_state_save)

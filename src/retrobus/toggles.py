@@ -20,11 +20,12 @@ from retrobus.fallback.timelines import read_timelines
 from retrobus.files.error_texts import told
 from retrobus.files.folder import Refused
 from retrobus.settings import Settings
+from retrobus.store.attempts import Attempts
 from retrobus.store.availability import Availability, Watcher
 from retrobus.store.commit import Commits
 from retrobus.store.contract import Store
 from retrobus.store.diagnosis import Diagnosis, Diagnostician
-from retrobus.store.errors import StoreError
+from retrobus.store.errors import NoAnswer, StoreError, Unavailable
 from retrobus.store.opening import open_connection
 from retrobus.store.pool import Connection, Pool
 from retrobus.store.postgres import PostgresStore
@@ -62,6 +63,11 @@ class OpenStore:
     def commits(self) -> Commits:
         """The transactions of writes, and what is known of their ends."""
         return self.postgres.commits
+
+    @property
+    def postgres_alone(self) -> Attempts:
+        """For work that memory never does; its refusal says so where memory answers other requests."""
+        return Attempts(self.availability, Unavailable if self.mode == "strict" else NoAnswer)
 
 
 def needs_mirror(settings: Settings) -> bool:

@@ -17,7 +17,6 @@ from retrobus.changes.cursor import Cursor, Scope
 from retrobus.changes.snapshots import Look, look, snapshot_of, transaction_id
 from retrobus.store.access import prove
 from retrobus.store.attempts import Attempts
-from retrobus.store.availability import Availability
 from retrobus.store.contract import Caller
 from retrobus.store.errors import Busy, ReadOnly, Resync
 from retrobus.store.pool import Connection
@@ -41,8 +40,8 @@ class Changes:
 class ChangeFeed:
     """Promise: who applies pages by version until `more` is false holds the rows of one instant since its request."""
 
-    def __init__(self, availability: Availability) -> None:
-        self._attempts = Attempts(availability)
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
 
     async def look(self) -> Look:
         """The state of the database in a few words."""
