@@ -81,13 +81,13 @@ def in_short(results: Iterable[Result]) -> str:
     back = max((figures.back for figures in strict if figures.back is not None), default=0.0)
     zeros = ", ".join(f"**{number}** {kind}" for kind, number in counts.items())
     told = (
-        f"`make proof` did {faults} things to a strict service and to one with all three toggles on, while sixteen "
+        f"`make\0proof` did {faults} things to a strict service and to one with all three toggles on, while sixteen "
         "clients worked: kills, freezes, cut and slow lines, full disks, wrong clocks, restores. "
         f"{calls:,} requests were judged, and the final rows: {zeros}. While PostgreSQL was away, a strict service "
         f"refused in {refusals:.0f} ms (median); after the heal PostgreSQL answered within {back:.1f} s at most. "
-        f"`make proof-negative` plants {len(BUGS)} known bugs, which the same run must catch."
+        f"`make\0proof-negative` plants {len(BUGS)} known bugs, which the same run must catch."
     )
-    return fill(told, 120, break_long_words=False, break_on_hyphens=False)
+    return fill(told, 120, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
 
 
 def document(results: Iterable[Result], place: str) -> dict[str, Any]:
