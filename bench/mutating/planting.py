@@ -11,7 +11,7 @@ from mutating.mutants import Mutant, mutated
 
 
 def plant(module: ModuleType, text: str, mutant: Mutant) -> None:
-    """Changes the loaded module as the mutant says; every module that imported its functions and values has the changed ones."""
+    """Changes the loaded module as the mutant says; modules that imported its functions have the changed ones."""
     tree, statement = mutated(text, mutant)
     if mutant.in_function:
         changed = ModuleType(module.__name__)

@@ -198,7 +198,7 @@ def test_a_malformed_authorization_is_refused_without_asking_postgres(blind: Api
 
 def _routes() -> list[tuple[str, str]]:
     writes = [(write.method, write.path) for write in WRITES if "login" not in write.path]
-    keyed = [(method, path.format("x")) for method, path in (route.split(" ") for route in KEYED)]
+    keyed = [(method, path.format("x", "1")) for method, path in (route.split(" ") for route in KEYED)]
     lists = [("GET", path) for path in (*LISTS, "/api/me", "/api/auth/me", "/api/members/me")]
     return [(method, path) for method, path in (*writes, *keyed, *lists) if not path.startswith("/public")]
 

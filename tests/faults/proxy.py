@@ -154,13 +154,20 @@ class Proxy:
                 return
             answers, line.server = await asyncio.open_connection("127.0.0.1", self._server_port)
             await asyncio.gather(
-                self._pump(line, reader, line.server, "before"), self._pump(line, answers, client, "after")
+                self._pump_to_the_end(line, reader, line.server, "before"),
+                self._pump_to_the_end(line, answers, client, "after"),
             )
         except OSError:
-            pass  # one side is gone, so both go
+            pass  # no server listens
         finally:
             line.close()
             del self._lines[line]
+
+    async def _pump_to_the_end(self, line: _Line, reader: StreamReader, writer: StreamWriter, side: Side) -> None:
+        try:
+            await self._pump(line, reader, writer, side)
+        except OSError:
+            line.close()  # one side is gone, so both go
 
     async def _pump(self, line: _Line, reader: StreamReader, writer: StreamWriter, side: Side) -> None:
         while chunk := await reader.read(65536):

@@ -78,7 +78,8 @@ def test_head_answers_like_get_without_the_body(api: Api, manager: Person, path:
 
     got, head = (api.request(method, path, headers=headers) for method in ("GET", "HEAD"))
 
-    told = [{**answer.headers, "date": "", "content-length": ""} for answer in (got, head)]
+    own = {"date", "content-length", "transfer-encoding"}  # of the message: a HEAD has no chunks
+    told = [{name: text for name, text in answer.headers.items() if name not in own} for answer in (got, head)]
     assert (head.status_code, head.content) == (got.status_code, b"")
     assert told[0] == told[1]
     assert path == "/metrics" or head.headers.get("Content-Length") == got.headers.get("Content-Length")

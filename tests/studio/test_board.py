@@ -12,11 +12,9 @@ from harness import Api, Person
 from operations import a_conflict
 from retrobus.development.embedded import EmbeddedPostgres
 from routes import VEHICLE
-from studio.axe import grave_findings
 from studio.conftest import NewVisitor
 from studio.visitor import Visitor
 
-PLACES = ["tableau", "suppressions", "conflits", "sauvegardes"]
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -181,19 +179,3 @@ def test_the_dashboard_tells_the_truth_during_an_outage_and_lives_on_after_it(
     expect(visitor.page.get_by_text("seul PostgreSQL les connaît")).to_be_visible()
     postgres.start()
     expect(visitor.page.get_by_text("En direct")).to_be_visible(timeout=40_000)
-
-
-@pytest.mark.usefixtures("happened")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_and_no_page_is_too_wide(
-    new_visitor: NewVisitor, service: Api, admin: Person, scheme: str
-) -> None:
-    visitor = new_visitor(service, color_scheme=scheme, viewport={"width": 360, "height": 700})
-    service.post("/api/backups", headers=admin.headers)
-    visitor.log_in(admin)
-
-    for place in PLACES:
-        visitor.open(place)
-        expect(visitor.page.get_by_text("Chargement…", exact=True)).to_have_count(0)
-        assert grave_findings(visitor.page) == [], place
-        assert visitor.page.evaluate("document.documentElement.scrollWidth") == 360, place
