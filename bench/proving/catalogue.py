@@ -64,7 +64,7 @@ FAULTS = {
     "replay-kill": Fault("kill -9 of the service in a replay", of_service.killed_in_replay, kinds=("fallback",)),
     "restore": Fault("restore of a backup while clients write", of_service.restore, bite="nothing"),
     "restore-kill": Fault("kill -9 of a restore, three times", of_service.restore_killed, bite="nothing"),
-    "sigterm": Fault("SIGTERM of the service under load, twice", of_service.stopped_under_load, bite="kill"),
+    "sigterm": Fault("SIGTERM of the service under load, twice", of_service.stopped_under_load, bite="nothing"),
     "two-services": Fault("two services on one folder", of_service.second_process, bite="nothing"),
     "boot": Fault("boot with Postgres down, 3 s", of_service.boot_without_postgres),
     "psql": Fault("connections refused while psql writes", of_service.psql_meanwhile),

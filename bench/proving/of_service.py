@@ -33,7 +33,7 @@ def killed_in_writes(scene: Scene) -> None:
 
 
 def stopped_under_load(scene: Scene) -> None:
-    """The service is asked to stop while clients write, and started again, twice."""
+    """The service is asked to stop while clients write, and started again, twice: no answer may be cut."""
     scene.begin()
     for _ in range(2):
         scene.all(lambda site: site.restart(signal.SIGTERM))
@@ -102,6 +102,7 @@ def restore(scene: Scene) -> None:
     scene.wait(2)
     scene.begin()
     scene.all(_restore)
+    scene.wait(1.5)  # a small restore takes a moment; the clients must meet what it left
     scene.heal()
 
 
