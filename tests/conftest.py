@@ -126,6 +126,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
                 patch.setenv(name, str(value))
             patch.setattr(sys, "argv", ["retrobus", *arguments])
             patch.setattr(sys, "stdin", StringIO(given))
+            capfd.readouterr()  # what the service logged before is no word of the command
             with pytest.raises(SystemExit) as ended:
                 main()
         said = capfd.readouterr()
