@@ -48,6 +48,7 @@ def test_a_conflict_is_decided_once_and_stays_readable(
     dialog.get_by_role("button", name="Annuler").click()
     assert service.sql("SELECT resolution FROM conflict")[0][0] is None
     card(visitor).get_by_role("button", name=decision).click()
+    expect(dialog.get_by_role("row").filter(has_text="disponible")).to_contain_text("par psql")
     dialog.get_by_role("button", name=decision, exact=True).click()
 
     expect(visitor.page.get_by_role("status").filter(has_text=f"Conflit 7 {kept}.")).to_be_visible()
@@ -66,5 +67,6 @@ def test_what_another_admin_decided_meanwhile_is_told(visitor: Visitor, service:
     card(visitor).get_by_role("button", name="Appliquer").click()
     visitor.page.get_by_role("dialog").get_by_role("button", name="Appliquer", exact=True).click()
 
+    expect(visitor.page.get_by_text("Le conflit 7 est déjà tranché : écarté.")).to_be_visible()
     expect(visitor.page.get_by_text("Aucun conflit à trancher.")).to_be_visible()
     assert service.sql("SELECT etat FROM vehicle")[0][0] == "par psql"

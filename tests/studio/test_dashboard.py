@@ -1,12 +1,22 @@
 """The dashboard: whether the service is well, what it holds, and each change as it happens."""
 
+import re
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import Locator, expect
 
+from accounts import an_account
 from harness import Api, Person
+from operations import a_conflict
 from retrobus.database import migrate
+from retrobus.development.embedded import EmbeddedPostgres
+from routes import VEHICLE
+from studio.conftest import NewVisitor
 from studio.rows import change, create
 from studio.visitor import Visitor
+
+HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 def changes(visitor: Visitor) -> Locator:
@@ -55,11 +65,76 @@ def test_what_psql_changes_is_told_as_such(dashboard: Visitor, service: Api) -> 
     expect(dashboard.page.get_by_text("En direct")).to_be_visible()
 
     service.sql("UPDATE vehicle SET etat = 'En panne' WHERE parc = '920'")
-
     expect(changes(dashboard).first).to_contain_text("modifié en SQL (psql)")
+    service.sql(f"INSERT INTO event (id, title, date) VALUES ('e1', '{HOSTILE}', '2026-05-01')")
+    expect(changes(dashboard).first).to_contain_text(HOSTILE)
+    service.sql("DELETE FROM event WHERE id = 'e1'")
+
+    expect(changes(dashboard).first).to_contain_text("Événement e1 – supprimé en SQL (psql)")
 
 
 def test_the_figures_lead_to_their_pages(dashboard: Visitor) -> None:
     dashboard.page.get_by_role("main").get_by_role("link", name="1 véhicule", exact=True).click()
 
     dashboard.sees_page("Véhicules")
+
+
+@pytest.fixture
+def happened(service: Api, admin: Person) -> None:
+    """A vehicle with a conflict, a deletion by an administrator and one by psql."""
+    service.sql(
+        f"INSERT INTO vehicle (parc, etat, is_public) VALUES ('{VEHICLE}', 'par psql', true), ('gone', '', false)",
+        "INSERT INTO event (id, title, date) VALUES ('e1', 'A', '2026-05-01'), ('e2', 'B', '2026-05-01')",
+        a_conflict(7, member=admin.id, base={"version": 12, "hash": "h", "values": {"etat": "disponible"}}),
+        "DELETE FROM event WHERE id = 'e2'",
+    )
+    assert service.delete("/api/vehicles/gone", headers=admin.headers).status_code == 200
+
+
+@pytest.mark.usefixtures("happened")
+def test_the_dashboard_is_first_and_tells_how_the_service_is(visitor: Visitor, admin: Person) -> None:
+    visitor.log_in(admin)
+
+    visitor.sees_page("Tableau de bord")
+    page = visitor.page
+    expect(page.get_by_text("Le service répond.", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="1 véhicule", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="2 suppressions")).to_be_visible()
+    expect(page.get_by_role("link", name="1 conflit à trancher")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Conflits à trancher")).to_contain_text(
+        "retrobus resync --list"
+    )
+    expect(page.get_by_text("points en ordre")).to_be_visible()
+
+
+def test_the_board_sees_what_concerns_it_and_a_member_nothing(
+    new_visitor: NewVisitor, service: Api, manager: Person, member: Person
+) -> None:
+    bureau, other = new_visitor(service), new_visitor(service)
+
+    bureau.log_in(manager)
+    other.log_in(member)
+
+    links = bureau.page.get_by_role("navigation").get_by_role("link")
+    expect(links).to_have_text(["Tableau de bord", "Véhicules", "Événements", "Adhérents", "Suppressions"])
+    expect(other.page.get_by_role("navigation").get_by_role("link")).to_have_text(["Véhicules", "Événements"])
+
+
+def test_the_dashboard_tells_the_truth_during_an_outage_and_lives_on_after_it(
+    new_visitor: NewVisitor, start_service: Callable[..., Api], postgres: EmbeddedPostgres
+) -> None:
+    service = start_service()
+    visitor = new_visitor(service)
+    visitor.log_in(an_account(service, "ADMIN"))
+    visitor.watch.expect(0, 503)
+    expect(visitor.page.get_by_text("En direct")).to_be_visible()
+
+    postgres.kill()
+    expect(visitor.page.get_by_role("alert").filter(has_text="ne peut pas répondre")).to_be_visible()
+    visitor.page.reload()
+
+    visitor.sees_page("Tableau de bord")
+    expect(visitor.page.get_by_text(re.compile("^Le service ne peut pas répondre")).last).to_be_visible()
+    expect(visitor.page.get_by_text("seul PostgreSQL les connaît")).to_be_visible()
+    postgres.start()
+    expect(visitor.page.get_by_text("En direct")).to_be_visible(timeout=40_000)

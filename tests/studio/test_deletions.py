@@ -48,6 +48,9 @@ def test_they_are_filtered(visitor: Visitor, manager: Person) -> None:
     visitor.field("Cause").select_option("dans l’application")
     expect(lines(visitor)).to_have_count(1)
     expect(lines(visitor)).to_contain_text("920")
+    visitor.page.reload()
+    visitor.sees_page("Suppressions")
+    expect(lines(visitor)).to_have_count(1)
     visitor.field("Clé (parc, id)").fill("nothing")
     visitor.field("Clé (parc, id)").press("Enter")
 
