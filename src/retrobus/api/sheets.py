@@ -120,7 +120,7 @@ class SheetFile(Response):
             self._service.exports.leave()
 
     async def _listen(self, receive: Receive) -> None:
-        """Notes that the client has gone: the rest need not be written for nobody."""
+        """Notes that the client has gone, so that the rest of its file is not written."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True

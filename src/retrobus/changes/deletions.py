@@ -5,11 +5,11 @@ from typing import Any
 
 from retrobus.model.resources import BY_NAME
 from retrobus.model.wire import moment
-from retrobus.store.access import prove
+from retrobus.store.access import prove_by
 from retrobus.store.attempts import Attempts
 from retrobus.store.authors import NAME
 from retrobus.store.contract import Caller, Filter, Page
-from retrobus.store.errors import NotFound, Unauthenticated
+from retrobus.store.errors import NotFound
 from retrobus.store.pool import Connection
 from retrobus.store.statements import ACCESS
 
@@ -60,10 +60,7 @@ async def _fetch(connection: Connection, filters: tuple[Filter, ...], limit: int
     conditions = [f"{one.column} {one.operator} ${place}" for place, one in enumerate(filters, start=4)]
     sql = f"SELECT {COLUMNS} FROM deletion WHERE {' AND '.join(['true', *conditions])} ORDER BY version DESC LIMIT $3"  # noqa: S608 - names of the route
     rows: list[Any] = await connection.fetch(sql, caller.id, caller.epoch, limit, *(one.value for one in filters))
-    if not rows:
-        await prove(connection, caller)
-    elif not rows[0]["access"]:
-        raise Unauthenticated
+    await prove_by(rows, connection, caller)
     return rows
 
 

@@ -95,9 +95,6 @@ MEMBER = Resource(
 )
 
 
-_NEVER_READ = Field(json_schema_extra={"writeOnly": True, "x-label": "Mot de passe"})
-
-
 def refusal(column: str, value: str | None) -> str | None:
     """Why no member may be given this value in French, None if it may; a value from old data stays while unchanged."""
     if column == "role" and value not in ROLES:

@@ -5,9 +5,9 @@ from typing import Any
 
 from retrobus.model.resources import Resource
 from retrobus.store import statements
+from retrobus.store.access import prove_by
 from retrobus.store.attempts import Attempts
 from retrobus.store.contract import Caller, Filter, Query, Sink
-from retrobus.store.errors import Unauthenticated
 from retrobus.store.pool import Connection
 from retrobus.store.statements import Statement, shape_of
 
@@ -30,7 +30,8 @@ class Readings:
 
         async def work(connection: Connection) -> list[Any]:
             rows: list[Any] = await connection.fetch(statement.sql, *values)
-            await _prove(connection, rows, caller)
+            if caller is not None:
+                await prove_by(rows, connection, caller)
             return rows
 
         return await self._attempts.run(work)
@@ -57,21 +58,13 @@ class Readings:
             async with asyncio.timeout(LONGEST), connection.transaction(readonly=True):
                 cursor = await connection.cursor(statement.sql, *values)
                 rows = await cursor.fetch(FETCHED)
-                await _prove(connection, rows, caller)
+                if caller is not None:
+                    await prove_by(rows, connection, caller)
                 while rows:
                     await into.add([row[0] for row in rows])
                     rows = await cursor.fetch(FETCHED)
 
         await self._attempts.run(work)
-
-
-async def _prove(connection: Connection, rows: list[Any], caller: Caller | None) -> None:
-    """Unauthenticated if these rows, or without any the table of members, say that the caller has no access."""
-    if caller is None:
-        return
-    held = rows[0]["access"] if rows else await connection.fetchval(statements.ACCESS, caller.id, caller.epoch)
-    if not held:
-        raise Unauthenticated
 
 
 def named_values(filters: tuple[Filter, ...], caller: Caller | None) -> dict[str, Any]:
