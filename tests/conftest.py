@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from harness import CLEAN, Api, Console, Person, apart, at, copy_database, run_sql, served, settings_for
+from retrobus import logbook
 from retrobus.cli import main
 from retrobus.database import migrate
 from retrobus.development.embedded import embedded_postgres
@@ -76,7 +77,8 @@ def shared_api(server: str, template: str, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def api(shared_api: Api) -> Api:
-    """The service in strict mode on empty tables."""
+    """The service in strict mode on empty tables; it logs errors alone, whatever a test before wanted to see."""
+    logbook.configure("console", "error")
     shared_api.cookies.clear()
     shared_api.sql(*CLEAN)
     return shared_api
