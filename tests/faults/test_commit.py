@@ -14,12 +14,13 @@ import httpx
 import pytest
 
 from builders import Body, an_event
+from faults.background import in_background
 from faults.proxy import Proxy, Side
 from faults.psql import ORDINARY
 from harness import Api, Person, run_sql, served, settings_for, until
+from limits import limit_commits
 from locks import held
 from retrobus.development.embedded import EmbeddedPostgres
-from retrobus.store import commit
 
 pytestmark = pytest.mark.faults
 
@@ -119,13 +120,20 @@ def test_a_write_cut_after_its_commit_is_applied_and_the_answer_says_so(
 def test_a_commit_whose_answer_does_not_come_is_not_waited_for(
     api: Api, who: Person, line: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "COMMIT_TIMEOUT", 0.2)
-    answered = threading.Event()
-    line.cut_commit("after", lambda: answered.wait(10))
+    committed, answered = threading.Event(), threading.Event()
+    limit_commits(monkeypatch, lambda _: committed.is_set())
 
-    answer = WRITES["create"].send(api, who)
+    def keep_the_answer() -> None:
+        committed.set()
+        answered.wait()
 
-    answered.set()
+    line.cut_commit("after", keep_the_answer)
+
+    try:
+        answer = WRITES["create"].send(api, who)
+    finally:
+        answered.set()
+
     assert answer.status_code == 201
 
 
@@ -341,10 +349,14 @@ def test_a_single_statement_whose_server_is_gone_is_of_unknown_outcome(
 def test_a_server_process_that_still_runs_a_single_statement_is_ended_before_its_outcome_is_told(
     plain_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "COMMIT_TIMEOUT", 0.3)
+    begun = threading.Event()
+    limit_commits(monkeypatch, lambda _: begun.is_set())
     alone = Alone(plain_api, WRITES["delete"], {})
     with held(plain_api.database_url, "UPDATE event SET title = 'tenu' WHERE id = 'old'") as lock:
-        answer = alone.send()
+        pending = in_background(alone.send)
+        until(lock.waiting, what="the statement to run")
+        begun.set()
+        answer = pending.result()
         running = plain_api.sql(
             "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'WITH opened%' AND state = 'active'"
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from faults.background import at_once, in_background
 from faults.outage import a_person
 from faults.replicated import Pair, replicated
 from harness import SECRET, Api, Person, run_sql, served, settings_for, until
-from retrobus.store import commit
+from limits import limit_commits, waiting_for_a_standby
 
 pytestmark = pytest.mark.faults
 
@@ -28,8 +29,8 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 @pytest.fixture
 def api(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    """The service on the leader; it waits a moment for a COMMIT, so that tests do not wait longer."""
-    monkeypatch.setattr(commit, "COMMIT_TIMEOUT", 0.3)
+    """The service on the leader; a COMMIT is cut off as soon as it waits for the standby."""
+    limit_commits(monkeypatch, waiting_for_a_standby(pair.url()))
     with served(settings_for(pair.url()), pair.url()) as found:
         yield found
 
@@ -132,7 +133,11 @@ def test_a_commit_that_waits_leaves_no_connection_behind_on_the_server(pair: Pai
     assert api.sql("SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == []
 
 
-def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(pair: Pair, who: Person) -> None:
+def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(
+    pair: Pair, who: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, waiting = Event(), waiting_for_a_standby(pair.url())
+    limit_commits(monkeypatch, lambda pid: looked.is_set() and waiting(pid))
     with served(settings_for(pair.url(), database_pool_size=4), pair.url()) as api:
         pair.standby.freeze()
         writers = [
@@ -147,7 +152,9 @@ def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(pa
         assert (ready.status_code, ready.json()["ready"], ready.json()["database"]) == (503, False, "up")
         assert ready.json()["durability"]["waiting"] == 3
         assert ready.json()["durability"]["reason"] == "3 COMMIT en attente de la réplique synchrone"
-        answers = [writer.result(20).json() for writer in writers]
+        until(lambda: any(writer.done() for writer in writers), what="a writer to be sent away without a turn")
+        looked.set()
+        answers = [writer.result().json() for writer in writers]
         assert {(found["code"], found["outcome"]) for found in answers} == {
             ("outcome_unknown", "unknown"),
             ("database_busy", "not_applied"),

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from threading import Event
 
 import pytest
 
@@ -10,10 +11,10 @@ from builders import an_event
 from faults.background import in_background
 from faults.psql import server_setting, set_for_database
 from harness import Api, served, settings_for, until
+from limits import limit_commits
 from locks import held
 from operations import OPERATIONS, prepared, send
 from retrobus.development.embedded import EmbeddedPostgres
-from retrobus.store import commit
 from routes import EVENT, VEHICLE, everything
 
 pytestmark = pytest.mark.faults
@@ -67,7 +68,7 @@ def test_a_write_that_a_deadlock_ended_is_done_again(api: Api, headers: dict[str
         lock.run("UPDATE vehicle SET marque = 'Autre'")  # returns because the service's transaction ends
         lock.run("COMMIT")
 
-        assert pending.result(10).status_code == 200
+        assert pending.result().status_code == 200
     assert [tuple(row) for row in api.sql("SELECT title, vehicle_id FROM event")] == [("Autre", None)]
 
 
@@ -79,7 +80,7 @@ def test_a_write_that_could_not_be_serialized_is_done_again(api: Api, headers: d
 
         lock.run("COMMIT")
 
-        assert pending.result(10).status_code == 200
+        assert pending.result().status_code == 200
     assert [tuple(row) for row in api.sql("SELECT title, location FROM event")] == [("Autre", "Dépôt")]
 
 
@@ -99,7 +100,7 @@ def test_a_write_that_no_standby_confirmed_is_of_unknown_outcome(
 
         api.sql(f"SELECT {ending}({waiting_for_the_standby(api)})")
 
-        answer = pending.result(10)
+        answer = pending.result()
     assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
     assert answer.json()["outcome"] == "unknown"
 
@@ -107,14 +108,17 @@ def test_a_write_that_no_standby_confirmed_is_of_unknown_outcome(
 def test_a_commit_that_hangs_and_cannot_be_ended_is_of_unknown_outcome(
     api: Api, headers: dict[str, str], postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "COMMIT_TIMEOUT", 0.5)
+    frozen = Event()
+    limit_commits(monkeypatch, lambda _: frozen.is_set())
     with server_setting(postgres.url(), "synchronous_standby_names", "nobody"):
         pending = in_background(lambda: api.post("/api/events", json=an_event(), headers=headers))
         pid = waiting_for_the_standby(api)
         os.kill(pid, signal.SIGSTOP)
+        try:
+            frozen.set()
 
-        answer = pending.result(10)
-
-        os.kill(pid, signal.SIGCONT)
+            answer = pending.result()
+        finally:
+            os.kill(pid, signal.SIGCONT)
     assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
     assert answer.json()["outcome"] == "unknown"

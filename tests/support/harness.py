@@ -142,7 +142,7 @@ class Api(httpx.Client):
     """An HTTP client of one running service, which can also make people in its database."""
 
     def __init__(self, base_url: str, database_url: str) -> None:
-        super().__init__(base_url=base_url, timeout=20)
+        super().__init__(base_url=base_url, timeout=60)
         self.database_url = database_url
         self.console: Console | None = None
         """A connection for `sql` that lasts; without it each call opens one."""

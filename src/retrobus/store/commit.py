@@ -139,7 +139,7 @@ class Commits:
     async def _ended(self, connection: Connection, sending: Coroutine[Any, Any, T]) -> T:
         """What the server answers; it is cut off if it does not answer in time, for example for want of a standby."""
         connection.warnings.clear()
-        limit = asyncio.get_running_loop().call_later(COMMIT_TIMEOUT, connection.terminate)
+        limit = limited(connection)
         self._running[limit] = time.monotonic()
         try:
             found = await sending
@@ -207,6 +207,11 @@ class Commits:
         if state["replicated"]:
             raise self._unconfirmed()
         return True
+
+
+def limited(connection: Connection) -> asyncio.TimerHandle:
+    """Cuts the connection off after COMMIT_TIMEOUT, unless the handle is cancelled before."""
+    return asyncio.get_running_loop().call_later(COMMIT_TIMEOUT, connection.terminate)
 
 
 def _said_no(error: Exception, connection: Connection) -> bool:
