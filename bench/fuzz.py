@@ -96,10 +96,10 @@ def one(mode: str, options: list[str], *, away: bool) -> Run:
         admin = sender(api)
         if away:
             if mode == "fallback":
-                until(lambda: api.get("/ready").json()["mode"] == "fallback", 20, "the mirror")
+                until(lambda: api.get("/ready").json()["mode"] == "fallback", "the mirror")
             api.get("/api/me", headers=admin.headers)
             run_sql(server, *AWAY)
-            until(lambda: api.get("/ready").json()["database"] == "down", 20, "the outage")
+            until(lambda: api.get("/ready").json()["database"] == "down", "the outage")
         code, said = fuzz(api, admin, *options, away=mode if away else "")
         streams = asked_for_streams(api, admin, away=away)
         alive = api.get("/api/me", headers=admin.headers).status_code == 200

@@ -100,7 +100,7 @@ def service(folder: Path) -> Iterator[Terminal]:
         (folder / left).unlink(missing_ok=True)
     running = Process(["dev", "--no-reload", "--port", str(port)], folder, {"JWT_SECRET": SECRET}, fresh=True)
     try:
-        until(lambda: running.popen.poll() is not None or _answers(port), 60, "the first answer")
+        until(lambda: running.popen.poll() is not None or _answers(port), "the first answer")
         assert running.popen.poll() is None, running.log
         url = re.search(r"^export DATABASE_URL='([^']+)'$", running.log, re.MULTILINE)
         assert url is not None
@@ -110,10 +110,10 @@ def service(folder: Path) -> Iterator[Terminal]:
             terminal.run(token[1])
         yield terminal
         running.popen.send_signal(signal.SIGINT)
-        running.popen.wait(30)
+        running.wait()
     finally:
         running.popen.kill()
-        running.popen.wait()
+        running.wait()
 
 
 def _answers(port: int) -> bool:

@@ -353,7 +353,7 @@ def said_by(arguments: list[str], folder: Path, environment: dict[str, str] | No
     """What `retrobus` prints, as a process of its own."""
     (folder / "output.log").unlink(missing_ok=True)
     running = Process(arguments, folder, environment or {})
-    running.popen.wait(60)
+    running.wait()
     return running.log
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from accounts import PASSWORD, an_account, email_of, log_in
-from harness import Api, process, run_sql, until
+from harness import LONGEST, Api, process, run_sql, until
 from retrobus.accounts import throttle
 from retrobus.accounts.throttle import PER_ACCOUNT, PER_ADDRESS, PER_PAIR, Throttle
 from routes import assert_refused
@@ -31,7 +31,7 @@ def try_from(api: Api, address: str, name: str, password: str = WRONG) -> httpx.
 async def side_by_side(api: Api, tries: Iterator[tuple[str, str]]) -> list[httpx.Response]:
     """Sends wrong passwords for (name, address) all at once."""
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=api.base_url, timeout=30, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=api.base_url, timeout=LONGEST, limits=limits) as client:
         bodies = [({"email": name, "password": WRONG}, {"X-Forwarded-For": address}) for name, address in tries]
         return await asyncio.gather(*(client.post("/api/auth/login", json=b, headers=h) for b, h in bodies))
 
@@ -241,7 +241,7 @@ def test_the_wait_ends(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     first = run(found.admit("a", HERE))
 
     assert 0 < first <= 0.05
-    until(lambda: bool(run(found.admit("a", HERE)) == 0), 5, "the end of the window")
+    until(lambda: bool(run(found.admit("a", HERE)) == 0), "the end of the window")
 
 
 def test_memory_does_not_grow_with_the_number_of_guesses(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
@@ -265,15 +265,15 @@ def test_memory_does_not_grow_with_the_number_of_guesses(monkeypatch: pytest.Mon
 
 def test_the_processes_of_a_service_count_together(database: str, tmp_path: Path) -> None:
     with process(database, tmp_path, "--workers", "3") as (api, running):
-        until(lambda: running.log.count("RétroBus API démarrée") == 3, 60, "three processes")
+        until(lambda: running.log.count("RétroBus API démarrée") == 3, "three processes")
         email = email_of(api, an_account(api))
         limits = httpx.Limits(max_keepalive_connections=0)  # each try on a new connection, to any of the processes
-        with httpx.Client(base_url=api.base_url, timeout=30, limits=limits) as client:
+        with httpx.Client(base_url=api.base_url, timeout=LONGEST, limits=limits) as client:
             body = {"email": email, "password": WRONG}
             answers = [client.post("/api/auth/login", json=body).status_code for _ in range(PER_PAIR + 3)]
             counted = [requests_of(client.get("/metrics").text) for _ in range(6)]
         running.popen.terminate()  # in order, so that it removes the folder of its figures
-        running.popen.wait(40)
+        running.wait()
 
     assert answers == [401] * PER_PAIR + [429] * 3
     assert counted == sorted(counted)
@@ -314,7 +314,7 @@ def test_the_log_tells_account_and_address_of_a_refusal_and_no_name(database: st
         names = [*[email] * (PER_PAIR + 1), *["absente@example.org"] * (PER_PAIR + 1)]
         names += [f"autre-{number}@example.org" for number in range(PER_ADDRESS - 2 * PER_PAIR + 1)]
         answers = [try_from(api, HERE, name).status_code for name in names]
-        until(lambda: running.log.count("Trop de tentatives") == 3, what="the lines of the log")
+        until(lambda: running.log.count("Trop de tentatives") == 3, "the lines of the log")
 
     lines = [json.loads(line) for line in running.log.splitlines() if "Trop de tentatives" in line]
     known, unknown, any_account = (line["account"] for line in lines)

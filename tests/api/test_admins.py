@@ -75,7 +75,7 @@ def test_two_admins_cannot_end_each_other_at_once(
         answers = [
             pool.submit(end, api, who, whom, method, path, body) for who, whom in ((first, second), (second, first))
         ]
-        until(lambda: rule.waiting() == 2, what="both requests to reach the rule")
+        until(lambda: rule.waiting() == 2, "both requests to reach the rule")
         rule.release()
 
     assert sorted(answer.result().status_code for answer in answers) == [200, 409]

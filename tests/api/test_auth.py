@@ -132,9 +132,9 @@ def test_an_unknown_account_takes_as_long_as_a_known_one(api: Api) -> None:
 
     for _ in range(7):
         for name, seconds in took.items():
-            started = time.perf_counter()
+            started = time.process_time()
             assert log_in(api, name, "un autre mot de passe").status_code == 401
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.process_time() - started)
 
     medians = [statistics.median(seconds) for seconds in took.values()]
     assert max(medians) < 3 * min(medians)

@@ -114,7 +114,7 @@ def test_a_damaged_index_is_told_and_the_next_backup_mends_it(desk: Api, admin: 
 def test_of_two_requests_one_makes_a_backup(desk: Api, admin: Person) -> None:
     with held(desk.database_url, "LOCK TABLE vehicle") as lock, ThreadPoolExecutor() as both:
         first = both.submit(desk.post, "/api/backups", headers=admin.headers)
-        until(lock.waiting, what="the backup to wait for the lock")
+        until(lock.waiting, "the backup to wait for the lock")
         second = desk.post("/api/backups", headers=admin.headers)
         lock.run("COMMIT")
         done = first.result()
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_written_is_told_as_that_and_not_as_an_outage(
 def test_a_backup_whose_connection_is_cut_was_not_made(desk: Api, admin: Person) -> None:
     with held(desk.database_url, "LOCK TABLE vehicle") as lock, ThreadPoolExecutor() as one:
         asked = one.submit(desk.post, "/api/backups", headers=admin.headers)
-        until(lock.waiting, what="the backup to wait for the lock")
+        until(lock.waiting, "the backup to wait for the lock")
         desk.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'retrobus cli'")
         answer = asked.result()
 

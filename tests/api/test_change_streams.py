@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness import Api, Person, until
+from harness import LONGEST, Api, Person, until
 
 Event = dict[str, Any]
 SHOWN = "INSERT INTO vehicle (parc, is_public) VALUES ('{}', true)"
@@ -20,7 +20,7 @@ def stream(
     api: Api, path: str = "/public/changes/stream", who: Person | None = None, **headers: str
 ) -> Iterator[Iterator[Event]]:
     """The events of one open stream."""
-    with api.stream("GET", path, headers=(who.headers if who else {}) | headers, timeout=30) as answer:
+    with api.stream("GET", path, headers=(who.headers if who else {}) | headers, timeout=LONGEST) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
         yield events(answer)

@@ -98,7 +98,7 @@ def test_a_repeat_while_the_first_is_still_running_is_told_so(api: Api, manager:
 
     with ThreadPoolExecutor() as pool, held(api.database_url, "SELECT FROM event FOR UPDATE") as lock:
         first = pool.submit(api.put, path, json=said, headers=keyed(manager))
-        until(lock.waiting, what="the first request to reach the row")
+        until(lock.waiting, "the first request to reach the row")
         second = api.put(path, json=said, headers=keyed(manager))
         lock.release()
 

@@ -169,7 +169,7 @@ def test_of_two_writes_to_the_row_that_both_had_read_one_is_done(api: Api, manag
     with ThreadPoolExecutor() as pool, held(api.database_url, "SELECT FROM event FOR UPDATE") as lock:
         headers = {**manager.headers, "If-Match": etag}
         writes = [pool.submit(api.put, path, json={"layout": word}, headers=headers) for word in ("carte", "liste")]
-        until(lock.waiting, what="a request to reach the row")
+        until(lock.waiting, "a request to reach the row")
         lock.release()
 
     assert sorted(write.result().status_code for write in writes) == [200, 412]

@@ -210,7 +210,7 @@ def test_a_process_prepares_only_so_many_files(api: Api, admin: Person) -> None:
         "too_many_exports",
         "10",
     )
-    until(lambda: sheet(api, admin, EVENT).status_code == 200, what="the place of a reader that went away")
+    until(lambda: sheet(api, admin, EVENT).status_code == 200, "the place of a reader that went away")
 
 
 @pytest.mark.parametrize("limit", ["retrobus.api.sheets.PATIENCE", "retrobus.api.sheets.LONGEST"])
@@ -221,7 +221,7 @@ def test_a_reader_that_takes_nothing_is_cut_and_sees_that_the_file_is_not_whole(
     monkeypatch.setattr(limit, 0.2)
     api.sql(MANY.format(20_000))
     with idle_reader(api, admin, "/api/vehicles.csv") as line:
-        until(lambda: sheet(api, admin, EVENT).status_code == 200, what="the place of the reader that was cut")
+        until(lambda: sheet(api, admin, EVENT).status_code == 200, "the place of the reader that was cut")
         text = rest(line)
 
     assert not text.endswith(b"0\r\n\r\n")

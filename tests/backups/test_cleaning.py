@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from builders import an_event
-from harness import Api, Person, run_sql
+from harness import LONGEST, Api, Person, run_sql
 from retrobus.backups import catalog
 from retrobus.backups.restore import MAINTENANCE, lock_tables
 
@@ -118,7 +118,7 @@ def test_a_cleaning_waits_for_no_other_maintenance(terminal: Terminal, filled: s
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait(10)
+    assert held.wait(LONGEST)
     code, _, said = terminal("db", "clean", "--yes", url=filled)
     done.set()
     thread.join()

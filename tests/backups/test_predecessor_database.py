@@ -140,10 +140,10 @@ def test_all_tables_are_of_one_instant_whatever_is_written_meanwhile(
     )
     with held(old, "SELECT pg_advisory_xact_lock(7)") as lock, ThreadPoolExecutor(1) as pool:
         planning = pool.submit(plan_of, terminal, old, database)
-        until(lock.waiting, 30, "the restore, which has read Vehicle and waits for Event")
+        until(lock.waiting, "the restore, which has read Vehicle and waits for Event")
         run_sql(old, "DELETE FROM members", "DELETE FROM event_rows WHERE id = 'sortie-interne'")
         lock.release()
-        plan = planning.result(60)
+        plan = planning.result()
 
     assert counts(plan)["Member"] == {"insert": 3}
     assert counts(plan)["Event"] == {"insert": 2, "reject": 1}
@@ -172,7 +172,7 @@ def test_a_server_that_still_runs_there_is_told(terminal: Terminal, old: str, da
     assert "1 autre connexion à l'ancienne base : si l'ancien serveur tourne encore" in str(
         asyncio.run(beside())["warnings"]
     )
-    until(lambda: "autre connexion" not in str(plan_of(terminal, old, database)["warnings"]), 30, "the end of it")
+    until(lambda: "autre connexion" not in str(plan_of(terminal, old, database)["warnings"]), "the end of it")
 
 
 def test_a_row_that_cannot_be_read_stays_out_alone_and_is_kept_here(

@@ -516,7 +516,7 @@ def test_while_a_restore_holds_the_tables_reads_go_on_and_writes_are_told_to_com
 def run(folder: Path, database: str, *arguments: str) -> tuple[int, str]:
     (folder / "run").mkdir(exist_ok=True)
     running = Process(list(arguments), folder / "run", {"DATABASE_URL": database, "BACKUPS_DIR": str(folder)})
-    return running.popen.wait(60), running.log
+    return running.wait(), running.log
 
 
 def test_the_command_shows_its_plan_first_and_says_how_to_go_on(filled: str, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_every_command_has_help_in_french(retrobus: Retrobus) -> None:
 def test_the_program_tells_its_version_as_a_process_too(tmp_path: Path) -> None:
     running = Process(["--version"], tmp_path, {}, fresh=True)
 
-    assert running.popen.wait(20) == 0
+    assert running.wait() == 0
     assert running.log == f"{__version__}\n"
 
 
@@ -263,7 +263,7 @@ def test_the_service_answers_and_ends_quietly(number: signal.Signals, code: int,
     with process(database, tmp_path) as (api, running):
         answer = api.get("/public/vehicles")
         running.popen.send_signal(number)
-        ended = running.popen.wait(20)
+        ended = running.wait()
 
     assert (answer.status_code, answer.json()) == (200, [])
     assert ended == code
@@ -297,11 +297,11 @@ def test_several_processes_serve_one_address_and_none_outlives_a_killed_supervis
     database: str, tmp_path: Path
 ) -> None:
     with process(database, tmp_path, "--workers", "2") as (api, running):
-        until(lambda: running.log.count("RétroBus API démarrée") == 2, 60, "both processes")
+        until(lambda: running.log.count("RétroBus API démarrée") == 2, "both processes")
         answer = api.get("/public/vehicles")
 
     assert answer.status_code == 200
-    until(lambda: _refuses(api.base_url.port), 20, "the end of the processes that the killed one supervised")
+    until(lambda: _refuses(api.base_url.port), "the end of the processes that the killed one supervised")
 
 
 def _refuses(port: int | None) -> bool:
@@ -313,12 +313,12 @@ def test_several_processes_end_quietly_on_ctrl_c(database: str, tmp_path: Path) 
     environment = {"DATABASE_URL": database, "JWT_SECRET": SECRET, "PORT": str(free_port())}
     running = Process(["serve", "--workers", "2"], tmp_path, environment, fresh=True)
     try:
-        until(lambda: running.log.count("RétroBus API démarrée") == 2, 60, "both processes")
+        until(lambda: running.log.count("RétroBus API démarrée") == 2, "both processes")
         running.popen.send_signal(signal.SIGINT)
-        code = running.popen.wait(40)
+        code = running.wait()
     finally:
         running.popen.kill()
-        running.popen.wait()
+        running.wait()
 
     assert code == 0
     assert "Traceback" not in running.log

@@ -142,9 +142,9 @@ def test_a_command_beside_the_api_leaves_one_admin(terminal: Terminal, fresh_api
     with ThreadPoolExecutor() as threads, held(fresh_api.database_url, THE_RULE) as lock:
         path, body = f"/api/members/{second.id}", {"role": "MEMBER"}
         asked = threads.submit(fresh_api.put, path, json=body, headers=first.headers)
-        until(lambda: lock.waiting() == 1, what="the API to wait for its turn")
+        until(lambda: lock.waiting() == 1, "the API to wait for its turn")
         demoted = threads.submit(terminal, "member", "set-role", first.id, "MEMBER", url=fresh_api.database_url)
-        until(lambda: lock.waiting() == 2, what="the command to wait for its turn")
+        until(lambda: lock.waiting() == 2, "the command to wait for its turn")
         lock.release()
 
     assert (asked.result().status_code, demoted.result()[0]) in {(200, 1), (409, 0)}

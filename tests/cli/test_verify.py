@@ -127,10 +127,10 @@ def test_a_verification_that_is_interrupted_still_deletes_its_event(
     with served(settings_for(database), database) as api, held(database, "SELECT pg_advisory_xact_lock(7)") as lock:
         token = api.person("BUREAU").token
         running = Process(["verify", "--base-url", at(api)], tmp_path, {"TOKEN": token})
-        until(lambda: lock.waiting() == 1, what="the deletion")
+        until(lambda: lock.waiting() == 1, "the deletion")
         running.popen.send_signal(how)
         lock.release()
-        code = running.popen.wait(20)
+        code = running.wait()
 
         assert code != 0
         until(lambda: run_sql(database, LEFT) == [])

@@ -162,7 +162,7 @@ def test_alembic_in_the_root_folder_does_what_retrobus_db_upgrade_does(
     retrobus = Process(["db", "upgrade"], tmp_path, {"DATABASE_URL": by_retrobus})
 
     assert alembic.returncode == 0, alembic.stderr
-    assert retrobus.popen.wait(30) == 0, retrobus.log
+    assert retrobus.wait() == 0, retrobus.log
     assert schema(by_alembic) == schema(by_retrobus)
     assert migrate.current(by_alembic) == migrate.current(by_retrobus) == migrate.head()
 
@@ -208,7 +208,7 @@ def test_two_upgrades_at_once_take_turns(new_database: NewDatabase, tmp_path: Pa
 
     running = [Process(["db", "upgrade"], folder, {"DATABASE_URL": url}) for folder in folders]
 
-    assert [process.popen.wait(30) for process in running] == [0, 0], [process.log for process in running]
+    assert [process.wait() for process in running] == [0, 0], [process.log for process in running]
     assert migrate.current(url) == migrate.head()
 
 
@@ -282,12 +282,12 @@ def upgrade():
     config.set_main_option("script_location", str(tmp_path / "migrations"))
     config.attributes["url"] = url
     with process(url, tmp_path) as (api, _):
-        until(lambda: api.get("/ready").status_code == 200, what="a ready service")
+        until(lambda: api.get("/ready").status_code == 200, "a ready service")
         admin = api.person("ADMIN").headers
 
         command.upgrade(config, "head")
 
-        until(lambda: api.get("/ready").json()["revision"]["found"] == "9999", what="the newer revision")
+        until(lambda: api.get("/ready").json()["revision"]["found"] == "9999", "the newer revision")
         ready = api.get("/ready")
         created = api.post("/api/vehicles", json={"parc": "920"}, headers=admin)
         read = api.get("/api/vehicles/920", headers=admin)

@@ -40,15 +40,15 @@ def test_a_missing_right_is_503_with_its_own_code_and_not_ready(
     with process(url, tmp_path) as (api, running):
         api.database_url = database
         admin = api.person("ADMIN").headers
-        until(lambda: api.get("/ready").status_code == 200, what="a ready service")
+        until(lambda: api.get("/ready").status_code == 200, "a ready service")
         run_sql(database, REVOKED[what].format(role=name))
 
         refused = api.post("/api/vehicles", json=a_vehicle(parc="920"), headers=admin)
 
-        until(lambda: api.get("/ready").status_code == 503, what="a service that is not ready")
+        until(lambda: api.get("/ready").status_code == 503, "a service that is not ready")
         missing = api.get("/ready").json()["missingRights"]
         run_sql(database, REVOKED[what].format(role=name).replace("REVOKE", "GRANT").replace(" FROM ", " TO "))
-        until(lambda: api.get("/ready").status_code == 200, what="a ready service")
+        until(lambda: api.get("/ready").status_code == 200, "a ready service")
         created = api.post("/api/vehicles", json=a_vehicle(parc="920"), headers=admin)
 
     assert (refused.status_code, refused.json()["code"]) == (503, "database_rights")

@@ -56,7 +56,7 @@ class Run:
     def ctrl_c(self) -> None:
         """Ends it as a terminal does: every process of the group is told."""
         os.killpg(self.process.popen.pid, signal.SIGINT)
-        self.code = self.process.popen.wait(30)
+        self.code = self.process.wait()
 
 
 @contextmanager
@@ -66,12 +66,12 @@ def development(folder: Path, *arguments: str, **environment: str) -> Iterator[R
     (folder / "output.log").unlink(missing_ok=True)
     running = Process(["dev", "--port", str(port), *arguments], folder, environment, fresh=True)
     try:
-        until(lambda: running.popen.poll() is not None or _answers(port), 60, "the first answer")
+        until(lambda: running.popen.poll() is not None or _answers(port), "the first answer")
         assert running.popen.poll() is None, running.log
         yield Run(running, f"http://localhost:{port}")
     finally:
         running.popen.kill()
-        running.popen.wait()
+        running.wait()
 
 
 def _answers(port: int) -> bool:
@@ -148,7 +148,7 @@ def first(folder: Path) -> Run:
         run.answers["gone"] = [run.request("GET", path).status_code for path in paths]
         run.answers["paths"] = paths
         run.ctrl_c()
-        until(lambda: left_in(folder) == [], 20, "the end of every process")
+        until(lambda: left_in(folder) == [], "the end of every process")
     return run
 
 
@@ -163,7 +163,7 @@ def second(folder: Path, first: Run) -> Run:
         run.answers["printed"] = run.login
         run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
         run.process.popen.kill()
-        run.process.popen.wait()
+        run.process.wait()
     return run
 
 
@@ -269,7 +269,7 @@ def test_a_token_of_the_first_run_is_good_in_the_second(second: Run) -> None:
 def test_a_kill_9_leaves_no_process_either(folder: Path, second: Run) -> None:
     assert second.process.popen.returncode == -signal.SIGKILL
 
-    until(lambda: left_in(folder) == [], 20, "the end of Postgres and of the service")
+    until(lambda: left_in(folder) == [], "the end of Postgres and of the service")
 
 
 def test_the_secrets_of_a_checkout_are_its_owner_s_alone(folder: Path, first: Run) -> None:
@@ -325,7 +325,7 @@ def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         running = Process(["dev", "--port", str(port)], tmp_path, {}, fresh=True)
-        code = running.popen.wait(20)
+        code = running.wait()
 
     assert code == 1
     sentence = "est déjà pris : arrêtez l'autre programme, ou changez PORT (ou --port)."
@@ -337,7 +337,7 @@ def test_a_database_that_dies_is_told_with_what_to_do(tmp_path: Path) -> None:
     with development(tmp_path, "--no-reload") as run:
         postmaster = int((tmp_path / ".data/postgres/cluster/postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGKILL)
-        until(lambda: DEAD in run.process.log, what="the line about the death")
+        until(lambda: DEAD in run.process.log, "the line about the death")
         run.ctrl_c()
 
     assert run.code == 0
@@ -373,7 +373,7 @@ def test_it_refuses_to_run_in_production(tmp_path: Path) -> None:
 
     running = Process(["dev"], tmp_path, {}, fresh=True)
 
-    assert running.popen.wait(20) == 78
+    assert running.wait() == 78
     assert running.log.startswith("❌ APP_ENV=production : retrobus dev est pour le développement")
 
 

@@ -92,9 +92,9 @@ def running(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def service(running: Service, postgres: EmbeddedPostgres) -> Iterator[Service]:  # noqa: ARG001 - heals the server
     """The service, well; nothing that a test does to it may leave a trace in its log or its pool."""
-    until(running.is_reading, what="the service to be well")
+    until(running.is_reading, "the service to be well")
     before = len(running.process.log)
     yield running
-    until(lambda: running.metric('retrobus_pool_connections{state="in_use"}') == 0, 5, "a whole pool")
+    until(lambda: running.metric('retrobus_pool_connections{state="in_use"}') == 0, "a whole pool")
     noise = running.process.log[before:]
     assert not any(word in noise for word in ("Traceback", "never retrieved", "Exception", '"status": 500'))

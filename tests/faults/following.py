@@ -125,7 +125,7 @@ class Proof:
     def command(self, *arguments: str) -> None:
         """One command of the operator."""
         done = Process(list(arguments), self.folder, {"DATABASE_URL": self.url, "JWT_SECRET": SECRET})
-        done.popen.wait()
+        done.wait()
 
     # --- followers --------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class Proof:
             for name in FOLLOWERS:
                 wanted = self.lists(name)
                 try:
-                    until(partial(self._equals, name, wanted), SETTLES)
+                    until(partial(self._equals, name, wanted))
                 except AssertionError:
                     self.differences.append(f"{name}: {difference(self.held(name), wanted)}")
         self.checks += 1
@@ -232,7 +232,7 @@ class Proof:
         for found in self._processes.values():
             found.popen.send_signal(signal.SIGCONT)
             found.popen.kill()
-            found.popen.wait()
+            found.wait()
 
 
 def difference(held: Rows, wanted: Rows) -> str:

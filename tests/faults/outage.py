@@ -25,7 +25,7 @@ class Outage:
     def wait_for_mirror(self) -> None:
         """Until the mirror has what psql wrote before this call."""
         asked = datetime.now(UTC)
-        until(lambda: datetime.fromisoformat(self.ready()["mirror"]["asOf"]) > asked, what="the mirror")
+        until(lambda: datetime.fromisoformat(self.ready()["mirror"]["asOf"]) > asked, "the mirror")
 
     def cut(self) -> None:
         """Takes Postgres away from the service, and from nobody else."""
@@ -35,7 +35,7 @@ class Outage:
     def heal(self) -> None:
         """Gives it back, and waits until the service speaks for Postgres again."""
         self.line.become("pass")
-        until(self.is_over, what="the return to Postgres")
+        until(self.is_over, "the return to Postgres")
 
     def is_over(self) -> bool:
         return source(self.api.get("/public/events")) == "postgres"

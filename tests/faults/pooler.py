@@ -52,7 +52,7 @@ def pooled(
         process = _started(file)
         url = f"postgresql://postgres@127.0.0.1:{port}{place.path}"
         try:
-            until(lambda: process.poll() is not None or _answers(url), 10, "PgBouncer's first answer")
+            until(lambda: process.poll() is not None or _answers(url), "PgBouncer's first answer")
             assert process.poll() is None, Path(folder, "log").read_text()
             yield Pooler(url, direct, process)
         finally:

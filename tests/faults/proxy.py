@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, Literal
 
+from harness import LONGEST
+
 Mode = Literal["pass", "black hole", "refuse", "reset"]
 Side = Literal["before", "after"]
 
@@ -104,7 +106,7 @@ class Proxy:
         self._cut_alone = (side, meanwhile)
 
     def _run(self, step: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(step, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(step, self._loop).result(LONGEST)
 
     def lead_to(self, server_port: int) -> None:
         """From now on connections go to this server, as after a failover."""
@@ -205,9 +207,9 @@ def proxy(server_port: int) -> Iterator[Proxy]:
     thread.start()
     found = Proxy(server_port, loop)
     try:
-        asyncio.run_coroutine_threadsafe(found.open(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(found.open(), loop).result(LONGEST)
         yield found
-        asyncio.run_coroutine_threadsafe(found.end(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(found.end(), loop).result(LONGEST)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -16,7 +16,7 @@ def server_setting(url: str, name: str, value: str) -> Iterator[None]:
     def change(statement: str) -> None:
         before = run_sql(url, f"SHOW {name}")
         run_sql(url, statement, "SELECT pg_reload_conf()")
-        until(lambda: run_sql(url, f"SHOW {name}") != before, what=statement)
+        until(lambda: run_sql(url, f"SHOW {name}") != before, statement)
 
     change(f"ALTER SYSTEM SET {name} = '{value}'")
     try:

@@ -33,13 +33,13 @@ class Pair:
 
     def wait_until_attached(self) -> None:
         """Until the standby receives what the leader writes."""
-        until(lambda: run_sql(self.leader.url(), ATTACHED), 30, "the standby")
+        until(lambda: run_sql(self.leader.url(), ATTACHED), "the standby")
 
     def wait_until_copied(self) -> None:
         """Until the standby shows all that the leader has committed."""
         [[there]] = run_sql(self.leader.url(), "SELECT pg_current_wal_lsn()::text")
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{there}'::pg_lsn"
-        until(lambda: run_sql(self.standby.url(), replayed)[0][0], 30, "the copy")
+        until(lambda: run_sql(self.standby.url(), replayed)[0][0], "the copy")
 
     def count(self, table: str, *, at: EmbeddedPostgres) -> int:
         """How many rows a table has on that server."""
@@ -49,12 +49,12 @@ class Pair:
     def set(self, name: str, value: str) -> None:
         """Gives the leader a setting, until further notice."""
         run_sql(self.leader.url(), f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")
-        until(lambda: run_sql(self.leader.url(), f"SHOW {name}")[0][0] == value, what=f"{name} = {value}")
+        until(lambda: run_sql(self.leader.url(), f"SHOW {name}")[0][0] == value, f"{name} = {value}")
 
     def stop_copying(self) -> None:
         """What the leader commits from now on reaches no other server."""
         run_sql(self.standby.url(), "ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
-        until(lambda: not run_sql(self.leader.url(), "SELECT FROM pg_stat_replication"), 30, "the end of the copying")
+        until(lambda: not run_sql(self.leader.url(), "SELECT FROM pg_stat_replication"), "the end of the copying")
 
     def promote(self) -> str:
         """Makes the standby a leader, which waits for no other server; the URL of the database there."""

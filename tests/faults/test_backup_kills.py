@@ -61,9 +61,9 @@ def written(folder: Path) -> int:
 
 
 def killed(running: Process, condition: Any) -> None:
-    until(lambda: running.popen.poll() is not None or condition(), 60)
+    until(lambda: running.popen.poll() is not None or condition())
     running.popen.kill()
-    running.popen.wait()
+    running.wait()
 
 
 def reached(url: str, stage: str, _started: float) -> bool:
@@ -132,7 +132,7 @@ def test_a_restore_killed_at_any_moment_did_all_or_nothing(database: str, tmp_pa
         until(lambda: run_sql(database, f"{STAGES[0]} AND datname = current_database()")[0][0] == 0)
         found.append(content(database))
 
-    last = cli(tmp_path, database, "restore", name, "--apply", "--replace", "--yes").popen.wait(60)
+    last = cli(tmp_path, database, "restore", name, "--apply", "--replace", "--yes").wait()
 
     assert [state for state in found if state not in (before, wanted)] == []
     assert before in found

@@ -170,7 +170,7 @@ def crash_and_reuse(postgres: EmbeddedPostgres, own_database: str, crash: Callab
     def spring() -> None:
         [[lost]] = run_sql(url, "SELECT backend_xid::text FROM pg_stat_activity WHERE state = 'idle in transaction'")
         crash()
-        until(lambda: _try_sql(url, "SELECT 1"), what="the end of the recovery")
+        until(lambda: _try_sql(url, "SELECT 1"), "the end of the recovery")
         run_sql(url, *(f"INSERT INTO event (id, title, date) VALUES ('other-{n}', 'x', now())" for n in range(3)))
         [[status]] = run_sql(url, f"SELECT pg_xact_status('{lost}')")
         assert status == "committed", "the trap is not set: the id was not given again"
@@ -225,7 +225,7 @@ def test_an_outcome_that_nobody_can_say_is_unknown_and_a_repetition_finds_it_out
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
         assert answer.json()["outcome"] == "unknown"
         postgres.start()
-        again = until(lambda: _unless_503(write.send(api, who)), what="the return of the service")
+        again = until(lambda: _unless_503(write.send(api, who)), "the return of the service")
         assert again.status_code == 201
         assert write.is_applied(api)
 
@@ -342,7 +342,7 @@ def test_a_single_statement_whose_server_is_gone_is_of_unknown_outcome(
 
         assert (answer.status_code, answer.json()["outcome"]) == (503, "unknown")
         postgres.start()
-        assert until(lambda: _unless_503(alone.send()), what="the return of the service").status_code == 200
+        assert until(lambda: _unless_503(alone.send()), "the return of the service").status_code == 200
         assert alone.is_applied()
 
 
@@ -354,7 +354,7 @@ def test_a_server_process_that_still_runs_a_single_statement_is_ended_before_its
     alone = Alone(plain_api, WRITES["delete"], {})
     with held(plain_api.database_url, "UPDATE event SET title = 'tenu' WHERE id = 'old'") as lock:
         pending = in_background(alone.send)
-        until(lock.waiting, what="the statement to run")
+        until(lock.waiting, "the statement to run")
         begun.set()
         answer = pending.result()
         running = plain_api.sql(

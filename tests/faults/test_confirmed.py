@@ -107,7 +107,7 @@ def test_what_is_done_already_is_told_only_when_the_standby_has_it(pair: Pair, a
 
     assert [[answer.status_code for answer in answers if not unknown(answer)] for answers in silent] == [[]] * 8
     pair.standby.thaw()
-    answers = {name: until(partial(told, write, api, who, etags[name]), 30, name) for name, write in WRITES.items()}
+    answers = {name: until(partial(told, write, api, who, etags[name]), name) for name, write in WRITES.items()}
     assert answers == {name: write.again for name, write in WRITES.items()}
     pair.leader.kill()
     promoted = pair.promote()
@@ -143,7 +143,7 @@ def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(
         writers = [
             in_background(lambda: api.post("/api/events", json=an_event(), headers=who.headers)) for _ in range(16)
         ]
-        until(lambda: api.metric("retrobus_commits_waiting") == 3, what="all slots for writes to wait")
+        until(lambda: api.metric("retrobus_commits_waiting") == 3, "all slots for writes to wait")
 
         reads = [api.get("/api/events/old", headers=who.headers) for _ in range(20)]
         ready = api.get("/ready")
@@ -152,7 +152,7 @@ def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(
         assert (ready.status_code, ready.json()["ready"], ready.json()["database"]) == (503, False, "up")
         assert ready.json()["durability"]["waiting"] == 3
         assert ready.json()["durability"]["reason"] == "3 COMMIT en attente de la réplique synchrone"
-        until(lambda: any(writer.done() for writer in writers), what="a writer to be sent away without a turn")
+        until(lambda: any(writer.done() for writer in writers), "a writer to be sent away without a turn")
         looked.set()
         answers = [writer.result().json() for writer in writers]
         assert {(found["code"], found["outcome"]) for found in answers} == {
@@ -161,7 +161,7 @@ def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(
         }
         assert api.metric("retrobus_commits_unconfirmed") == sum(one["outcome"] == "unknown" for one in answers)
         pair.standby.thaw()
-        until(lambda: api.get("/ready").status_code == 200, 30, "readiness")
+        until(lambda: api.get("/ready").status_code == 200, "readiness")
 
 
 def test_a_leader_that_no_standby_follows_is_red_while_it_waits_for_one(
@@ -170,7 +170,7 @@ def test_a_leader_that_no_standby_follows_is_red_while_it_waits_for_one(
     assert api.get("/ready").json()["durability"]["attached"] == 1
     pair.standby.stop("immediate")
 
-    until(lambda: api.get("/ready").status_code == 503, 30, "the end of the standby to be told")
+    until(lambda: api.get("/ready").status_code == 503, "the end of the standby to be told")
 
     found = api.get("/ready").json()["durability"]
     assert found["reason"] == (
@@ -181,7 +181,7 @@ def test_a_leader_that_no_standby_follows_is_red_while_it_waits_for_one(
     [item] = [item for item in json.loads(said)["items"] if item["name"] == "Répliques"]
     assert (item["level"], item["found"]) == ("error", found["reason"])
     pair.set("synchronous_standby_names", "")
-    until(lambda: api.get("/ready").status_code == 200, what="a leader that waits for no standby to be well")
+    until(lambda: api.get("/ready").status_code == 200, "a leader that waits for no standby to be well")
 
 
 def test_a_leader_without_a_standby_of_its_own_waits_for_none(pair: Pair, api: Api, who: Person) -> None:

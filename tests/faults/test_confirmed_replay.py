@@ -63,7 +63,7 @@ def on_disk(away: Outage) -> list[str]:
 
 
 def wait_until_told(away: Outage) -> None:
-    until(lambda: away.ready()["journal"]["waiting"] == NO_STANDBY, 30, "the reason of the wait")
+    until(lambda: away.ready()["journal"]["waiting"] == NO_STANDBY, "the reason of the wait")
 
 
 def told(said: str) -> int:
@@ -83,7 +83,7 @@ def test_a_replay_that_no_standby_confirms_keeps_the_journal_and_says_so(
     assert away.done("PATCH", "events/new", {"title": "Autre"}).status_code == 202
     assert (away.ready()["ready"], away.ready()["database"]) == (True, "up")
     pair.standby.thaw()
-    until(away.is_over, 30, "the return to Postgres")
+    until(away.is_over, "the return to Postgres")
     assert away.ready()["journal"] == {"entries": 0, "oldest": None, "waiting": None}
     assert told(capfd.readouterr().err) == 1
     pair.leader.kill()
@@ -99,11 +99,11 @@ def test_a_replay_whose_wait_was_ended_is_not_taken_for_done(pair: Pair, away: O
     [[pid]] = run_sql(pair.url(), WAITING)
     run_sql(pair.url(), f"SELECT {ending}({pid})")
 
-    until(lambda: run_sql(pair.url(), "SELECT FROM replay"), what="the replay to show on this server alone")
-    until(lambda: run_sql(pair.url(), WAITING), what="the next try to wait for the standby")
+    until(lambda: run_sql(pair.url(), "SELECT FROM replay"), "the replay to show on this server alone")
+    until(lambda: run_sql(pair.url(), WAITING), "the next try to wait for the standby")
     assert on_disk(away) == ["old", "new"]
     pair.standby.thaw()
-    until(away.is_over, 30, "the return to Postgres")
+    until(away.is_over, "the return to Postgres")
     pair.leader.kill()
     assert [tuple(row) for row in run_sql(pair.promote(), TITLES)] == [("new", "Sortie au dépôt")]
 
@@ -114,7 +114,7 @@ def test_acknowledged_writes_outlive_a_leader_that_took_them_alone(pair: Pair, a
     wait_until_told(away)
     [[pid]] = run_sql(pair.url(), WAITING)
     run_sql(pair.url(), f"SELECT pg_terminate_backend({pid})")
-    until(lambda: run_sql(pair.url(), "SELECT FROM replay"), what="the replay to show on this server alone")
+    until(lambda: run_sql(pair.url(), "SELECT FROM replay"), "the replay to show on this server alone")
 
     pair.leader.kill()
     pair.standby.thaw()
@@ -122,7 +122,7 @@ def test_acknowledged_writes_outlive_a_leader_that_took_them_alone(pair: Pair, a
     assert pair.standby.port is not None
     away.line.lead_to(pair.standby.port)
 
-    until(away.is_over, 30, "the return to Postgres")
+    until(away.is_over, "the return to Postgres")
     assert [tuple(row) for row in run_sql(pair.standby.url(DATABASE), TITLES)] == [("new", "Sortie au dépôt")]
 
 

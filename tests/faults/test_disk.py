@@ -75,16 +75,16 @@ def test_a_snapshot_that_the_disk_does_not_take_is_told_and_hurts_nobody(
     line: Proxy, url: str, who: Person, tmp_path: Path
 ) -> None:
     with outage_of_a_process(line, url, tmp_path, who, **SAVE) as (found, running):
-        until((found.folder / "runtime-state.json").exists, what="the first snapshot")
+        until((found.folder / "runtime-state.json").exists, "the first snapshot")
         before = (found.folder / "runtime-state.json").read_bytes()
         limit_files(running, LARGEST_FILE)
 
         answer = found.send("POST", "vehicles", a_vehicle(parc="920", backgroundImage=IMAGE))
-        until(lambda: snapshot(found)["errors"] > 0, what="the failure in /ready")
+        until(lambda: snapshot(found)["errors"] > 0, "the failure in /ready")
         ready, read = found.api.get("/ready"), found.send("GET", "vehicles/920")
         left = (found.folder / "runtime-state.json").read_bytes()
         limit_files(running, RLIM_INFINITY)
-        until(lambda: len((found.folder / "runtime-state.json").read_bytes()) > len(IMAGE), what="the snapshot")
+        until(lambda: len((found.folder / "runtime-state.json").read_bytes()) > len(IMAGE), "the snapshot")
 
         assert [one.status_code for one in (answer, ready, read)] == [201, 200, 200]
         assert left == before
@@ -97,7 +97,7 @@ def test_a_snapshot_that_the_disk_does_not_take_is_told_and_hurts_nobody(
 @contextmanager
 def read_only(file: Path) -> Iterator[None]:
     """While open, this file belongs to a disk that takes no writes."""
-    until(file.exists, what=file.name)
+    until(file.exists, file.name)
     try:
         subprocess.run(["mount", "--bind", file, file], check=True, capture_output=True)
         subprocess.run(["mount", "-o", "remount,bind,ro", file], check=True, capture_output=True)
@@ -119,7 +119,7 @@ def test_a_disk_that_turns_read_only_refuses_what_needs_it_and_nothing_else(savi
     saving.heal()
     with read_only(saving.folder / "runtime-state.json"):
         written = saving.send("PATCH", "vehicles/920", {"fuel": 50})
-        until(lambda: snapshot(saving)["errors"] > 0, what="the failure in /ready")
+        until(lambda: snapshot(saving)["errors"] > 0, "the failure in /ready")
 
     assert (refused.status_code, refused.json()["outcome"]) == (503, "not_applied")
     assert (read.status_code, read.json()["etat"]) == (200, "en panne")

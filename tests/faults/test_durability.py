@@ -36,18 +36,18 @@ class Restarted:
     def kill(self) -> None:
         """Ends the process with SIGKILL and starts another."""
         self._process.popen.kill()
-        self._process.popen.wait()
+        self._process.wait()
         self._process = self._start()
 
     def end(self) -> None:
         self.api.close()
         self._process.popen.kill()
-        self._process.popen.wait()
+        self._process.wait()
 
 
 def wait_for_writes(ledger: Ledger) -> None:
     seen = ledger.acknowledged
-    until(lambda: ledger.acknowledged > seen + ENOUGH, 20, "more acknowledged writes")
+    until(lambda: ledger.acknowledged > seen + ENOUGH, "more acknowledged writes")
 
 
 def test_kills_lose_no_acknowledged_write_and_bring_no_deleted_row_back(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness import Api, Process, process, run_sql, until
+from harness import LONGEST, Api, Process, process, run_sql, until
 
 pytestmark = pytest.mark.faults
 SHOWN = "INSERT INTO vehicle (parc, is_public) VALUES ('{}', true)"
@@ -26,7 +26,7 @@ def following(api: Api, folder: Path, *options: str) -> Iterator[Process]:
         yield found
     finally:
         found.popen.kill()
-        found.popen.wait()
+        found.wait()
 
 
 def held(folder: Path) -> set[str]:
@@ -45,7 +45,7 @@ def test_follow_keeps_a_copy_through_a_restart_of_the_service(
         with following(api, tmp_path / "copy", *options):
             until(lambda: held(tmp_path / "copy") == {"920"})
             first.popen.send_signal(signal.SIGTERM)
-            first.popen.wait()
+            first.wait()
             run_sql(database, SHOWN.format("921"), "DELETE FROM vehicle WHERE parc = '920'")
             port = str(api.base_url.port)
             again = Process(["serve"], tmp_path, {"DATABASE_URL": database, "JWT_SECRET": "x" * 40, "PORT": port})
@@ -59,7 +59,7 @@ def test_follow_keeps_a_copy_through_a_restart_of_the_service(
                 assert held(tmp_path / "copy") == {"922"}
             finally:
                 again.popen.kill()
-                again.popen.wait()
+                again.wait()
 
 
 def test_a_stop_ends_every_stream_in_good_order(database: str, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_stop_ends_every_stream_in_good_order(database: str, tmp_path: Path) -
         ended = [threading.Event() for _ in range(20)]
 
         def listen(event: threading.Event) -> None:
-            with httpx.stream("GET", f"{api.base_url}/public/changes/stream", timeout=30) as answer:
+            with httpx.stream("GET", f"{api.base_url}/public/changes/stream", timeout=LONGEST) as answer:
                 for _ in answer.iter_bytes():  # raises if the answer is cut off before its end
                     pass
             event.set()
@@ -77,8 +77,8 @@ def test_a_stop_ends_every_stream_in_good_order(database: str, tmp_path: Path) -
         until(lambda: api.metric("retrobus_followers") == 20)
         running.popen.send_signal(signal.SIGTERM)
 
-        assert all(event.wait(20) for event in ended)
-        assert running.popen.wait() == -signal.SIGTERM
+        assert all(event.wait(LONGEST) for event in ended)
+        assert running.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_while_postgresql_is_away_a_feed_answers_503_in_every_mode(
     name = database.partition("?")[0].rpartition("/")[2]
     with process(database, tmp_path, ENABLE_MEMORY_FALLBACK=fallback) as (api, _):
         api.get("/public/changes").raise_for_status()
-        with httpx.stream("GET", f"{api.base_url}/public/changes/stream", timeout=30) as answer:
+        with httpx.stream("GET", f"{api.base_url}/public/changes/stream", timeout=LONGEST) as answer:
             lines = answer.iter_lines()
             assert "event: current" in lines
             run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",

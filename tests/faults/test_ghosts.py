@@ -113,10 +113,10 @@ def the_newest_backup_merged_whatever_its_age(house: House) -> None:
 def a_half_written_file(house: House) -> None:
     with house.service(**SAVE, runtime_state_debounce=0.01) as found:
         state = house.folder / "runtime-state.json"
-        until(state.exists, what="the first snapshot")
+        until(state.exists, "the first snapshot")
         with a_full_disk(1 << 20):
             found.done("POST", "vehicles", a_vehicle(backgroundImage="data:image/png;base64," + "A" * (2 << 20)))
-            until(lambda: found.ready()["snapshot"]["errors"], what="the disk to refuse the next snapshot")
+            until(lambda: found.ready()["snapshot"]["errors"], "the disk to refuse the next snapshot")
             if not planted.whole(state):
                 raise Ghost("half of a snapshot is on the disk")
 

@@ -49,7 +49,7 @@ def assert_all_in_conflict(found: Outage, reason: str) -> None:
     assert parcs(found) == ["920"]
     assert found.conflicts() == [("Vehicle", "920", "delete"), INSERT]
     assert {row[0] for row in found.api.sql("SELECT reason FROM conflict")} == {reason}
-    until(lambda: found.ready()["conflicts"] == 2, what="/ready to tell of the conflicts")
+    until(lambda: found.ready()["conflicts"] == 2, "/ready to tell of the conflicts")
 
 
 def test_a_journal_of_another_database_is_not_replayed(fallback: Outage) -> None:

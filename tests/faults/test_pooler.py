@@ -68,7 +68,7 @@ def refused(url: str, folder: Path, **environment: str) -> tuple[int, str]:
     wanted = {"JWT_SECRET": SECRET, "APP_ENV": "test", "DATABASE_URL": url, "PORT": str(free_port())}
     running = Process(["serve"], folder, wanted | environment)
     try:
-        return running.popen.wait(20), running.log
+        return running.wait(), running.log
     finally:
         running.popen.kill()
 
@@ -131,9 +131,9 @@ def test_a_mirror_follows_through_a_pooler_and_answers_when_it_is_gone(direct: s
         run_sql(direct, "INSERT INTO vehicle (parc, is_public) VALUES ('920', true), ('921', true)")
         run_sql(direct, "DELETE FROM vehicle WHERE parc = '921'")
         since = datetime.now(UTC)
-        until(lambda: as_of(api) > since, what="the mirror to have read the change")
+        until(lambda: as_of(api) > since, "the mirror to have read the change")
         pooler.process.kill()
-        shown = until(lambda: from_memory(api), what="an answer from memory")
+        shown = until(lambda: from_memory(api), "an answer from memory")
 
     assert [row["parc"] for row in shown] == ["920"]
 
@@ -155,7 +155,7 @@ def test_a_pooler_that_comes_later_is_named_and_never_ready(direct: str, tmp_pat
     url = f"postgresql://postgres@127.0.0.1:{port}/{direct.rpartition('/')[2]}"
 
     with process(url, tmp_path, **environment) as (api, _), pooled(direct, port=port):
-        told = until(lambda: reason(api), 10, "the reason in /ready")
+        told = until(lambda: reason(api), "the reason in /ready")
         headers = {"Authorization": "Bearer none"}
         public = api.get("/public/vehicles", headers=headers)
 

@@ -63,7 +63,7 @@ def test_a_write_that_a_deadlock_ended_is_done_again(api: Api, headers: dict[str
     set_for_database(api, "deadlock_timeout", "100ms")
     with held(api.database_url, "SET deadlock_timeout = '1min'", "UPDATE event SET title = 'Autre'") as lock:
         pending = in_background(lambda: api.delete(f"/api/vehicles/{VEHICLE}", headers=headers))
-        until(lock.waiting, what="the service to wait for the lock")
+        until(lock.waiting, "the service to wait for the lock")
 
         lock.run("UPDATE vehicle SET marque = 'Autre'")  # returns because the service's transaction ends
         lock.run("COMMIT")
@@ -76,7 +76,7 @@ def test_a_write_that_could_not_be_serialized_is_done_again(api: Api, headers: d
     set_for_database(api, "default_transaction_isolation", "repeatable read")
     with held(api.database_url, "UPDATE event SET title = 'Autre'") as lock:
         pending = in_background(lambda: api.patch(f"/api/events/{EVENT}", json={"location": "Dépôt"}, headers=headers))
-        until(lock.waiting, what="the service to wait for the lock")
+        until(lock.waiting, "the service to wait for the lock")
 
         lock.run("COMMIT")
 
@@ -87,7 +87,7 @@ def test_a_write_that_could_not_be_serialized_is_done_again(api: Api, headers: d
 def waiting_for_the_standby(api: Api) -> int:
     """The process of the backend whose COMMIT waits."""
     waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
-    pid: int = until(lambda: api.sql(waiting), what="the service to wait for the standby")[0][0]
+    pid: int = until(lambda: api.sql(waiting), "the service to wait for the standby")[0][0]
     return pid
 
 

@@ -90,7 +90,7 @@ def test_a_killed_service_lost_nothing_that_its_journal_had(line: Proxy, url: st
         for number in range(5):
             before.done("POST", "vehicles", a_vehicle(parc=f"93{number}"))
         before.done("DELETE", "vehicles/920")
-        until((before.folder / "runtime-state.json").exists, what="the first snapshot")
+        until((before.folder / "runtime-state.json").exists, "the first snapshot")
         running.popen.kill()
     with outage_of_a_process(line, url, tmp_path, who, **save) as (after, running):
         listed = after.send("GET", "vehicles")
@@ -122,13 +122,13 @@ def test_a_replay_in_which_the_service_is_killed_is_done_once(
         before.done("PATCH", "vehicles/910", {"etat": "par l'API"})
         with held(url, blocking) as lock:
             line.become("pass")
-            until(lock.waiting, what="the replay")
+            until(lock.waiting, "the replay")
             running.popen.kill()
-            running.popen.wait()
+            running.wait()
     if part == "after its first commit":
         before.api.sql("DELETE FROM vehicle WHERE parc = '920'", "UPDATE vehicle SET etat = 'par psql'")
     with outage_of_a_process(line, url, tmp_path, who, **save) as (after, running):
-        until(after.is_over, what="the return to Postgres")
+        until(after.is_over, "the return to Postgres")
         rows = [tuple(row) for row in after.api.sql("SELECT parc, etat FROM vehicle ORDER BY 1")]
 
         assert after.conflicts() == []

@@ -26,7 +26,7 @@ def ended(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     wanted = {"JWT_SECRET": SECRET, "DATABASE_URL": NOWHERE, "PORT": str(free_port()), "LOG_FORMAT": "json"}
     running = Process(["serve", *arguments], folder, wanted | environment)
     try:
-        return running.popen.wait(20), running.log
+        return running.wait(), running.log
     finally:
         running.popen.kill()
 
@@ -91,7 +91,7 @@ def test_a_schema_that_is_behind_is_not_hidden_by_the_mirror(fallback: Outage) -
 
     fallback.api.sql("UPDATE alembic_version SET version_num = '0000'")
 
-    until(lambda: fallback.api.get("/ready").status_code == 503, what="/ready to tell of the schema")
+    until(lambda: fallback.api.get("/ready").status_code == 503, "/ready to tell of the schema")
     fallback.cut()
     assert fallback.ready()["ready"]
 

@@ -10,6 +10,7 @@ from harness import process, until
 from locks import held
 from operations import prepared
 from retrobus.development.embedded import EmbeddedPostgres
+from retrobus.serving.server import LONGEST_ANSWER
 from routes import EVENT
 
 pytestmark = pytest.mark.faults
@@ -23,15 +24,15 @@ def test_a_request_that_is_under_way_when_sigterm_comes_is_answered(
         with held(api.database_url, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE") as lock:
             change = {"title": "Autre"}
             writing = in_background(lambda: api.patch(f"/api/events/{EVENT}", json=change, headers=headers))
-            until(lock.waiting, what="the service to wait for the lock")
+            until(lock.waiting, "the service to wait for the lock")
 
             serving.popen.send_signal(signal.SIGTERM)
-            until(lambda: api.get("/ready").status_code == 503, what="/ready to say that the service leaves")
+            until(lambda: api.get("/ready").status_code == 503, "/ready to say that the service leaves")
             meanwhile = api.get("/public/events")
             lock.run("COMMIT")
 
-            answer = writing.result(10)
-        serving.popen.wait(10)
+            answer = writing.result()
+        serving.wait()
 
     assert (answer.status_code, answer.json()["title"]) == (200, "Autre")
     assert meanwhile.status_code == 200
@@ -44,9 +45,9 @@ def test_a_service_without_postgres_stops_as_fast_as_any(
     url = postgres.url(own_database)
     with process(url, tmp_path) as (api, serving):
         postgres.freeze()
-        until(lambda: api.get("/public/events").status_code == 503, what="the refusal")
+        until(lambda: api.get("/public/events").status_code == 503, "the refusal")
 
         serving.popen.send_signal(signal.SIGTERM)
-        serving.popen.wait(5)
+        serving.popen.wait(LONGEST_ANSWER)
 
     assert "Traceback" not in serving.log

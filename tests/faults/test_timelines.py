@@ -13,13 +13,13 @@ VERSIONS = "SELECT version FROM vehicle WHERE starts_with(parc, '{}')"
 def cut_off(pair: Pair) -> None:
     """From now on the standby receives nothing, and the leader does not know."""
     run_sql(pair.standby.url(), "ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
-    until(lambda: not run_sql(pair.standby.url(), "SELECT FROM pg_stat_wal_receiver"), 20, "the end of the receiver")
+    until(lambda: not run_sql(pair.standby.url(), "SELECT FROM pg_stat_wal_receiver"), "the end of the receiver")
 
 
 def test_versions_of_the_lost_end_of_a_timeline_are_never_drawn_again(tmp_path: Path) -> None:
     with replicated(tmp_path, synchronous=False) as pair:
         run_sql(pair.url(), INSERT.format("kept"))
-        until(lambda: len(run_sql(pair.standby.url("retrobus"), VERSIONS.format("kept"))) == 100, 20, "the copy")
+        until(lambda: len(run_sql(pair.standby.url("retrobus"), VERSIONS.format("kept"))) == 100, "the copy")
         standby = run_sql(pair.standby.url("retrobus"), AT_HOME)
         cut_off(pair)
         run_sql(pair.url(), INSERT.format("lost"))

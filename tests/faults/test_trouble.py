@@ -66,38 +66,38 @@ def test_backends_that_are_killed_while_idle_are_not_noticed(service: Service) -
 def test_a_backend_that_is_killed_in_mid_read_is_not_noticed(service: Service) -> None:
     with held(service.api.database_url, "LOCK TABLE event") as lock:
         reading = in_background(service.is_reading)
-        until(lock.waiting, what="the service to wait for the lock")
+        until(lock.waiting, "the service to wait for the lock")
 
         end_connections(service.api)
-        until(lock.waiting, what="the service to wait for the lock")
+        until(lock.waiting, "the service to wait for the lock")
         lock.run("COMMIT")
 
-        assert reading.result(10)
+        assert reading.result()
 
 
 def test_a_backend_that_is_killed_in_mid_write_is_not_noticed(service: Service) -> None:
     with held(service.api.database_url, "UPDATE event SET title = 'Autre'") as lock:
         writing = in_background(lambda: change_event(service, location="Quai"))
-        until(lock.waiting, what="the service to wait for the lock")
+        until(lock.waiting, "the service to wait for the lock")
 
         end_connections(service.api)
-        until(lock.waiting, what="the service to wait for the lock")
+        until(lock.waiting, "the service to wait for the lock")
         lock.run("COMMIT")
 
-        assert writing.result(10).status_code == 200
+        assert writing.result().status_code == 200
     assert [tuple(row) for row in service.api.sql("SELECT title, location FROM event")] == [("Autre", "Quai")]
 
 
 def test_an_exhausted_pool_is_busy(service: Service) -> None:
     with held(service.api.database_url, "LOCK TABLE event") as lock:
         readers = [in_background(lambda: service.api.get("/public/events")) for _ in range(POOL)]
-        until(lambda: service.metric('retrobus_pool_connections{state="in_use"}') == POOL, what="an exhausted pool")
+        until(lambda: service.metric('retrobus_pool_connections{state="in_use"}') == POOL, "an exhausted pool")
 
         answer = service.api.get("/public/vehicles")
         ready = service.api.get("/ready")
 
         lock.run("COMMIT")
-        assert {reader.result(10).status_code for reader in readers} <= {200, 503}
+        assert {reader.result().status_code for reader in readers} <= {200, 503}
     assert_busy(answer)
     assert ready.status_code == 200
 
@@ -137,7 +137,7 @@ def test_a_read_only_server_refuses_writes_and_answers_reads(service: Service, p
     with server_setting(postgres.url(), "default_transaction_read_only", "on"):
         refused = at_once([partial(change_event, service, location="Quai")] * POOL)
         reads = read_everything(service)
-    until(lambda: change_event(service, location="Gare").status_code == 200, what="a write")
+    until(lambda: change_event(service, location="Gare").status_code == 200, "a write")
 
     for answer in refused:
         assert (answer.status_code, answer.json()["code"]) == (503, "database_read_only")

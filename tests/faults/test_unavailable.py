@@ -138,7 +138,7 @@ def test_the_crash_of_another_backend_is_unavailable(postgres: EmbeddedPostgres)
     error = error_of(sleep_on(postgres.url(), lambda _: asyncio.run(crash())))
 
     assert is_unavailable(error)
-    until(lambda: answers(postgres), what="the end of the recovery")
+    until(lambda: answers(postgres), "the end of the recovery")
 
 
 def test_an_immediate_stop_is_unavailable(postgres: EmbeddedPostgres) -> None:

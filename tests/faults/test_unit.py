@@ -81,9 +81,9 @@ def test_backups_and_toggles_work_with_the_unit_as_it_stands(
         Api(f"http://127.0.0.1:{port}", url) as api,
     ):
         admin = api.person("ADMIN").headers
-        until(lambda: is_ready(api), 60, "a ready service")
+        until(lambda: is_ready(api), "a ready service")
         created = api.post("/api/vehicles", json=a_vehicle(parc="920"), headers=admin)
-        until(lambda: "920" in snapshot(state), 30, "the snapshot")
+        until(lambda: "920" in snapshot(state), "the snapshot")
 
     assert created.status_code == 201
     assert len(list((state / "backups").glob("backup_*/data.json"))) == 1
@@ -107,7 +107,7 @@ def test_without_its_folder_the_restrictions_are_told_as_what_they_are(
     environment = {"BACKUPS_DIR": str(tmp_path / "state"), "DATABASE_URL": postgres.url(own_database)}
 
     with restricted(None, tmp_path, environment, "backup create"):
-        until(lambda: "❌" in (tmp_path / "output.log").read_text(), 60, "the refusal")
+        until(lambda: "❌" in (tmp_path / "output.log").read_text(), "the refusal")
 
     said = (tmp_path / "output.log").read_text()
     assert "lecture seule" in said

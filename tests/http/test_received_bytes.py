@@ -106,10 +106,10 @@ BOMBS = {
 def test_a_body_of_a_million_small_values_costs_nothing(api: Api, write: Write) -> None:
     admin = stocked(api)
 
-    started = time.monotonic()
+    started = time.process_time()
     answers = [send(api, admin, write, bomb) for bomb in BOMBS.values()]
 
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
     for answer in answers:
         assert_refused(answer, 400, "malformed_json")
 
@@ -178,7 +178,7 @@ def test_a_client_that_hangs_up_in_its_body_is_no_error_of_ours(api: Api, hang_u
     with connected(api) as link:
         link.sendall(head("POST", b"/api/events", admin, *JSON_LINES, b"Content-Length: 100") + b'{"title"')
         link.shutdown(hang_up)
-        now = until(lambda: _counted(api) != counted and _counted(api), what="the end of the cut request")
+        now = until(lambda: _counted(api) != counted and _counted(api), "the end of the cut request")
 
     assert now.get("500") == counted.get("500")
     assert now["400"] == counted.get("400", 0) + 1

@@ -332,7 +332,7 @@ def test_a_mirror_elsewhere_forgets_an_erased_member_within_a_second(
         until(lambda: picture.exists() and made["email"] in picture.read_text())
         terminal("member", "erase", made["id"], "--yes", url=database)
 
-        until(lambda: made["email"] not in picture.read_text(), 5)
+        until(lambda: made["email"] not in picture.read_text())
         assert manager.id in picture.read_text()
 
 

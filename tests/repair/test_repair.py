@@ -239,7 +239,7 @@ def test_a_dump_that_was_restored_elsewhere_is_not_ready_until_it_is_repaired(
         token = api.person("ADMIN").headers
         before = api.get("/ready")
         code, said = mend(terminal, empty)
-        until(lambda: api.get("/ready").status_code == 200, what="a ready service")
+        until(lambda: api.get("/ready").status_code == 200, "a ready service")
         after = api.get("/ready").json()
         seen = api.get("/api/members/me", headers=token)
 

@@ -46,9 +46,9 @@ class Pair:
     def replace(self, number: int) -> None:
         """Stops a service as systemd does, and returns when another one on its port is ready."""
         self.services[number].popen.send_signal(signal.SIGTERM)
-        self.services[number].popen.wait()
+        self.services[number].wait()
         self.services[number] = self.start(number)
-        until(lambda: self.ready(number), what="the new service")
+        until(lambda: self.ready(number), "the new service")
 
     def ready(self, number: int) -> bool:
         """Whether this service says so itself."""
@@ -70,15 +70,15 @@ def balanced(database: str, folder: Path) -> Iterator[tuple[Pair, Api]]:
     running = subprocess.Popen([str(HAPROXY), "-db", "-f", folder / "haproxy.cfg"], stderr=subprocess.DEVNULL)
     try:
         with Api(pair.address, database) as api:
-            until(lambda: pair.ready(0) and pair.ready(1), what="both services")
-            until(lambda: api.get("/ready").status_code == 200, what="haproxy")
+            until(lambda: pair.ready(0) and pair.ready(1), "both services")
+            until(lambda: api.get("/ready").status_code == 200, "haproxy")
             yield pair, api
     finally:
         running.kill()
         running.wait()
         for service in pair.services:
             service.popen.kill()
-            service.popen.wait()
+            service.wait()
 
 
 class Traffic:
@@ -144,7 +144,7 @@ def test_a_service_that_dies_is_left_out_and_its_writes_are_not_sent_twice(datab
         with Traffic(pair.address, manager) as traffic:
             until(lambda: len(traffic.acknowledged) > 20)
             pair.services[0].popen.kill()
-            pair.services[0].popen.wait()
+            pair.services[0].wait()
             traffic.goes_on(50)
         titles = [row["title"] for row in run_sql(database, "SELECT title FROM event")]
 
@@ -160,7 +160,7 @@ def test_without_postgresql_the_services_own_answer_passes_the_balancer(
         run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
                 f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # fmt: skip
         try:
-            until(lambda: "Retry-After" in api.get("/public/vehicles").headers, what="the service's own 503")
+            until(lambda: "Retry-After" in api.get("/public/vehicles").headers, "the service's own 503")
             refused = api.get("/public/vehicles")
             assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
         finally:

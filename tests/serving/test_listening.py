@@ -22,13 +22,13 @@ def test_the_address_that_the_log_tells_answers_also_if_the_system_chose_the_por
     settings = {"JWT_SECRET": SECRET, "DATABASE_URL": NOWHERE, "LOG_FORMAT": "json"}
     running = Process(["serve", *arguments], tmp_path, settings)
     try:
-        until(lambda: LINE in running.log, 60, "the line that tells the address")
+        until(lambda: LINE in running.log, "the line that tells the address")
         [line] = [json.loads(text) for text in running.log.splitlines() if LINE in text]
 
         answer = httpx.get(f"{line['address']}/health", trust_env=False)
     finally:
         running.popen.kill()
-        running.popen.wait()
+        running.wait()
 
     assert answer.status_code == 200
     assert urlsplit(line["address"]).port != 0

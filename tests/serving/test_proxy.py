@@ -75,7 +75,7 @@ def nginx(service: Api, folder: Path) -> Iterator[httpx.Client]:
     trusted.check_hostname = False
     try:
         with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted, timeout=30) as client:
-            until(lambda: running.poll() is not None or _answers(client), 20, "nginx")
+            until(lambda: running.poll() is not None or _answers(client), "nginx")
             assert running.poll() is None, (folder / "error.log").read_text()
             yield client
     finally:

@@ -37,7 +37,7 @@ REST = b'"password": ""}'
 
 def started(running: Process, count: int) -> None:
     """Waits until so many processes of the service have started."""
-    until(lambda: running.log.count("RétroBus API démarrée") >= count, 60, f"the start of process {count}")
+    until(lambda: running.log.count("RétroBus API démarrée") >= count, f"the start of process {count}")
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_no_request_of_sixteen_clients_is_lost_when_the_service_stops(
         started(running, workers)
         clients = Clients(api.base_url.port or 0, KINDS)
         with clients.running():
-            until(lambda: clients.answered >= 2_000, 60, "2,000 answers")
+            until(lambda: clients.answered >= 2_000, "2,000 answers")
             running.popen.send_signal(number)
-        running.popen.wait(40)
+        running.wait()
 
     assert clients.failures == {}
     assert "Traceback" not in running.log
@@ -66,9 +66,9 @@ def test_no_request_is_lost_while_processes_are_replaced_one_by_one(database: st
             running.popen.send_signal(signal.SIGHUP)
             started(running, 4)
             counted = clients.answered
-            until(lambda: clients.answered >= counted + 500, 60, "answers of the new processes")
+            until(lambda: clients.answered >= counted + 500, "answers of the new processes")
             running.popen.send_signal(signal.SIGTERM)
-        running.popen.wait(40)
+        running.wait()
 
     assert clients.failures == {}
     assert "Processus de service mort" not in running.log
@@ -83,7 +83,7 @@ def stopping(database: str, tmp_path: Path) -> Iterator[tuple[Api, Process]]:
 
 def stop(running: Process) -> None:
     running.popen.send_signal(signal.SIGTERM)
-    until(lambda: "Arrêt demandé" in running.log, what="the notice of the stop")
+    until(lambda: "Arrêt demandé" in running.log, "the notice of the stop")
 
 
 def test_load_balancers_hear_of_the_stop_before_connections_are_refused(stopping: tuple[Api, Process]) -> None:
@@ -105,7 +105,7 @@ def test_a_request_under_way_is_answered_though_the_service_stops(stopping: tupl
         assert link.recv(100).startswith(b"HTTP/1.1 100 ")
         link.sendall(HALF)
         stop(running)
-        until(lambda: _refuses(api), 20, "the end of listening")
+        until(lambda: _refuses(api), "the end of listening")
         link.sendall(REST)
 
         status, kept = answer_on(link)
@@ -131,7 +131,7 @@ def test_an_idle_connection_ends_and_is_not_reset(stopping: tuple[Api, Process])
         assert first == ("200", True)
         assert (used.recv(100), unused.recv(100)) == (b"", b"")
 
-    assert running.popen.wait(20) == -signal.SIGTERM
+    assert running.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -170,10 +170,10 @@ def test_a_process_that_dies_is_told_counted_and_replaced(database: str, tmp_pat
 
         os.kill(victim, signal.SIGKILL)
 
-        until(lambda: "Processus de service mort, remplacé" in running.log, 20, "the line about the death")
+        until(lambda: "Processus de service mort, remplacé" in running.log, "the line about the death")
         started(running, 3)
         assert f'"pid": {victim}, "how": "SIGKILL"' in running.log
-        assert (before, until(lambda: _deaths(api), what="the count of the death")) == (0, 1)
+        assert (before, until(lambda: _deaths(api), "the count of the death")) == (0, 1)
 
 
 def test_processes_that_die_at_once_are_replaced_more_and_more_slowly(database: str, tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_processes_that_die_at_once_are_replaced_more_and_more_slowly(database: 
 def _kill_one(running: Process) -> None:
     """Kills the newest process of the service, and returns when the supervisor has told of it."""
     before = running.log.count("Processus de service mort")
-    victim = until(lambda: [pid for pid in family(running.popen.pid)[1:] if _serves(pid)], what="a process")[-1]
+    victim = until(lambda: [pid for pid in family(running.popen.pid)[1:] if _serves(pid)], "a process")[-1]
     os.kill(victim, signal.SIGKILL)
-    until(lambda: running.log.count("Processus de service mort") > before, what="the line about its death")
+    until(lambda: running.log.count("Processus de service mort") > before, "the line about its death")
 
 
 def _serves(pid: int) -> bool:

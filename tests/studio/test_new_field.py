@@ -68,7 +68,7 @@ def served(program: Path, url: str) -> Iterator[Api]:
         )  # fmt: skip
     try:
         with Api(f"http://127.0.0.1:{port}", url) as api:
-            until(lambda: running.poll() is not None or answers(api), 60, "the copy's first answer")
+            until(lambda: running.poll() is not None or answers(api), "the copy's first answer")
             assert running.poll() is None, (program / "log").read_text()
             yield api
     finally:

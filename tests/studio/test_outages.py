@@ -186,7 +186,7 @@ def test_a_conflict_that_an_outage_leaves_is_decided_on_its_page(
     expect(visitor.page.get_by_text("Accepté en mémoire")).to_be_visible()
     api.sql("UPDATE vehicle SET etat = 'En restauration'")
     line.become("pass")
-    until(lambda: api.get("/ready").json()["conflicts"] == 1, what="the conflict")
+    until(lambda: api.get("/ready").json()["conflicts"] == 1, "the conflict")
 
     visitor.go("Tableau de bord")
     visitor.page.get_by_role("main").get_by_role("link", name="1 conflit à trancher").click()

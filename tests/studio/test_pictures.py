@@ -100,6 +100,6 @@ def test_pictures_of_an_outage_and_of_the_conflict_that_it_leaves(
     expect(visitor.page.get_by_text("PostgreSQL ne répond pas : cette page montre la mémoire")).to_be_visible()
     keep(visitor, "outage")
     line.become("pass")
-    until(lambda: visitor.api.get("/ready").json()["conflicts"] == 1, what="the conflict")
+    until(lambda: visitor.api.get("/ready").json()["conflicts"] == 1, "the conflict")
     visitor.go("Conflits")
     keep(visitor, "conflict")

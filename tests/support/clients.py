@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from harness import LONGEST
+
 REQUEST = b"%b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
 
@@ -43,7 +45,7 @@ class Clients:
 
     def _connected(self) -> socket.socket | None:
         try:
-            return socket.create_connection(("127.0.0.1", self._port), timeout=40)
+            return socket.create_connection(("127.0.0.1", self._port), timeout=LONGEST)
         except ConnectionRefusedError:
             return None
 

@@ -37,6 +37,8 @@ TOKENS = Tokens(RULES)
 CLEAN = ("SET session_replication_role = replica", "DELETE FROM event", "DELETE FROM vehicle", "DELETE FROM member",
          "DELETE FROM deletion", "DELETE FROM idempotency", "DELETE FROM conflict")  # fmt: skip
 """Empties every table, whatever the triggers would say; no tombstone tells of it."""
+LONGEST = 90.0
+"""Seconds after which a test gives up: only a mistake takes so long, also on a slow machine that does other work."""
 KEPT_ALIVE = 3600
 """Seconds that the service keeps an idle connection: longer than any test, but for the one about this."""
 
@@ -53,7 +55,7 @@ def run_sql(url: str, *statements: str) -> list[Any]:
     """
 
     async def run() -> list[Any]:
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await asyncpg.connect(url, timeout=LONGEST)
         try:
             rows: list[Any] = []
             for statement in statements:
@@ -87,7 +89,7 @@ class Console:
 
     async def _run(self, statements: tuple[str, ...]) -> list[Any]:
         if self._connection is None or self._connection.is_closed():  # a test may have ended it
-            self._connection = await asyncpg.connect(self._url, timeout=10, statement_cache_size=0)
+            self._connection = await asyncpg.connect(self._url, timeout=LONGEST, statement_cache_size=0)
         rows: list[Any] = []
         try:
             for statement in statements:
@@ -109,14 +111,14 @@ def copy_database(server: str, name: str, template: str) -> str:
     return at(server, name)
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "the awaited state") -> Any:
-    """The condition's first true value; fails loudly when it does not come in time."""
-    end = time.monotonic() + seconds
+def until(condition: Callable[[], Any], what: str = "the awaited state") -> Any:
+    """The condition's first true value; fails loudly when it does not come within LONGEST."""
+    end = time.monotonic() + LONGEST
     while True:
         found = condition()
         if found:
             return found
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {LONGEST} s in vain for {what}"
         time.sleep(0.01)  # the one place where tests poll: the event is in another process
 
 
@@ -142,7 +144,7 @@ class Api(httpx.Client):
     """An HTTP client of one running service, which can also make people in its database."""
 
     def __init__(self, base_url: str, database_url: str) -> None:
-        super().__init__(base_url=base_url, timeout=60)
+        super().__init__(base_url=base_url, timeout=LONGEST)
         self.database_url = database_url
         self.console: Console | None = None
         """A connection for `sql` that lasts; without it each call opens one."""
@@ -185,7 +187,7 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
     server = PoliteServer(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until(lambda: server.started or not thread.is_alive(), what="the service's start")
+    until(lambda: server.started or not thread.is_alive(), "the service's start")
     assert server.started, "the service did not start"
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
@@ -193,7 +195,7 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
             yield api
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(LONGEST)
         assert not thread.is_alive(), "the service did not stop"
 
 
@@ -248,6 +250,10 @@ class Process:
     def log(self) -> str:
         return self.output.read_text()
 
+    def wait(self) -> int:
+        """The exit code, once the process has ended."""
+        return self.popen.wait(LONGEST)
+
 
 @contextmanager
 def process(url: str | None, folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[Api, Process]]:
@@ -259,7 +265,7 @@ def process(url: str | None, folder: Path, *arguments: str, **environment: str) 
     running = Process(["serve", *arguments], folder, wanted)
     with Api(f"http://127.0.0.1:{port}", url or "") as api:
         try:
-            until(lambda: running.popen.poll() is not None or _alive(api), 90, "the process's first answer")
+            until(lambda: running.popen.poll() is not None or _alive(api), "the process's first answer")
             assert running.popen.poll() is None, running.log
             yield api, running
         finally:

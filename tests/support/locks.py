@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import asyncpg
 
+from harness import LONGEST
+
 BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
 
 
@@ -34,7 +36,7 @@ class Lock:
 def held(url: str, *statements: str) -> Iterator[Lock]:
     """Runs statements in a transaction and keeps their locks until they are released."""
     with asyncio.Runner() as runner:
-        connection = runner.run(asyncpg.connect(url, timeout=10))
+        connection = runner.run(asyncpg.connect(url, timeout=LONGEST))
         lock = Lock(runner, connection)
         try:
             for statement in ("BEGIN", *statements):

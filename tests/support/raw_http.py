@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from harness import Api, Person
+from harness import LONGEST, Api, Person
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Answer:
 
 def connected(api: Api) -> socket.socket:
     """A connection to the service."""
-    link = socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=10)
+    link = socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=LONGEST)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return link
 

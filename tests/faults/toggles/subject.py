@@ -74,13 +74,13 @@ class Service:
     def wait_for_postgres(self) -> None:
         """Until it speaks for Postgres."""
         public = partial(self._api.get, "/public/vehicles")
-        until(lambda: public().headers.get("X-Data-Source") == "postgres", PATIENCE, f"{self.name} to find Postgres")
+        until(lambda: public().headers.get("X-Data-Source") == "postgres", f"{self.name} to find Postgres")
 
     def wait_for_snapshot(self, word: str) -> None:
         """Until what was written last is in the snapshot, if there is one: a kill may lose no more than the latest."""
         state = self._folder / "backups" / "runtime-state.json"
         if self.world.toggles.save and self.world.origin != "empty":
-            until(lambda: state.exists() and word in state.read_text(), PATIENCE, f"the snapshot of {self.name}")
+            until(lambda: state.exists() and word in state.read_text(), f"the snapshot of {self.name}")
 
     def ask(self, phase: str, number: int, lost_at: datetime) -> Line:
         """Every operation once, one after the other, against what the world says."""
