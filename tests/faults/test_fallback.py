@@ -258,7 +258,7 @@ def test_until_the_journal_is_in_postgres_every_answer_is_memorys(fallback: Outa
     assert fallback.send("GET", "vehicles/920").json()["etat"] == "réparé"
 
 
-def test_while_the_last_entries_go_to_postgres_a_write_waits_a_second_at_most(fallback: Outage) -> None:
+def test_while_the_last_entries_go_to_postgres_a_write_is_sent_away(fallback: Outage) -> None:
     fallback.done("POST", "vehicles", a_vehicle(parc="920"))
     fallback.api.sql(*LAST_PASS_WAITS)
     fallback.cut()
