@@ -159,7 +159,7 @@ def _expired(tokens: Tokens, token: str) -> bool:
 
 def test_a_token_that_was_believed_is_not_believed_after_its_end() -> None:
     tokens, now = Tokens(RULES), int(time.time())
-    token = saying(iat=now - 60, nbf=now - 60, exp=now - LEEWAY + 1)
+    token = saying(iat=now - 60, nbf=now - 60, exp=now - LEEWAY + 2)
     assert not _expired(tokens, token)
 
     until(lambda: _expired(tokens, token), "the end of the token")

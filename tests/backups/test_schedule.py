@@ -4,7 +4,7 @@ import asyncio
 import re
 import shutil
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -92,22 +92,29 @@ def test_the_turn_of_another_service_is_waited_for_aloud_and_not_for_ever(
     assert kept(tmp_path) == []
 
 
+def clock_from(first: datetime) -> Callable[[], datetime]:
+    """A clock that shows `first` when it is looked at for the first time, and goes on from there."""
+    began: list[datetime] = []
+
+    def now() -> datetime:
+        found = local_now()
+        began.append(found)
+        return first + (found - began[0])
+
+    return now
+
+
 def test_a_failure_is_counted_and_the_next_time_comes_all_the_same(
     database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    started = local_now()
-    due = started.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    shift = due - SOON - started
-    schedule = a_schedule(
-        "postgresql://127.0.0.1:1/x", tmp_path, times=(f"{due:%H:%M}",), clock=lambda: local_now() + shift
-    )
+    due = local_now().replace(second=0, microsecond=0) + timedelta(minutes=1)
+    schedule = a_schedule("postgresql://127.0.0.1:1/x", tmp_path, times=(f"{due:%H:%M}",), clock=clock_from(due - SOON))
 
     async def run() -> None:
         task = asyncio.create_task(schedule.run())
         await asyncio.to_thread(until, lambda: schedule.failures)
         schedule.url, schedule.times = database, (f"{due + timedelta(minutes=1):%H:%M}",)
-        failed_at = local_now()
-        schedule.clock = lambda: due + timedelta(minutes=1) - SOON + (local_now() - failed_at)
+        schedule.clock = clock_from(due + timedelta(minutes=1) - SOON)
         task.cancel()
         again = asyncio.create_task(schedule.run())
         await asyncio.to_thread(until, lambda: schedule.verified)

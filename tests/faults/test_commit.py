@@ -17,10 +17,11 @@ from builders import Body, an_event
 from faults.background import in_background
 from faults.proxy import Proxy, Side
 from faults.psql import ORDINARY
-from harness import Api, Person, run_sql, served, settings_for, until
-from limits import limit_commits
+from harness import LONGEST, Api, Person, run_sql, served, settings_for, until
+from limits import Clock, clock_of, limit_commits
 from locks import held
 from retrobus.development.embedded import EmbeddedPostgres
+from retrobus.store import commit
 
 pytestmark = pytest.mark.faults
 
@@ -212,13 +213,14 @@ def test_a_commit_that_a_crash_followed_is_applied_and_the_answer_says_so(
 
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_an_outcome_that_nobody_can_say_is_unknown_and_a_repetition_finds_it_out(
-    line: Proxy, postgres: EmbeddedPostgres, own_database: str, side: Side
+    line: Proxy, postgres: EmbeddedPostgres, own_database: str, side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_for(line.url(own_database), database_timeout=0.5, database_statement_cache=0)
+    clock = clock_of(monkeypatch, commit)
+    settings = settings_for(line.url(own_database), database_statement_cache=0)
     write, url = WRITES["create"], postgres.url(own_database)
     with served(settings, url) as api:
         who = api.person("BUREAU")
-        line.cut_commit(side, postgres.kill)
+        line.cut_commit(side, lambda: kill_and_let_time_pass(postgres, clock))
 
         answer = write.send(api, who)
 
@@ -228,6 +230,12 @@ def test_an_outcome_that_nobody_can_say_is_unknown_and_a_repetition_finds_it_out
         again = until(lambda: _unless_503(write.send(api, who)), "the return of the service")
         assert again.status_code == 201
         assert write.is_applied(api)
+
+
+def kill_and_let_time_pass(postgres: EmbeddedPostgres, clock: Clock) -> None:
+    """The service finds the server gone, and its time to find out over."""
+    postgres.kill()
+    clock.ahead = LONGEST
 
 
 def _unless_503(answer: httpx.Response) -> httpx.Response | None:
@@ -330,13 +338,14 @@ def test_a_single_statement_whose_row_was_written_again_is_of_unknown_outcome(pl
 
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_single_statement_whose_server_is_gone_is_of_unknown_outcome(
-    line: Proxy, postgres: EmbeddedPostgres, own_database: str, side: Side
+    line: Proxy, postgres: EmbeddedPostgres, own_database: str, side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_for(line.url(own_database), database_timeout=0.5)
+    clock = clock_of(monkeypatch, commit)
+    settings = settings_for(line.url(own_database))
     url = postgres.url(own_database)
     with served(settings, url) as api:
         alone = Alone(api, WRITES["update"], {})
-        line.cut_write(side, postgres.kill)
+        line.cut_write(side, lambda: kill_and_let_time_pass(postgres, clock))
 
         answer = alone.send()
 

@@ -6,6 +6,7 @@ import select
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -284,27 +285,34 @@ def test_empty_lines_after_an_answer_do_not_keep_a_connection(shared_api: Api, m
     ):
         link.sendall(head("GET", b"/api/health"))
         first = answer_on(link)
-        for _ in range(500):
-            if select.select([link], [], [], 0.02)[0]:
-                break
-            link.sendall(b"\r\n")
+        last = _send_lines_until_cut(link)
 
-        assert first == ("200", True)
-        assert link.recv(100) == b""
+    assert (first, last) == (("200", True), b"")
+
+
+def _send_lines_until_cut(link: socket.socket) -> bytes:
+    """What comes at the end of a connection on which empty lines are sent for ever; a line may meet the end itself."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for _ in range(4_000):
+            if select.select([link], [], [], 0.02)[0]:
+                return link.recv(100)
+            link.sendall(b"\r\n")
+        return b"the connection goes on"
+    return b""
 
 
 # --- a slow body ------------------------------------------------------------------------------------
 
 
 def test_a_slow_body_is_judged_by_its_progress(api: Api, manager: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_PATIENCE", 0.4)
+    monkeypatch.setattr(bodies, "BODY_PATIENCE", 1.0)
     monkeypatch.setattr(bodies, "BODY_PROGRESS", 1000)
-    body = json.dumps(an_event()).encode().ljust(20_000)
+    body = json.dumps(an_event()).encode().ljust(15_000)
 
     with connected(api) as link:
         link.sendall(head("POST", b"/api/events", manager, JSON, b"Content-Length: %d" % len(body)))
-        for place in range(0, len(body), 1000):  # 50 ms each, 1 s in all: longer than the patience
-            answered_early = select.select([link], [], [], 0.05)[0]
+        for place in range(0, len(body), 1000):  # 0.1 s each, 1.5 s in all: longer than the patience
+            answered_early = select.select([link], [], [], 0.1)[0]
             assert not answered_early, link.recv(10_000)
             link.sendall(body[place : place + 1000])
         answer = answer_on(link)

@@ -53,11 +53,10 @@ def test_a_head_that_does_not_come_ends_its_connection(api: Api, monkeypatch: py
 
 
 def test_the_head_of_a_second_request_is_bounded_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_DEADLINE", 0.05)
-
     with connected(api) as link:
         link.sendall(START + b"\r\n")
         first = link.recv(10_000)
+        monkeypatch.setattr(connection, "HEAD_DEADLINE", 0.05)
         link.sendall(START)
 
         assert first.startswith(b"HTTP/1.1 200 ")

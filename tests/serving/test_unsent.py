@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness import Api, served, settings_for
+from harness import LONGEST, Api, served, settings_for
 from retrobus.serving import unsent
 from rows import create
 
@@ -15,7 +15,7 @@ MIB = 1 << 20
 CONTENT = b"GIF89a" + bytes(5 * MIB)
 """Far more than the kernel takes for a client that does not read."""
 
-WAIT = 20_000
+WAIT = int(LONGEST * 1000)
 """Milliseconds that a test waits for the service at most."""
 
 
@@ -29,7 +29,7 @@ def with_image(api: Api) -> str:
 def deaf(api: Api, path: str) -> socket.socket:
     """A connection that asks and reads no more than the first byte of the answer."""
     link = socket.socket()
-    link.settimeout(30)
+    link.settimeout(LONGEST)
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before the connection, which keeps what it began with
     link.connect((api.base_url.host, api.base_url.port or 80))
     link.sendall(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -4,7 +4,9 @@ A short limit would race with the test on a slow machine: it could be over befor
 """
 
 import asyncio
+import time
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
@@ -25,6 +27,24 @@ def limit_commits(patch: pytest.MonkeyPatch, over: Callable[[int], object]) -> N
         connection.terminate()
 
     patch.setattr(commit, "limited", lambda connection: asyncio.create_task(wait(connection)))
+
+
+class Clock:
+    """The clock of a module, which the test puts ahead."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        """Seconds."""
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+def clock_of(patch: pytest.MonkeyPatch, module: ModuleType) -> Clock:
+    """Gives the module a clock instead of `time`."""
+    clock = Clock()
+    patch.setattr(module, "time", clock)
+    return clock
 
 
 def waiting_for_a_standby(url: str) -> Callable[[int], object]:

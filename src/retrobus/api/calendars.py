@@ -7,7 +7,6 @@ from urllib.parse import quote
 from fastapi import Response
 
 import retrobus
-from retrobus.api import calendar_text
 from retrobus.api.answers import Answer
 from retrobus.api.calls import Call, Routes
 from retrobus.api.conditions import already_has
@@ -70,6 +69,8 @@ def _etag(name: str, page: Page) -> str:
 
 
 async def _written(name: str, page: Page) -> bytes:
+    from retrobus.api import calendar_text  # noqa: PLC0415 - icalendar: 3 MB and 40 ms that a start need not wait for
+
     parts = [calendar_text.head(name)]
     for number, document in enumerate(page.documents, 1):
         parts.append(calendar_text.event_text(document))
