@@ -96,7 +96,7 @@ class Routes(APIRouter):
                 description=inspect.getdoc(function) or "",
                 operation_id=route.name or camel(function.__name__),
                 status_code=route.answer.status,
-                **operation(route, self._keys),
+                **operation(route, self._keys, self.prefix),
             )
             return function
 

@@ -10,6 +10,7 @@ from retrobus.api.answers import REQUEST_ID, header
 from retrobus.api.conditions import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
 from retrobus.api.declaration import Route
 from retrobus.api.queries import PAGING
+from retrobus.api.reference_hints import filter_hints
 from retrobus.api.reference_schemas import components
 from retrobus.api.reference_shapes import parameter, reference_to
 from retrobus.api.service import Limits
@@ -25,9 +26,9 @@ _BEARER = {"WWW-Authenticate": header("How to prove who one is.", always=True, c
 HEADERS_OF_ERRORS: dict[int, Described] = {401: _BEARER, 429: _LATER, 503: _LATER}
 
 
-def operation(route: Route, keys: dict[str, Described]) -> Described:
-    """What the framework is told of a route besides its address and its name."""
-    extra: Described = {"parameters": _parameters(route, keys)}
+def operation(route: Route, keys: dict[str, Described], prefix: str) -> Described:
+    """What the framework is told of a route, whose path begins with `prefix`, besides its address and its name."""
+    extra: Described = {"parameters": _parameters(route, keys, prefix)}
     if route.rights.errors:
         extra["security"] = [{"bearer": []}]
     if route.body is not None and route.body.component is not None:
@@ -36,10 +37,12 @@ def operation(route: Route, keys: dict[str, Described]) -> Described:
     return {"responses": _answers(route), "openapi_extra": extra}
 
 
-def _parameters(route: Route, keys: dict[str, Described]) -> list[Described]:
+def _parameters(route: Route, keys: dict[str, Described], prefix: str) -> list[Described]:
     """The parameters in path, query and headers."""
     found = [parameter("path", name, schema) for name, schema in keys.items() if f"{{{name}}}" in route.path]
-    queries = {query.name: query.schema for query in route.filters} | dict(route.asks)
+    filters = {query.name: query.schema for query in route.filters}
+    queries = {name: schema | filter_hints(prefix, name, schema) for name, schema in filters.items()}
+    queries |= dict(route.asks)
     queries |= PAGING if route.answer.paged else {}
     found += [parameter("query", name, schema) for name, schema in queries.items()]
     found += [IDEMPOTENCY_KEY] if route.writes else []

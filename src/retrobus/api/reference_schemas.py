@@ -9,9 +9,9 @@ from sqlalchemy import Boolean, Float, Integer, Numeric
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from retrobus.api.bodies import Body
+from retrobus.api.reference_hints import add_hints
 from retrobus.api.reference_shapes import SHAPES, TEXT, listed, record, reference_to
 from retrobus.model import patterns
-from retrobus.model.columns import label_of
 from retrobus.model.fields import Wire
 from retrobus.model.names import camel
 from retrobus.model.resources import ALL, EVENT, VEHICLE, Resource
@@ -28,12 +28,17 @@ UPDATED_BY = (
 
 def components(bodies: Iterable[Body]) -> dict[str, Any]:
     """Every schema that the document refers to, for routes that take these bodies."""
+    bodies = list(bodies)
     found = {body.component: _body_schema(body) for body in bodies if body.component is not None}
     found["JsonValue"] = _JSON_VALUE
     for resource in ALL:
         found[resource.name] = row_schema(resource)
         found[f"{resource.name}List"] = _list_of(resource)
     found |= {f"Public{one.name}": row_schema(one, without=one.private) for one in (VEHICLE, EVENT)}
+    for resource in ALL:
+        rows = [found[name] for name in (resource.name, f"Public{resource.name}") if name in found]
+        sent = {body.component for body in bodies if body.resource is resource and body.component is not None}
+        add_hints(resource, rows, [found[name] for name in sorted(sent)])
     return found | SHAPES
 
 
@@ -102,7 +107,7 @@ _JSON_VALUE: dict[str, Any] = {
 
 
 def row_schema(resource: Resource, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A row as the wire shows it; `x-order` and `x-label` (in French) are for programs that draw forms and lists."""
+    """A row as the wire shows it; `x-order` is the place of a field for programs that draw forms and lists."""
     columns = [column for column in resource.shown if column.name not in without]
     properties = {camel(c.name): _column_schema(c) | {"x-order": place} for place, c in enumerate(columns)}
     required = [camel(column.name) for column in columns if column.name not in resource.images]
@@ -122,7 +127,7 @@ def _address_schema(resource: Resource, name: str) -> dict[str, Any]:
 
 
 def _column_schema(column: Any) -> dict[str, Any]:
-    schema = _type_schema(column) | {"x-label": label_of(column)}
+    schema = _type_schema(column)
     if column.nullable:
         schema["type"] = [schema["type"], "null"]
     if column.name in READ_ONLY:

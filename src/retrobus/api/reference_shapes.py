@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from retrobus.api.reference_hints import words_for
 from retrobus.http.problems import KINDS
 from retrobus.model.resources import BY_NAME
 from retrobus.model.tables import CAUSES
@@ -89,7 +90,7 @@ _DELETION = {
     "deletedAt": _MOMENT,
     "deletedBy": _or_null("string", "The id of a member, or a word as in `updatedBy`."),
     "deletedByName": _or_null("string", "The name of that member; null if no member has this id now."),
-    "cause": TEXT | {"enum": list(CAUSES)},
+    "cause": TEXT | {"enum": list(CAUSES), "x-words": words_for(CAUSES)},
     "batch": WHOLE | {"description": "The transaction: deletes with the same number were one."},
 }
 _HOLDER = {"name": TEXT, "timestamp": TEXT, "kind": TEXT, "restore": _or_null("string", "The command.")}

@@ -4,6 +4,7 @@
 const ROOT = new URL("..", import.meta.url);
 
 const PATIENCE = 30_000; // milliseconds that a read may take; a write may carry megabytes, so it has no limit here
+const MOST = 1_000; // rows that the service gives at a time
 
 /** What other modules know and this one needs; each replaces its own. */
 export const hooks = {
@@ -14,14 +15,10 @@ export const hooks = {
 
 /** A refusal of the service, or no answer at all: then `status` is 0. `message` is a sentence in French. */
 export class Problem extends Error {
-  constructor(status, body, retryAfter = null) {
-    super(body.error);
-    this.status = status;
-    this.code = body.code;
-    this.errors = body.errors ?? []; // {field, message}
-    this.outcome = body.outcome ?? null; // of a write: "not_applied" or "unknown"
-    this.requestId = body.requestId ?? null; // with it the operator finds the request in the log
-    this.retryAfter = retryAfter; // seconds
+  /** `body` has a `code`, perhaps `errors` by field, the `outcome` of a write, and the `requestId` in the log. */
+  constructor(status, { error, ...body }) {
+    super(error);
+    Object.assign(this, { errors: [], ...body, status });
   }
 
   /** Whether the same request may succeed later. */
@@ -31,9 +28,10 @@ export class Problem extends Error {
 }
 
 /** The full address of a path of the service, such as `/api/events`. */
-export function address(path) {
-  return new URL(path.slice(1), ROOT);
-}
+export const address = (path) => new URL(path.slice(1), ROOT);
+
+/** The parameters of an address; those without a value are left out. */
+export const queryOf = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
 
 /** A random name: under an Idempotency-Key, a repeated write has one effect. (`randomUUID` would need HTTPS.) */
 export function newKey() {
@@ -44,40 +42,42 @@ export function newKey() {
 export async function open(path, init = {}) {
   const token = hooks.token();
   const response = await fetched(path, init, token);
+  hooks.answered({ source: response.headers?.get("X-Data-Source") });
   if (response.ok) return response;
-  const problem = await refusal(response);
+  const problem = response instanceof Problem ? response : await refusal(response);
   const renewed = problem.code === "unauthenticated" && (hooks.token() !== token || (await hooks.renewed()));
   if (renewed) return open(path, init);
   hooks.answered({ problem });
   throw problem;
 }
 
-async function fetched(path, init, token) {
+/** The response; a Problem if there is none. */
+function fetched(path, init, token) {
   const headers = { Accept: "application/json", "X-Request-Id": `studio-${newKey()}`, ...init.headers };
   if (token !== null) headers.Authorization = `Bearer ${token}`;
   const signal = init.signal ?? (init.method ? undefined : AbortSignal.timeout(PATIENCE));
-  try {
-    const response = await fetch(address(path), { ...init, headers, signal, cache: "no-store" });
-    hooks.answered({ source: response.headers.get("X-Data-Source"), asOf: response.headers.get("X-Data-As-Of") });
-    return response;
-  } catch (error) {
+  return fetch(address(path), { ...init, headers, signal, cache: "no-store" }).catch((error) => {
     if (error.name === "AbortError") throw error; // the caller itself has given up
-    const problem = new Problem(0, { error: "Le service ne répond pas.", code: "unreachable", outcome: "unknown" });
-    hooks.answered({ problem });
-    throw problem;
-  }
+    return new Problem(0, { error: "Le service ne répond pas.", code: "unreachable", outcome: "unknown" });
+  });
 }
 
 /** The Problem in a response; a proxy may answer with something else than our JSON. */
 async function refusal(response) {
-  const unknown = { error: `Réponse inattendue (${response.status}).`, code: "unexpected" };
-  const body = await response.json().catch(() => unknown);
-  return new Problem(response.status, body.error ? body : unknown, Number(response.headers.get("Retry-After")) || null);
+  const body = await response.json().catch(() => ({}));
+  return new Problem(response.status, { error: `Réponse inattendue (${response.status}).`, ...body });
 }
 
-/** The JSON of a path, with its ETag and its source: `postgres` or `memory`. */
-export async function get(path) {
-  return answer(await open(path));
+/** The JSON of a path as `data`, with its ETag. */
+export const get = async (path) => answer(await open(path));
+
+/** Rows of a list from `cursor` on: at most `limit`, or all of them, and the cursor of the others. */
+export async function rowsOf(path, query = {}, { cursor = null, limit = null } = {}) {
+  const { data } = await get(`${path}?${queryOf({ ...query, cursor, limit: limit ?? MOST })}`);
+  const [rows] = Object.values(data);
+  if (limit || !data.nextCursor) return { rows, cursor: data.nextCursor };
+  const others = await rowsOf(path, query, { cursor: data.nextCursor });
+  return { rows: [...rows, ...others.rows], cursor: null };
 }
 
 /**
@@ -87,38 +87,32 @@ export async function get(path) {
 export async function send(method, path, body, { etag = null, key = newKey() } = {}) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
   if (etag !== null) headers["If-Match"] = etag;
-  return answer(await open(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }));
+  return answer(await open(path, { method, headers, body: JSON.stringify(body) }));
 }
 
 async function answer(response) {
-  const named = (name) => response.headers.get(name);
-  return {
-    data: await response.json(),
-    etag: named("ETag"),
-    source: named("X-Data-Source"),
-    asOf: named("X-Data-As-Of"),
-    accepted: response.status === 202 ? named("X-Durability") : null,
-  };
+  const accepted = response.status === 202 ? response.headers.get("X-Durability") : null;
+  return { data: await response.json(), etag: response.headers.get("ETag"), accepted };
 }
 
+const blobOf = async (path, type) => (await open(path, { headers: { Accept: type } })).blob();
+
 /** A picture of the service as a data URL: an <img> sends no token. */
-export async function picture(path) {
-  return dataUrl(await (await open(path, { headers: { Accept: "image/*" } })).blob());
-}
+export const picture = async (path) => dataUrl(await blobOf(path, "image/*"));
 
 /** The bytes of a file as a data URL. */
 export function dataUrl(blob) {
+  const reader = new FileReader();
+  reader.readAsDataURL(blob);
   return new Promise((resolve, reject) => {
-    const reader = new FileReader();
     reader.addEventListener("load", () => resolve(reader.result));
     reader.addEventListener("error", () => reject(reader.error));
-    reader.readAsDataURL(blob);
   });
 }
 
 /** Saves what a path answers as a file of this name. */
-export async function download(path, name, accept) {
-  const url = URL.createObjectURL(await (await open(path, { headers: { Accept: accept } })).blob());
+export async function download(path, name, type) {
+  const url = URL.createObjectURL(await blobOf(path, type));
   Object.assign(document.createElement("a"), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

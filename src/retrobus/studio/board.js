@@ -1,7 +1,7 @@
 /** The dashboard: whether the service is well, what it holds, and what happens, as it happens. */
 
 import { get } from "./api.js";
-import { h } from "./h.js";
+import { definitions, fillAll, h, template } from "./h.js";
 import { Recent } from "./recent.js";
 import { RESOURCES } from "./resources.js";
 import { link } from "./router.js";
@@ -15,17 +15,18 @@ const MODES = {
   memory: "en mémoire, sans base",
 };
 const LEVELS = { warning: "À voir", error: "À corriger" };
+const FIGURES = [...RESOURCES, { page: "suppressions", path: "/api/deletions", one: "suppression" }];
 
 /** The page. */
 export async function boardPage() {
-  const state = h("div", { class: "board" });
+  const board = template("board");
   const recent = new Recent();
-  const signal = whileShown(state);
+  const signal = whileShown(board.node);
   let before = "";
   const look = async () => {
     const { data } = await get("/api/status");
     const now = JSON.stringify({ ...data, time: null, snapshot: null, changes: null, cursor: null });
-    if (now !== before) state.replaceChildren(...sections(data)); // what is the same keeps its focus
+    if (now !== before) draw(board, data); // what is the same keeps its focus
     before = now;
     if (data.cursor) recent.begin(data, signal);
     else recent.away();
@@ -33,57 +34,45 @@ export async function boardPage() {
   await look();
   const timer = setInterval(() => document.hidden || look().catch(() => {}), AGAIN);
   signal.addEventListener("abort", () => clearInterval(timer));
-  return [state, recent.node];
+  return [board.node, recent.node];
 }
 
-function sections(data) {
-  const { database, toggles, backups, journal } = data;
+function draw(board, data) {
+  const { database, toggles, backups, journal, checks, counts } = data;
+  const [well, bad] = [true, false].map((fine) => checks.filter(({ level }) => (level === "ok") === fine));
   const on = Object.keys(toggles).filter((name) => toggles[name]);
-  const waiting = `${counted(journal.entries, "écriture")} pas encore dans PostgreSQL`;
-  return [
-    card("État", verdict(data)),
-    card("Contenu", h("ul", { class: "counts" }, counts(data))),
-    card("Service", values({
-      Mode: MODES[data.mode],
-      PostgreSQL: database === "up" ? "répond" : `ne répond pas : ${data.reason}`,
-      Bascules: on.join(", ") || "toutes désactivées",
-      "Une écriture acquittée": durable(data.durability),
-      Schéma: data.revision.found ?? "inconnu",
-      Version: data.version,
-    })),
-    card("Sauvegardes et journal", values({
-      "Dernier backup": backup(backups.newest),
-      "Backups automatiques": backups.schedule.join(", ") || "aucun",
-      Journal: journal.entries ? waiting : "vide",
-      Conflits: conflicts(data.conflicts),
-    })),
-  ];
-}
-
-const card = (title, ...content) => h("section", { class: "card" }, h("h2", {}, title), content);
-const values = (named) => h("dl", { class: "values" }, Object.entries(named).map(([name, value]) =>
-  h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-
-/** One sentence, what is to be cured, and the rest folded away. */
-function verdict({ ready, reason, checks }) {
-  const bad = checks.filter(({ level }) => level !== "ok");
-  const well = checks.filter(({ level }) => level === "ok");
-  const said = ready ? "Le service répond." : `Le service ne peut pas répondre${reason ? ` : ${reason}` : ""}.`;
-  return [
-    h("p", { class: ready ? "" : "error" }, said),
-    h("ul", { class: "checks" }, bad.map(({ level, name, found, cure }) => h("li", { class: level },
-      h("strong", {}, `${LEVELS[level]} – ${name} : `), found, cure && h("span", { class: "quiet" }, ` → ${cure}`)))),
-    h("details", {}, h("summary", {}, `${counted(well.length, "point")} en ordre`),
-      values(Object.fromEntries(well.map(({ name, found }) => [name, found])))),
-  ];
-}
-
-function counts({ counts: found }) {
-  const pages = RESOURCES.map(({ page, path, one }) => [page, path.split("/").pop(), one]);
-  return [...pages, ["suppressions", "deletions", "suppression"]].map(([page, name, one]) => {
-    const [count, ...words] = found ? counted(found[name], one).split(" ") : ["?", `${one}s`];
-    return h("li", {}, h("a", { href: link(page) }, h("strong", {}, count), ` ${words.join(" ")}`));
+  fillAll(board, {
+    verdict: verdict(data),
+    bad: bad.map(check),
+    well: `${counted(well.length, "point")} en ordre`,
+    points: definitions(well.map(({ name, found }) => [name, found])),
+    counts: FIGURES.map((resource) => figure(resource, counts)),
+    mode: MODES[data.mode],
+    database: database === "up" ? "répond" : `ne répond pas : ${data.reason}`,
+    toggles: on.join(", ") || "toutes désactivées",
+    durability: durable(data.durability),
+    schema: data.revision.found ?? "inconnu",
+    version: data.version,
+    backup: backup(backups.newest),
+    schedule: backups.schedule.join(", ") || "aucun",
+    journal: journal.entries ? `${counted(journal.entries, "écriture")} pas encore dans PostgreSQL` : "vide",
+    conflicts: conflicts(data.conflicts),
   });
+}
+
+function verdict({ ready, reason }) {
+  if (ready) return "Le service répond.";
+  return h("span", { class: "error" }, `Le service ne peut pas répondre${reason ? ` : ${reason}` : ""}.`);
+}
+
+function check({ level, name, found, cure }) {
+  const what = h("strong", {}, `${LEVELS[level]} – ${name} : `);
+  return h("li", { class: level }, what, found, cure && h("span", { class: "quiet" }, ` → ${cure}`));
+}
+
+function figure({ page, path, one }, counts) {
+  const [count, ...words] = counts ? counted(counts[path.split("/").pop()], one).split(" ") : ["?", `${one}s`];
+  return h("li", {}, h("a", { href: link(page) }, h("strong", {}, count), ` ${words.join(" ")}`));
 }
 
 function durable({ fsync, synchronous_commit: commit, standbys, reason }) {
@@ -95,15 +84,16 @@ function durable({ fsync, synchronous_commit: commit, standbys, reason }) {
   return "survit à une panne du serveur, non à la perte de son disque";
 }
 
+/** A text that leads an ADMIN to a page of theirs. */
+const toAdmins = (page, text) => (isAdmin() ? h("a", { href: link(page) }, text) : text);
+
 function backup(newest) {
   if (!newest) return h("span", { class: "error" }, "aucun");
-  const at = instant(newest.timestamp);
   const read = newest.verifiedAt ? `, relu en entier le ${instant(newest.verifiedAt)}` : ", jamais relu";
-  return h("span", {}, isAdmin() ? h("a", { href: link("sauvegardes") }, at) : at, read);
+  return [toAdmins("sauvegardes", instant(newest.timestamp)), read];
 }
 
 function conflicts(open) {
   if (!open) return open === null ? "inconnus" : "aucun";
-  const text = `${counted(open, "conflit")} à trancher`;
-  return isAdmin() ? h("a", { href: link("conflits") }, text) : text;
+  return toAdmins("conflits", `${counted(open, "conflit")} à trancher`);
 }

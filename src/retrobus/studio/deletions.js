@@ -1,84 +1,52 @@
 /** The page of deletions: what was deleted, when, by whom and why, and the way back from a backup. */
 
 import { get } from "./api.js";
-import { button, h } from "./h.js";
-import { labelled } from "./list.js";
+import { ask, button, h } from "./h.js";
+import { Listing } from "./listing.js";
 import { attempt } from "./notices.js";
-import { link, replace } from "./router.js";
-import { CAUSES, command, deleter, kindOf, rowLink, rowNamed, show, table } from "./told.js";
+import { wordsOf } from "./schema.js";
+import { byWhom, command, rowLink, rowNamed } from "./told.js";
 import { instant } from "./words.js";
 
-const PAGE = 50;
-const HEADINGS = ["Quoi", "Quand", "Supprimé", "Cause", "Retour"];
-const LISTS = Object.fromEntries(["Vehicle", "Event", "Member"].map((name) => [name, kindOf(name).title]));
 const HELD = "Ces backups contiennent encore la ligne. La commande se tape sur le serveur : elle montre d’abord ce"
   + " qu’elle va faire, demande, et ne touche aucune autre ligne.";
 
-/** The page; `query` has the filters of the route. */
-export async function deletionsPage(query) {
-  const asked = Object.fromEntries(query);
-  const list = h("div", { class: "stack" });
-  const draw = async () => list.replaceChildren(...(await listed(asked)));
-  const ask = (name) => (event) => {
-    asked[name] = event.target.value.trim();
-    replace(link("suppressions", [], asked));
-    return attempt(draw);
-  };
-  await draw();
-  return [tools(asked, ask), list];
-}
+const causeOf = ({ cause }) => wordsOf("Deletion", "cause")[cause];
 
-async function listed(asked) {
-  const found = [];
-  const place = h("div");
-  const status = h("p", { role: "status", class: "quiet" });
-  const more = button("Afficher la suite", () => attempt(next));
-  let cursor = null;
-  const next = async () => {
-    const wanted = Object.entries({ ...asked, limit: PAGE, cursor }).filter(([, value]) => value);
-    const { data } = await get(`/api/deletions?${new URLSearchParams(wanted)}`);
-    found.push(...data.deletions);
-    cursor = data.nextCursor;
-    more.hidden = !cursor;
-    status.textContent = found.length ? "" : "Aucune suppression ici.";
-    place.replaceChildren(found.length ? table("Suppressions", HEADINGS, found.map(cells)) : "");
-  };
-  await next();
-  return [status, place, more];
-}
+/** Who made a deletion; an SQL client and a clean-up have no name. */
+export const deleter = (one) => byWhom(one.deletedBy, one.deletedByName) || causeOf(one);
 
-function cells(one) {
-  const who = h("span", {}, "…");
-  deleter(one).then((text) => (who.textContent = text));
-  const name = rowNamed(one.resource, one.key);
-  const open = async () => show(`Retrouver : ${name}`, wayBack((await get(`/api/deletions/${one.version}`)).data));
-  const back = button("Retrouver…", () => attempt(open), { "aria-label": `Retrouver ${name}…` });
-  return [rowLink(one), instant(one.deletedAt), who, CAUSES[one.cause], back];
-}
+const COLUMNS = [
+  { label: "Quoi", name: "key", leads: true, cell: (one) => rowLink(one) },
+  { label: "Quand", name: "deletedAt", cell: ({ deletedAt }) => instant(deletedAt) },
+  { label: "Supprimé", name: "deletedByName", cell: deleter },
+  { label: "Cause", name: "cause", cell: causeOf },
+  { label: "Retour", cell: (one) =>
+    button("Retrouver…", () => attempt(() => wayBack(one)), { "aria-label": `Retrouver ${rowNamed(one)}…` }) },
+];
 
-/** What one can do to bring the row back. */
-function wayBack(one) {
-  const { erased, present, backups, unread } = one;
-  const held = backups.map(({ name, timestamp, restore }) => h("li", {},
-    h("p", {}, timestamp && `${instant(timestamp)} – `, name), restore && command(restore)));
+const SOURCE = {
+  page: "suppressions", title: "Suppressions", one: "suppression", path: "/api/deletions", columns: COLUMNS,
+  textOf: (one) => [rowNamed(one), instant(one.deletedAt), deleter(one), causeOf(one)].join(" "),
+};
+
+/** The page; `query` has the filters of the route, a search and an order. */
+export const deletionsPage = (query) => new Listing(SOURCE, query).nodes();
+
+/** Shows what one can do to bring the row back. */
+async function wayBack({ version }) {
+  const { data } = await get(`/api/deletions/${version}`);
+  const { erased, present, backups, unread } = data;
   const said = () => {
     if (erased) return "Ce membre a été effacé définitivement : rien ne le ramène.";
-    if (present) return ["Une ligne porte de nouveau cette clé : ", rowLink(one, true)];
-    if (held.length) return HELD;
-    return `Aucun backup${unread.length ? " lu" : ""} ne contient cette ligne.`;
+    if (present) return ["Une ligne porte de nouveau cette clé : ", rowLink(data, true)];
+    return backups.length ? HELD : `Aucun backup${unread.length ? " lu" : ""} ne contient cette ligne.`;
   };
-  return [
-    h("p", {}, said()),
-    h("ul", { class: "stack plainlist" }, held),
-    h("ul", {}, unread.map(({ name, reason }) => h("li", {}, `${name} n’a pas été lu : ${reason}`))),
-  ];
-}
-
-function tools(asked, ask) {
-  const choice = (name, choices) => h("select", { onchange: ask(name) }, h("option", { value: "" }, "Toutes"),
-    Object.entries(choices).map(([value, text]) => h("option", { value, selected: value === asked[name] }, text)));
-  const text = (name, type) => h("input", { type, value: asked[name], onchange: ask(name) });
-  return h("search", { class: "tools" },
-    labelled("Liste", choice("resource", LISTS)), labelled("Clé (parc, id)", text("key", "search")),
-    labelled("Cause", choice("cause", CAUSES)), labelled("Depuis le", text("since", "date")));
+  await ask("way-back", {
+    name: rowNamed(data),
+    said: said(),
+    held: backups.map(({ name, timestamp, restore }) => h("li", {},
+      h("p", {}, timestamp && `${instant(timestamp)} – `, name), restore && command(restore))),
+    unread: unread.map(({ name, reason }) => h("li", {}, `${name} n’a pas été lu : ${reason}`)),
+  });
 }

@@ -1,9 +1,10 @@
 /** One control for each kind of field: it gives its value as the API takes it, and throws what is wrong in it. */
 
-import { button, freshId, h } from "./h.js";
+import { rowsOf } from "./api.js";
+import { button, fill, freshId, h } from "./h.js";
 import { image, images } from "./images.js";
 import { partsOf } from "./parts.js";
-import { number, word } from "./words.js";
+import { REFERENCES } from "./resources.js";
 
 /** For each kind, how a control is made: its node, `write(value)` shows a value of the API, `read()` gives one. */
 const KINDS = {
@@ -20,21 +21,21 @@ KINDS.money = KINDS.number;
 const GROUPS = new Set(["pairs", "image", "images"]);
 const WIDE = new Set(["prose", "json", "lines", ...GROUPS]);
 
-/** A labelled control of a field; `most` bytes may be sent; `choices` are values with a text, to choose from. */
+/** A labelled control of a field; `most` bytes may be sent. */
 export class Control {
-  constructor(field, most, choices = []) {
-    const { kind, label, required } = field;
-    const hint = hintOf(field);
-    const ids = { id: freshId(field.name), list: choices.length ? freshId("list") : null };
+  constructor(field, most) {
+    const { name, kind, label, required } = field;
+    const id = freshId(name);
+    const list = name in REFERENCES && suggestions(REFERENCES[name]);
+    const hint = h("p", { class: "hint", id: freshId("hint") }, field.hint);
     this.field = field;
-    this.hint = h("p", { class: "hint", id: freshId("hint") }, hint);
     this.said = h("p", { class: "error", id: freshId("error") });
-    this.part = KINDS[kind]({ ...ids, required, "aria-describedby": `${this.hint.id} ${this.said.id}` }, field, most);
-    const [box, name] = GROUPS.has(kind) ? ["fieldset", "legend"] : ["div", "label"];
+    const described = { "aria-describedby": `${hint.id} ${this.said.id}` };
+    this.part = KINDS[kind]({ id, list: list && list.id, required, ...described }, field, most);
+    const [box, head] = GROUPS.has(kind) ? ["fieldset", "legend"] : ["div", "label"];
     this.node = h(box, { class: `field ${kind} ${WIDE.has(kind) ? "wide" : ""}`, oninput: () => this.say("") },
-      h(name, { for: name === "label" && ids.id }, label, required && h("small", {}, " (obligatoire)")), this.part.node,
-      ids.list && h("datalist", { id: ids.list }, choices.map(([value, text]) => h("option", { value }, text))),
-      this.hint, this.said);
+      h(head, { for: head === "label" && id }, label, required && h("small", {}, " (obligatoire)")),
+      this.part.node, list, hint, this.said);
   }
 
   /** Shows a value of the API; the control counts as unchanged until a person changes it. */
@@ -74,12 +75,12 @@ export class Control {
   }
 }
 
-function hintOf({ kind, maxLength, minimum, maximum }) {
-  if (kind === "prose") return `${number(maxLength)} caractères au plus`;
-  if (kind === "password") return "10 caractères au moins ; laissé vide, le mot de passe reste le même";
-  if (kind === "lines") return "Une entrée par ligne";
-  if (kind === "json") return 'Un objet JSON, comme {"isVisible": true}';
-  return /number|money/.test(kind) && maximum ? `De ${number(minimum)} à ${number(maximum)}` : "";
+/** The rows of another kind that a field may name, to choose from as soon as they are read. */
+function suggestions({ path, key, nameOf }) {
+  const list = h("datalist", { id: freshId("list") });
+  const draw = ({ rows }) => fill(list, rows.map((row) => h("option", { value: row[key] }, nameOf(row))));
+  rowsOf(path).then(draw).catch(() => {}); // one can type the key, too
+  return list;
 }
 
 /** A control of the browser whose text, read by `parse`, is the value; the empty text is null. */
@@ -95,13 +96,12 @@ function simple(tag, attributes, parse = (text) => text, format = String) {
 /** A day; the hour behind it, which the page does not show, stays what it is. */
 function day(named) {
   let hour = "";
-  const [shown, whole] = [(text) => text.slice(0, 10), (text) => text + hour];
-  const part = simple("input", { ...named, type: "date", min: "1800-01-01", max: "2200-12-31" }, whole, shown);
-  const write = (value) => {
-    hour = value?.slice(10) ?? "";
-    part.write(value);
+  const format = (text) => {
+    hour = text.slice(10);
+    return text.slice(0, 10);
   };
-  return { ...part, write };
+  const limits = { type: "date", min: "1800-01-01", max: "2200-12-31" };
+  return simple("input", { ...named, ...limits }, (text) => text + hour, format);
 }
 
 function flag({ id }) {
@@ -109,12 +109,12 @@ function flag({ id }) {
   return { node, write: (value) => (node.checked = value === true), read: () => node.checked };
 }
 
-function choice(named, field) {
+/** One of a few words; a word of old data that is none of them may stay. */
+function choice(named, { nullable, words }) {
   const part = simple("select", named);
   const write = (value) => {
-    const kept = value == null || field.enum.includes(value) ? [] : [value]; // a role of old data may stay
-    const options = [...(field.nullable ? [""] : []), ...field.enum, ...kept];
-    part.node.replaceChildren(...options.map((one) => h("option", { value: one }, one && word(one))));
+    const known = { ...(nullable && { "": "" }), ...(value && { [value]: value }), ...words };
+    fill(part.node, Object.entries(known).map(([word, text]) => h("option", { value: word }, text)));
     part.write(value);
   };
   return { ...part, write };
@@ -144,14 +144,14 @@ const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boole
 
 /** The text itself, once it is known to hold an object: the service reads it more strictly than the browser does. */
 function json(text) {
+  if (!/^\s*{/.test(text)) throw new Error("Un objet est attendu : { … }.");
   try {
-    if (/^\s*{/.test(text)) return JSON.parse(text) && text;
+    return JSON.parse(text) && text;
   } catch (error) {
     const [, line, column] = /line (\d+) column (\d+)/.exec(error.message) ?? [];
     const place = line ? ` (ligne ${line}, colonne ${column})` : "";
     throw new Error(`Ce texte n’est pas du JSON${place}.`, { cause: error });
   }
-  throw new Error("Un objet est attendu : { … }.");
 }
 
 /** JSON in lines; as it is, if a number in it has more digits than the browser would keep. */

@@ -1,11 +1,10 @@
 /** The form of a row: only what has changed is sent, and only while nobody else has changed the row. */
 
 import { address as full, get, newKey, send } from "./api.js";
-import { confirm } from "./dialog.js";
 import { Control } from "./fields.js";
-import { button, h } from "./h.js";
+import { ask, button, fill, h, template } from "./h.js";
 import { merged } from "./merge.js";
-import { tell } from "./notices.js";
+import { attempt, tell } from "./notices.js";
 import { go, guard, link } from "./router.js";
 import { mostBytes } from "./schema.js";
 import { bytes, counted, quoted } from "./words.js";
@@ -21,41 +20,41 @@ const ACCEPTED = {
 };
 
 export class Form {
-  /** `method` and `address` are the route that takes the fields; `choices` the values to choose from, by field. */
-  constructor(resource, fields, { method, address, choices, told = () => {} }) {
-    Object.assign(this, { resource, fields, method, address, told, isNew: method === "POST", most: mostBytes(fields) });
+  /**
+   * `method` and `address` are the route that takes the fields; `told` shows the fields of a row that one cannot
+   * change; `removable` if one may delete the row here.
+   */
+  constructor(resource, fields, { method, address, told, removable = false }) {
     const editable = fields.filter((field) => field.editable);
-    this.controls = editable.map((field) => new Control(field, this.most, choices[field.name]));
-    this.trouble = h("div", { role: "alert", class: "trouble" });
-    this.count = h("span", { class: "quiet", role: "status" });
-    this.save = h("button", { class: "primary" }, this.isNew ? "Créer" : "Enregistrer");
+    const most = mostBytes(fields);
+    const controls = editable.map((field) => new Control(field, most));
+    const parts = template("form", {
+      fields: controls.map((control) => control.node),
+      undo: () => this.take(this.row, this.etag),
+      remove: () => this.delete(),
+    });
+    Object.assign(this, parts, { resource, fields, method, address, told, most, controls, isNew: method === "POST" });
     this.request = null; // the last one: if it is sent again, then under its own key
+    if (this.isNew) this.save.textContent = "Créer";
+    this.remove.hidden = !removable;
+    this.node.addEventListener("input", () => this.tally());
+    this.node.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    guard(() => this.changed.length > 0);
   }
 
-  /** Shows a row as the service has it now; `told` shows those of its fields that one cannot change. */
+  /** Shows a row as the service has it now. */
   take(row, etag) {
     Object.assign(this, { row, etag });
     this.told(row);
     for (const control of this.controls) control.write(row[control.field.name]);
-    this.trouble.replaceChildren();
+    const shown = this.isNew ? null : this.resource.shownAt(row);
+    this.view.hidden = !shown;
+    if (shown) this.view.href = full(shown);
+    fill(this.trouble);
     this.tally();
-  }
-
-  /** The form; `removable` if one may delete the row here. */
-  node(removable) {
-    const undo = button("Annuler les changements", () => this.take(this.row, this.etag));
-    const shown = this.isNew ? null : this.resource.shownAt(this.row);
-    const onsubmit = (event) => {
-      event.preventDefault();
-      this.submit();
-    };
-    guard(() => this.changed.length > 0);
-    return h("form", { novalidate: true, onsubmit, oninput: () => this.tally() },
-      h("div", { class: "fields" }, this.controls.map((control) => control.node)),
-      h("div", { class: "bar" }, this.trouble, h("div", { class: "actions" },
-        this.save, undo, this.count, h("span", { class: "end" }),
-        shown && h("a", { class: "button", href: full(shown), target: "_blank" }, "Vue publique"),
-        removable && button("Supprimer…", () => this.remove(), { class: "danger" }))));
   }
 
   get changed() {
@@ -70,39 +69,31 @@ export class Form {
   /** The changed fields with their values; null if one holds what is no value, or a new row lacks one. */
   collected() {
     const body = {};
-    const wrong = this.controls.filter((control) => {
-      const wanted = this.isNew && control.field.required;
-      if (!wanted && !control.changed) return false;
+    let wrong = null;
+    for (const control of this.controls.filter(({ changed, field }) => changed || (this.isNew && field.required))) {
+      const { name, required } = control.field;
       try {
-        body[control.field.name] = control.read();
+        body[name] = control.read();
+        if (this.isNew && required && !body[name]) throw new Error("Ce champ est obligatoire.");
       } catch (error) {
         control.say(error.message);
-        return true;
+        wrong ??= control;
       }
-      if (!wanted || body[control.field.name]) return false;
-      control.say("Ce champ est obligatoire.");
-      return true;
-    });
-    wrong[0]?.focus();
-    return wrong.length ? null : body;
+    }
+    wrong?.focus();
+    return wrong ? null : body;
   }
 
   async submit() {
     const body = this.collected();
     if (body === null) return;
-    if (!this.isNew && !this.changed.length) {
-      tell("Rien n’a changé.");
-      return;
-    }
     const text = JSON.stringify(body);
     const { size } = new Blob([text]);
-    if (size > this.most) {
-      this.explain({ message: `${bytes(size)}, au plus ${bytes(this.most)} : envoyez les images une à une.` });
-      return;
-    }
-    const { etag, request } = this;
+    const { method, address, etag, request, most } = this;
     if (request?.text !== text || request.etag !== etag) this.request = { text, etag, key: newKey() };
-    await this.attempt(() => send(this.method, this.address, body, this.request), (answer) => this.saved(answer));
+    if (!this.isNew && !this.changed.length) tell("Rien n’a changé.");
+    else if (size > most) this.explain(`${bytes(size)}, au plus ${bytes(most)} : envoyez les images une à une.`);
+    else await this.attempt(() => send(method, address, body, this.request), (answer) => this.saved(answer));
   }
 
   saved({ data, etag, accepted }) {
@@ -114,33 +105,28 @@ export class Form {
 
   /** Sends what the service may refuse; until it has succeeded, the form stays as it is. */
   async attempt(work, done) {
-    this.trouble.replaceChildren();
-    this.save.disabled = true;
-    try {
-      await done(await work());
-    } catch (problem) {
-      if (problem.status === 412) await this.choose();
-      else if (problem.status === 404) this.explain({ message: GONE });
-      else this.refused(problem, problem.passing && (() => this.attempt(work, done)));
-    }
-    this.save.disabled = false;
+    fill(this.trouble);
+    await attempt(async () => done(await work()), this.save, (problem) => {
+      if (problem.status === 412) return this.choose();
+      if (problem.status === 404) return this.explain(GONE);
+      return this.refused(problem, problem.passing && (() => this.attempt(work, done)));
+    });
   }
 
   /** Says each reason at its field, and the others below the form. */
-  refused(problem, again) {
-    const found = (name) => this.controls.find(({ field }) => field.name === name.split(/[.[]/)[0]);
-    const named = (problem.errors ?? []).filter(({ field }) => found(field));
-    for (const { field, message } of named) found(field).say(message);
-    if (named.length) found(named[0].field).focus();
-    const all = named.length > 0 && named.length === problem.errors.length;
-    this.explain(all ? { message: "Les champs marqués sont à corriger." } : problem, again);
+  refused({ message, errors = [], status, outcome, requestId }, again) {
+    const controlOf = ({ field }) => this.controls.find((control) => control.field.name === field.split(/[.[]/)[0]);
+    const named = errors.filter(controlOf);
+    for (const error of named) controlOf(error).say(error.message);
+    if (named.length) controlOf(named[0]).focus();
+    const all = named.length > 0 && named.length === errors.length;
+    const said = all ? "Les champs marqués sont à corriger." : message.replace(/[^.!?…]$/, "$&.");
+    const request = status >= 500 && requestId && `(Demande ${requestId}.)`;
+    this.explain([said, !all && OUTCOMES[outcome], request].filter(Boolean).join(" "), again);
   }
 
-  explain({ message, status, outcome, requestId }, again) {
-    const said = message.replace(/[^.!?…]$/, "$&.");
-    const more = [outcome && OUTCOMES[outcome], status >= 500 && requestId && `(Demande ${requestId}.)`];
-    const retry = again ? [button("Réessayer", again, { class: "primary" })] : [];
-    this.trouble.replaceChildren(h("p", {}, [said, ...more].filter(Boolean).join(" ")), ...retry);
+  explain(text, again) {
+    fill(this.trouble, h("p", {}, text), again && button("Réessayer", again, { class: "primary" }));
     this.trouble.scrollIntoView({ block: "nearest" });
   }
 
@@ -149,7 +135,7 @@ export class Form {
     await this.attempt(() => get(this.address), async ({ data, etag }) => {
       if (this.changed.length === 0) { // a delete: nothing of the person's own is at stake
         this.take(data, etag);
-        this.explain({ message: "Cette fiche a changé entre-temps. La voici relue ; rien n’a été fait." });
+        this.explain("Cette fiche a changé entre-temps. La voici relue ; rien n’a été fait.");
         return;
       }
       const mine = this.changed.map((control) => ({ control, field: control.field, value: control.read() }));
@@ -161,11 +147,9 @@ export class Form {
     });
   }
 
-  async remove() {
+  async delete() {
     const name = quoted(this.resource.nameOf(this.row));
-    const trace = "Cette fiche disparaît pour tous ; la page Suppressions en garde la trace.";
-    const text = `${trace} Seule une sauvegarde la fait revenir.`;
-    if (!(await confirm(`Supprimer ${this.resource.the} ${name} ?`, text, "Supprimer", { danger: true }))) return;
+    if (!(await ask("deletion", { name: `${this.resource.the} ${name}` }))) return;
     const request = { etag: this.etag, key: newKey() };
     await this.attempt(() => send("DELETE", this.address, undefined, request), ({ accepted }) => {
       const seen = h("a", { href: link("suppressions") }, "Voir les suppressions");

@@ -1,15 +1,12 @@
 /** The banner on every page while answers come from memory, or while the service cannot answer. */
 
 import { address, hooks } from "./api.js";
-import { h } from "./h.js";
 import { instant } from "./words.js";
 
 const CALM = 15_000; // milliseconds between two looks at /ready while all is well
 const ALERT = 3_000; // and while it is not
 
-/** The place of the banner. */
-export const banner = h("div", { role: "alert", class: "banner", hidden: true });
-
+const banner = document.querySelector(".banner");
 let timer = null;
 
 /** Looks at the service from now on. */
@@ -31,12 +28,10 @@ async function look() {
   timer = document.hidden ? null : setTimeout(look, text ? ALERT : CALM);
 }
 
-async function ready() {
-  try {
-    return await (await fetch(address("/ready"), { cache: "no-store", signal: AbortSignal.timeout(10_000) })).json();
-  } catch {
-    return null;
-  }
+/** What /ready says; null if it says nothing. */
+function ready() {
+  const asked = fetch(address("/ready"), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+  return asked.then((response) => response.json()).catch(() => null);
 }
 
 function sentence(state) {

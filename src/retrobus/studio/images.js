@@ -1,40 +1,34 @@
 /** Controls for one image and for a gallery: previews, and a file of this computer or an address to add. */
 
 import { dataUrl } from "./api.js";
-import { button, freshId, h } from "./h.js";
+import { h, template } from "./h.js";
 import { partsOf } from "./parts.js";
 import { pictureOf } from "./show.js";
 import { bytes } from "./words.js";
 
-const TYPES = "image/png,image/jpeg,image/gif,image/webp,image/avif";
+const preview = (value) => ({ node: pictureOf(value), read: () => value });
 
 /** One image; `most` is how many bytes one may send. */
 export function image(named, field, most) {
-  const view = h("div", { class: "parts" });
-  let value = null;
-  const write = (wanted) => {
-    value = wanted ?? null;
-    view.replaceChildren(...(value ? [h("div", {}, pictureOf(value), button("Retirer", () => change(null)))] : []));
+  const parts = partsOf(preview);
+  const write = (value) => parts.write(value ? [value] : []);
+  const add = (value) => {
+    write(null);
+    parts.add(value);
   };
-  const change = (wanted) => {
-    write(wanted);
-    view.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  return { node: h("div", {}, view, adding(change, most, named)), write, read: () => value };
+  return { node: h("div", {}, parts.node, adding(add, most, named)), write, read: () => parts.read()[0] ?? null };
 }
 
 /** A list of images. */
 export function images(named, field, most) {
-  const parts = partsOf((value) => ({ node: pictureOf(value), read: () => value }));
-  return { ...parts, node: h("div", {}, parts.node, adding(parts.add, most, { ...named, multiple: true })) };
+  const parts = partsOf(preview);
+  return { ...parts, node: h("div", {}, parts.node, adding(parts.add, most, named, true)) };
 }
 
 /** What brings an image: a file, whose size is checked before it is sent, or the address of an image elsewhere. */
-function adding(add, most, { multiple, ...named }) {
+function adding(add, most, named, multiple = false) {
   const room = Math.floor(most * 0.75) - 2_000; // a file grows by a third on its way, and the row needs some bytes
-  const said = h("p", { class: "error", role: "alert" });
-  const file = h("input", { type: "file", ...named, accept: TYPES, multiple });
-  const address = h("input", { id: freshId("address"), placeholder: "https://…" });
+  const { node, said, file, address } = template("adding", { room: bytes(room) });
   const picked = async () => {
     const large = [...file.files].filter(({ size }) => size > room);
     said.textContent = large.map(({ name, size }) => `${name} pèse ${bytes(size)} : au plus ${bytes(room)}.`).join(" ");
@@ -47,10 +41,10 @@ function adding(add, most, { multiple, ...named }) {
     if (address.value.trim()) add(address.value.trim());
     address.value = "";
   };
+  file.multiple = multiple;
+  file.setAttribute("aria-describedby", named["aria-describedby"]);
   file.addEventListener("change", picked);
   address.addEventListener("change", typed);
   address.addEventListener("keydown", typed);
-  return h("div", { class: "adding" },
-    h("div", {}, h("label", { for: file.id }, `Un fichier de ${bytes(room)} au plus`), file),
-    h("div", {}, h("label", { for: address.id }, "ou une adresse"), address), said);
+  return node;
 }

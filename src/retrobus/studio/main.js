@@ -1,57 +1,44 @@
-/** The frame around every page: name, navigation, banner and messages. */
+/** The frame around every page: navigation, the person, and the login before them. */
 
-import { button, h } from "./h.js";
-import { banner, watchHealth } from "./health.js";
-import { notices } from "./notices.js";
-import { destinations, link, start } from "./router.js";
+import { fill, h } from "./h.js";
+import { watchHealth } from "./health.js";
+import { PAGES } from "./pages.js";
+import { link, pageOf, start } from "./router.js";
 import { loginForm, logOut, user } from "./session.js";
-import "./pages.js";
 
-function brand() {
-  return h("a", { class: "brand", href: link("") }, h("img", { src: "icon.svg", alt: "", width: 32, height: 32 }),
-    h("span", {}, "RétroBus ", h("small", {}, "Studio")));
-}
+const [skip, nav, who, main] = [".skip", "nav", ".who", "main"].map((name) => document.querySelector(name));
 
 /** The page of a person who is not logged in. */
 function welcome() {
-  const main = h("main", { class: "welcome", id: "page" }, h("h1", {}, "Connexion"), loginForm(frame));
-  document.body.replaceChildren(h("header", {}, brand()), banner, main);
+  main.className = "welcome";
+  fill(main, h("h1", {}, "Connexion"), loginForm(frame));
   main.querySelector("input").focus();
 }
 
 /** The page of a member: the navigation, and the page of the address. */
 function frame() {
-  const page = h("main", { id: "page" });
-  const links = h("nav", { "aria-label": "Pages" }, h("ul", {}, destinations().map(({ name, title }) =>
-    h("li", {}, h("a", { href: link(name) }, title)))));
-  document.addEventListener("shown", () => mark(links));
-  document.body.replaceChildren(
-    h("a", { class: "skip", href: "#page", onclick: (event) => skip(event, page) }, "Aller au contenu"),
-    h("header", {}, brand(), links, who()), h("div", { class: "signs" }, banner, notices), page);
-  start(page);
-}
-
-function who() {
   const { firstName, lastName, email } = user();
-  const name = `${firstName} ${lastName}`.trim() || email;
-  const leave = button("Se déconnecter", logOut, { class: "plain" });
-  return h("div", { class: "who" }, h("a", { href: link("moi"), title: "Ma fiche" }, name), leave);
+  const own = Object.entries(PAGES).filter(([, page]) => page.listed && page.allowed());
+  fill(nav.firstElementChild, own.map(([name, { title }]) => h("li", {}, h("a", { href: link(name) }, title))));
+  who.querySelector("a").textContent = `${firstName} ${lastName}`.trim() || email;
+  who.querySelector("button").addEventListener("click", logOut);
+  nav.hidden = who.hidden = false;
+  main.className = "";
+  document.addEventListener("shown", mark);
+  start(main, PAGES);
 }
 
-/** Moves the focus to the content; the address stays the page's. */
-function skip(event, page) {
-  event.preventDefault();
-  page.querySelector("h1").focus();
-}
-
-function mark(links) {
-  const now = location.hash.split(/[/?]/)[1] || destinations()[0].name;
-  for (const anchor of links.querySelectorAll("a")) {
-    if (anchor.hash === link(now)) anchor.setAttribute("aria-current", "page");
-    else anchor.removeAttribute("aria-current");
+/** Marks the page that is shown in the navigation. */
+function mark() {
+  for (const anchor of nav.querySelectorAll("a")) {
+    anchor.ariaCurrent = pageOf(anchor.hash) === pageOf(location.hash) ? "page" : null;
   }
 }
 
+skip.addEventListener("click", (event) => {
+  event.preventDefault(); // the address stays the page's
+  main.querySelector("h1").focus();
+});
 watchHealth();
 if (user()) frame();
 else welcome();

@@ -1,19 +1,18 @@
 /** A list of parts in a form: each can be moved up and removed. */
 
-import { button, h } from "./h.js";
+import { button, fill, h } from "./h.js";
 
 /** A control whose value is a list: `make(value)` gives the node of one part and its `read()`; `add` the new part. */
 export function partsOf(make) {
   const node = h("ol", { class: "parts" });
-  const readers = new Map();
+  const readers = new WeakMap();
   const changed = () => node.dispatchEvent(new Event("input", { bubbles: true }));
-  const insert = (value) => {
+  const itemOf = (value) => {
     const part = make(value);
     const item = h("li", {}, part.node,
       button("↑", () => up(item), { "aria-label": "Monter", title: "Monter" }),
       button("×", () => remove(item), { "aria-label": "Retirer", title: "Retirer" }));
     readers.set(item, part.read);
-    node.append(item);
     return item;
   };
   const up = (item) => {
@@ -28,13 +27,11 @@ export function partsOf(make) {
     changed();
   };
   const add = (value) => {
-    const item = insert(value);
+    const item = itemOf(value);
+    node.append(item);
     changed();
     return item;
   };
-  const write = (values) => {
-    node.replaceChildren();
-    for (const value of values ?? []) insert(value);
-  };
+  const write = (values) => fill(node, (values ?? []).map(itemOf));
   return { node, add, write, read: () => [...node.children].map((item) => readers.get(item)()) };
 }

@@ -1,10 +1,11 @@
 /** The last changes on the dashboard, as they happen. */
 
-import { get } from "./api.js";
-import { h } from "./h.js";
+import { rowsOf } from "./api.js";
+import { deleter } from "./deletions.js";
+import { h, template } from "./h.js";
 import { link } from "./router.js";
 import { follow } from "./stream.js";
-import { author, deleter, rowLink } from "./told.js";
+import { byWhom, personOf, rowLink } from "./told.js";
 import { instant } from "./words.js";
 
 const MOST = 20; // changes that are shown
@@ -12,12 +13,7 @@ const MOST = 20; // changes that are shown
 /** The last changes, the latest first; deletions say who and when. */
 export class Recent {
   constructor() {
-    this.list = h("ol", { class: "recent" });
-    this.state = h("span", { class: "quiet" }, "");
-    this.node = h("section", { class: "card" }, h("h2", {}, "Derniers changements ", this.state),
-      h("div", { role: "log", "aria-label": "Derniers changements" }, this.list));
-    this.following = false;
-    this.seen = new Set();
+    Object.assign(this, template("recent"), { following: false, seen: new Set() });
   }
 
   away() {
@@ -40,16 +36,18 @@ export class Recent {
     const what = h("span", { class: "quiet" }, row ? ` – ${fresh ? "créé" : "modifié"}` : " – supprimé");
     this.list.prepend(h("li", { class: row ? "" : "gone" }, rowLink(change), what));
     while (this.list.children.length > MOST) this.list.lastChild.remove();
-    this.explain(change, what).catch(() => {});
+    explain(change, what).catch(() => {});
   }
+}
 
-  async explain({ resource, key, version, row }, what) {
-    if (row) what.append(` ${await author(row.updatedBy)}, le ${instant(row.updatedAt)}`);
-    else {
-      const { data } = await get(`/api/deletions?${new URLSearchParams({ resource, key, limit: 5 })}`);
-      const one = data.deletions.find((found) => found.version === version) ?? data.deletions[0];
-      what.append(` ${await deleter(one)}, le ${instant(one.deletedAt)} `,
-        h("a", { href: link("suppressions", [], { resource, key }) }, "retrouver"));
-    }
+/** Adds who made a change, and when. */
+async function explain({ resource, key, version, row }, what) {
+  if (row) {
+    what.append(` ${byWhom(row.updatedBy, await personOf(row.updatedBy))}, le ${instant(row.updatedAt)}`);
+    return;
   }
+  const { rows } = await rowsOf("/api/deletions", { resource, key }, { limit: 5 });
+  const one = rows.find((found) => found.version === version) ?? rows[0];
+  what.append(` ${deleter(one)}, le ${instant(one.deletedAt)} `,
+    h("a", { href: link("suppressions", [], { resource, key }) }, "retrouver"));
 }

@@ -2,29 +2,41 @@
 
 import { picture } from "./api.js";
 import { h } from "./h.js";
-import { counted, day, euros, instant, number, word } from "./words.js";
+import { personOf } from "./told.js";
+import { counted, day, euros, instant, number } from "./words.js";
 
 const WRITTEN = {
-  day, instant, number, money: euros, flag: word, choice: word,
+  day, instant, number, money: euros,
+  flag: (value) => (value ? "Oui" : "Non"),
+  choice: (value, { words }) => words[value] ?? value,
   image: (value) => (value.startsWith("data:") ? "une image" : value),
   images: (value) => counted(value.length, "image"),
   pairs: (value) => value.map((pair) => `${pair.label} : ${pair.value}`).join("\n"),
   lines: (value) => value.join("\n"),
 };
 
+const NOTHING = "–";
 const isEmpty = (value) => value == null || value === "" || (Array.isArray(value) && value.length === 0);
 
 /** A value as a text; empty for nothing. */
-export function textOf({ kind }, value) {
-  return isEmpty(value) ? "" : (WRITTEN[kind] ?? String)(value);
+export function textOf(field, value) {
+  return isEmpty(value) ? "" : (WRITTEN[field.kind] ?? String)(value, field);
 }
 
 /** A value as nodes, for reading it whole. */
 export function nodeOf(field, value) {
-  if (isEmpty(value)) return h("span", { class: "quiet" }, "–");
+  if (isEmpty(value)) return h("span", { class: "quiet" }, NOTHING);
   if (field.kind === "image") return pictureOf(value);
   if (field.kind === "images") return h("div", { class: "pictures" }, value.map(pictureOf));
+  if (field.kind === "author") return later(personOf(value));
   return field.kind === "json" ? h("pre", {}, value) : outward(textOf(field, value));
+}
+
+/** A text that is still on its way. */
+function later(text) {
+  const node = h("span", { class: "text" }, "…");
+  text.then((found) => (node.textContent = found || NOTHING));
+  return node;
 }
 
 /** An image that the row holds; one that is elsewhere is only named: the page loads nothing from elsewhere. */

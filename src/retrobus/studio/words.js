@@ -1,23 +1,9 @@
-/** Numbers, dates and the words of the API as a French reader expects them. */
+/** Numbers, dates and texts as a French reader expects them. */
 
 const INSTANT = new Intl.DateTimeFormat("fr-FR", { dateStyle: "long", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat("fr-FR", { dateStyle: "medium", timeZone: "UTC" });
 const NUMBER = new Intl.NumberFormat("fr-FR", { maximumFractionDigits: 2 });
 const EUROS = new Intl.NumberFormat("fr-FR", { style: "currency", currency: "EUR" });
-const WORDS = {
-  DRAFT: "Brouillon", PUBLISHED: "Publié", ARCHIVED: "Archivé",
-  STANDARD: "Individuelle", FAMILY: "Famille", STUDENT: "Étudiant", HONORARY: "Honneur", LIFETIME: "À vie",
-  PENDING: "En attente", ACTIVE: "À jour", EXPIRED: "Expirée", SUSPENDED: "Suspendue", CANCELLED: "Résiliée",
-  BIENFAITEUR: "Bienfaiteur", CASH: "Espèces", CHECK: "Chèque", CARD: "Carte", TRANSFER: "Virement",
-  BANK_TRANSFER: "Virement bancaire", HELLOASSO: "HelloAsso", PAYPAL: "PayPal",
-  active: "Actif", terminated: "Parti", disabled: "Désactivé",
-  MEMBER: "Membre", DRIVER: "Conducteur", BUREAU: "Bureau", ADMIN: "Administrateur", PRESIDENT: "Président",
-  VICE_PRESIDENT: "Vice-président", TRESORIER: "Trésorier", SECRETAIRE_GENERAL: "Secrétaire général",
-  true: "Oui", false: "Non",
-};
-
-/** A word of an enumeration of the API, in French if this page knows it. */
-export const word = (value) => WORDS[value] ?? String(value);
 
 /** An instant in the reader's own time. */
 export const instant = (text) => INSTANT.format(new Date(text));
