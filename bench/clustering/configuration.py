@@ -59,7 +59,17 @@ def patroni(places: Places, rules: Rules) -> str:
                     "maximum_lag_on_failover": 1 << 25,
                     "synchronous_mode": rules.synchronous,
                     "synchronous_mode_strict": rules.synchronous,
-                    "postgresql": {"use_pg_rewind": True, "use_slots": True},
+                    "synchronous_node_count": rules.nodes - 1,
+                    "failsafe_mode": True,
+                    "postgresql": {
+                        "use_pg_rewind": True,
+                        "use_slots": False,
+                        "parameters": {
+                            "wal_keep_size": "1GB",
+                            "wal_retrieve_retry_interval": "200ms",
+                            "wal_sender_timeout": "5s",
+                        },
+                    },
                 },
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, {"auth": "trust"}, "data-checksums"],
             },
@@ -80,9 +90,11 @@ def patroni(places: Places, rules: Rules) -> str:
     )
 
 
-def haproxy(port: int, nodes: list[Places]) -> str:
+def haproxy(port: int, control: Path, nodes: list[Places]) -> str:
     """haproxy.cfg: connections go to the node whose Patroni says that it leads; those to another one are ended."""
     lines = [
+        "global",
+        f" stats socket {control} mode 666 level user",
         "defaults",
         " mode tcp",
         " timeout connect 2s",
@@ -93,7 +105,7 @@ def haproxy(port: int, nodes: list[Places]) -> str:
         f" bind 127.0.0.1:{port}",
         " option httpchk GET /primary",
         " http-check expect status 200",
-        " default-server inter 1s fall 2 rise 1 on-marked-down shutdown-sessions",
+        " default-server inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions",
         *(f" server {node.name} 127.0.0.1:{node.postgres} check port {node.rest}" for node in nodes),
     ]
     return "\n".join(lines) + "\n"

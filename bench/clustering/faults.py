@@ -90,6 +90,7 @@ def stall(cluster: Cluster, mode: str) -> None:
     if not senders:
         raise Stuck("the leader has no walsender")
     time.sleep(STALL[mode])
+    cluster.struck = time.monotonic()
     old.kill()
     _restart_after_promotion(cluster, old)
 

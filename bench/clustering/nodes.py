@@ -151,6 +151,11 @@ class Cluster:
         pairs = zip(ports[4::2], ports[5::2], strict=True)
         places = [Places(f"n{i}", folder / f"n{i}", sql, rest, ports[0]) for i, (sql, rest) in enumerate(pairs, 1)]
         self.nodes = [Node(place, rules) for place in places]
+        self.etcd_port = ports[0]
+        self.proxy_socket = folder / "haproxy.socket"
+        self.struck = 0.0
+        """When the fault took the leader away, on the monotonic clock; 0.0: when it began."""
+
         self._others: list[Program] = []
         self._etcd: Program | None = None
 
@@ -181,7 +186,8 @@ class Cluster:
     def _start_ways(self) -> None:
         """haproxy, which leads to the leader, and PgBouncer in front of it."""
         proxy = self._written(
-            "haproxy.cfg", configuration.haproxy(self.proxy_port, [each.places for each in self.nodes])
+            "haproxy.cfg",
+            configuration.haproxy(self.proxy_port, self.proxy_socket, [each.places for each in self.nodes]),
         )
         pooler = self._written("pgbouncer.ini", configuration.pgbouncer(self.pooler_port, self.proxy_port, ROLE))
         for name, words in (("haproxy", ("-db", "-f", proxy)), ("pgbouncer", (pooler,))):

@@ -71,6 +71,11 @@ class Line:
             return all(counts[kind] >= number for kind, number in PLANTED.items())
         return counts["lost"] + counts["resurrected"] > 0
 
+    def timeline(self) -> str:
+        """The seconds from the blow to each step of the failover, in the order in which they came."""
+        steps = sorted(self.outcome.steps.items(), key=lambda each: each[1])
+        return " → ".join(f"{step} {seconds:.1f}" for step, seconds in steps) or "the leader stayed"
+
     def details(self) -> str:
         """What the services reported during the run, and the histories of wrong rows."""
         lines = [
@@ -78,6 +83,7 @@ class Line:
             f"journal {service.told.entries} {dict(service.told.waiting)}, failover {service.told.failover}"
             for service in self.outcome.services
         ]
+        lines.insert(0, f"timeline: {self.timeline()}")
         if self.outcome.verdict.losses:
             lines.append(f"losses by service: {dict(self.outcome.verdict.losses)}; silent: {self.silent}")
         if self.outcome.oddities:

@@ -17,6 +17,7 @@ from clustering.history import Row, Verdict, judge
 from clustering.nodes import Cluster, Node
 from clustering.programs import hand_over
 from clustering.service import Service, prepare, token, url
+from clustering.timeline import Watch
 
 WARM_UP = 4.0
 POOLED = {"DATABASE_STATEMENT_CACHE": "0"}
@@ -52,19 +53,26 @@ class Outcome:
     services: list[Service]
     fault_began: float
     traffic_ended: float
+    struck: float
+    """When the fault took the leader away: later than its beginning where replication stalls first."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+    """The seconds from the blow to each step of the failover."""
+
     oddities: Counter[str] = field(default_factory=Counter)
     conflicts: int = 0
 
-    def longest_gap(self, letter: str, *, reads: bool) -> float:
-        """The most seconds without an answered read, or without a 2xx to a write, from the fault on."""
+    def longest_gap(self, letter: str, *, reads: bool, since: float | None = None) -> float:
+        """The most seconds without an answered read, or without a 2xx to a write, from the fault or `since` on."""
+        since = self.fault_began if since is None else since
         wanted = {200, 404} if reads else {200, 201, 202}
         moments = [
             call.ended
             for call in self.calls
             if call.service == letter and (call.verb == "GET") == reads and call.status in wanted
         ]
-        inside = sorted(moment for moment in moments if self.fault_began <= moment <= self.traffic_ended)
-        edges = [self.fault_began, *inside, self.traffic_ended]
+        inside = sorted(moment for moment in moments if since <= moment <= self.traffic_ended)
+        edges = [since, *inside, self.traffic_ended]
         return max(later - earlier for earlier, later in pairwise(edges))
 
 
@@ -86,15 +94,18 @@ def run(folder: Path, plan: Plan) -> Outcome:
     """Starts the cluster and the clients, makes the fault, waits for quiet, compares, ends everything."""
     with cluster_of(folder, plan) as cluster, ExitStack() as ends:
         services = _services(folder, plan, cluster, ends)
-        tags = Tags()
+        tags, watch = Tags(), Watch(cluster)
         clients = _clients(plan, services, tags)
         for client in clients:
             ends.callback(client.stop)
             client.start()
+        ends.callback(watch.stop)
+        watch.start()
         time.sleep(WARM_UP)
-        began = time.monotonic()
+        former, began = cluster.leader, time.monotonic()
         _injected(cluster, plan, began)
         ended = time.monotonic()
+        watch.stop()
         for client in clients:
             client.stop()
         for client in clients:
@@ -102,7 +113,10 @@ def run(folder: Path, plan: Plan) -> Outcome:
         cluster.wait_until_whole()
         for service in services:
             service.wait_until_ready()
-        return _judged(plan, cluster, clients, Outcome(Verdict(), tags, [], services, began, ended), folder)
+        outcome = Outcome(Verdict(), tags, [], services, began, ended, cluster.struck or began)
+        if cluster.leader is not former:
+            outcome.steps = watch.steps(outcome.struck, cluster.leader.places.name, strict=plan.mode == "sync")
+        return _judged(plan, cluster, clients, outcome, folder)
 
 
 def _injected(cluster: Cluster, plan: Plan, began: float) -> None:

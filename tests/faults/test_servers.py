@@ -1,16 +1,21 @@
 """Several servers in DATABASE_URL: the living one answers, the right one takes writes, whatever their order."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from faults.replicated import DATABASE, Pair, replicated
 from harness import LONGEST, Api, Person, free_port, served, settings_for, until
 from retrobus.cli import postgres
+from retrobus.database.connection import AnyConnection
+from retrobus.database.hosts import Hosts
+from retrobus.database.server import Server
 from retrobus.store import pool
 
 pytestmark = pytest.mark.faults
@@ -71,6 +76,32 @@ def test_a_frozen_server_that_is_named_first_does_not_hide_its_successor(
         pair.promote()
 
         until(lambda: adds(api, who, "2") == 201, "the successor, while the former leader is frozen")
+
+
+def test_a_standby_that_is_promoted_while_a_frozen_server_is_awaited_is_found_in_the_same_search(pair: Pair) -> None:
+    pair.wait_until_copied()
+    pair.leader.freeze()
+    url = address(pair.leader.port, pair.standby.port)
+    answered: list[int] = []
+
+    async def opened(place: Mapping[str, Any]) -> AnyConnection:
+        connection: AnyConnection = await asyncpg.connect(url, **place)
+        answered.append(place["port"])
+        return connection
+
+    async def search() -> Server:
+        hosts = Hosts(url, opened, seconds=LONGEST)
+        searching = asyncio.create_task(hosts.open())
+        await asyncio.to_thread(until, lambda: "réplique" in hosts.reason, "the standby's answer")
+        await asyncio.to_thread(pair.promote)
+        connection, server = await searching
+        connection.terminate()
+        return server
+
+    found = asyncio.run(search())
+
+    assert (found.writable, found.timeline) == (True, 2)
+    assert answered == [pair.standby.port]
 
 
 def test_a_frozen_server_that_is_named_first_does_not_delay_the_start(pair: Pair) -> None:

@@ -3,7 +3,8 @@
 address -> places (`url`) -> open each and ask what it is (`_ask`) -> judge (`_judge`) -> choose (`open`)
 
 All are asked at once, so that a server that hangs costs nothing while another answers. A worked example: `a` is frozen,
-`b` was promoted. The driver alone would spend its whole time on `a`; here `b` answers after some milliseconds.
+`b` was promoted. The driver alone would spend its whole time on `a`; here `b` answers after some milliseconds. If `b`
+is promoted only while `a` is still awaited, it is found at once too: a standby that answered is asked again meanwhile.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ from retrobus.database.url import Place, places, wanted_session
 
 GRACE = 0.05
 """Seconds that the other servers have to answer too once a suitable one did: one of them may be its successor."""
+
+AGAIN = 0.1
+"""Seconds after which a standby that answered is asked again, while another server is silent."""
 
 SILENT = "aucune réponse à temps"
 CROWDED = "53300"
@@ -132,17 +136,42 @@ class Hosts(Generic[C]):
             raise CannotConnect(reason_of(error), crowded=state_of(error) == CROWDED) from error
 
     async def _listen(self, answers: "list[Answer[C]]", *, hear_all: bool) -> None:
-        """Waits for answers while it is worth it: until an ideal server answered, and a grace after it for others."""
-        pending, until = set(answers), math.inf
-        while pending and time.monotonic() < until:
-            rest = None if until == math.inf else until - time.monotonic()
-            done, pending = await asyncio.wait(pending, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
-            for server in filter(None, map(_server_of, done)):
-                self.timelines.note(server)
-            heard = filter(None, map(_server_of, answers))
-            self.former = next(filter(self.timelines.is_left_behind, heard), self.former)
-            if until == math.inf and not hear_all and any(self._judge(answer) is IDEAL for answer in answers):
-                until = time.monotonic() + (GRACE if self.wants_writes else 0.0)
+        """Waits for answers while it is worth it: until an ideal server answered, and a grace after it for others.
+
+        While a server is silent, the standbys beside it are asked again, and their later answers take the place of the
+        earlier ones.
+        """
+        again: dict[int, Answer[C]] = {}
+        first, until = list(answers), math.inf
+        try:
+            while time.monotonic() < until and (silent := {answer for answer in first if not answer.done()}):
+                rest = None if until == math.inf else until - time.monotonic()
+                await asyncio.wait(silent | {*again.values()}, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
+                self._renew(answers, again)
+                self._note(answers)
+                if until == math.inf and not hear_all and any(self._judge(answer) is IDEAL for answer in answers):
+                    until = time.monotonic() + (GRACE if self.wants_writes else 0.0)
+        finally:
+            for answer in again.values():
+                answer.cancel()
+                answer.add_done_callback(_close)
+
+    def _renew(self, answers: "list[Answer[C]]", again: "dict[int, Answer[C]]") -> None:
+        """Puts the later answers of standbys in their places, and asks each standby that does not suit once more."""
+        for number, answer in [each for each in again.items() if each[1].done()]:
+            answers[number] = answer
+            del again[number]
+        for number, answer in enumerate(answers):
+            server = _server_of(answer)
+            if number not in again and server and server.standby and self._judge(answer) is UNSUITABLE:
+                again[number] = asyncio.create_task(_ask_again(answer.result()[0]))
+
+    def _note(self, answers: "list[Answer[C]]") -> None:
+        """Remembers the timelines of the primaries that answered, and which of them has a successor."""
+        heard = [server for server in map(_server_of, answers) if server]
+        for server in heard:
+            self.timelines.note(server)
+        self.former = next(filter(self.timelines.is_left_behind, heard), self.former)
 
     def _judge(self, answer: "Answer[C]") -> Rank:
         server = _server_of(answer)
@@ -167,6 +196,16 @@ class Hosts(Generic[C]):
         if any(isinstance(error, PoolerInTheWay) for error in errors):
             return PoolerInTheWay(self.reason)
         return CannotConnect(self.reason, crowded=any(isinstance(e, CannotConnect) and e.crowded for e in errors))
+
+
+async def _ask_again(connection: C) -> tuple[C, Server]:
+    """What the server of this connection is a moment later; CannotConnect if the connection is lost."""
+    await asyncio.sleep(AGAIN)
+    try:
+        return connection, await facts_of(connection)
+    except Exception as error:
+        connection.terminate()
+        raise CannotConnect(reason_of(error)) from error
 
 
 def _error_of(answer: "Answer[C]") -> BaseException | None:

@@ -17,7 +17,7 @@ ANSWER = 0.55
 """Part of DATABASE_TIMEOUT within which that connection must answer; half of it while Postgres is away."""
 
 PROBE_INTERVAL = 0.3
-"""Seconds between two attempts to reach a Postgres that is away."""
+"""Seconds from the start of an attempt to reach a Postgres that is away to the next; more if the attempt is longer."""
 
 
 class Watcher(Protocol):
@@ -126,10 +126,12 @@ class Availability:
         """Runs for as long as the service does: asks when a statement is silent, and while PostgreSQL is away."""
         tick = min(self._patience / 4, 0.1)
         while True:
+            began = time.monotonic()
             if not self.up or self._is_silent():
                 await self.verdict()
             self.pool.cut_silent()
-            await asyncio.sleep(tick if self.up else PROBE_INTERVAL)
+            rest = began + PROBE_INTERVAL - time.monotonic()
+            await asyncio.sleep(tick if self.up else max(tick, rest))
 
     def _is_silent(self) -> bool:
         """Whether the oldest statement has waited for long since the last question."""
