@@ -13,6 +13,7 @@ from retrobus.model.resources import ALL, MEMBER, Resource
 from retrobus.model.rows import Row, completed, now
 from retrobus.model.wire import View
 from retrobus.store.contract import (
+    PIECE,
     Caller,
     Delete,
     Document,
@@ -112,7 +113,8 @@ class MemoryStore:
         if value is None:
             raise NotFound
         tag = sha256(value).hexdigest()[:32]
-        return Image(None if tag in sought.known else value, tag, self.origin)
+        starts = range(0, max(len(value), 1), PIECE)
+        return Image(None if tag in sought.known else [value[at : at + PIECE] for at in starts], tag, self.origin)
 
     async def account(self, *, identifier: str | None = None, member_id: str | None = None) -> Row | None:
         """The member's row; the e-mail wins over a matricule that looks like it."""

@@ -9,7 +9,7 @@ from fcntl import ioctl
 from termios import TIOCOUTQ
 
 MOST = 128 * 1024 * 1024
-"""Bytes of answers that wait for their clients in one process: hundreds of lists, or thirty images of 4 MB."""
+"""Bytes of answers that clients of one process have not taken: hundreds of lists, or thirty images of 4 MB."""
 
 PATIENCE = 30.0
 """Seconds that a client may take nothing of its answer."""
@@ -20,13 +20,12 @@ LOOK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many bytes of an answer wait in our memory, how many the client has not taken, and since when it took none.
+    """How many bytes of an answer the client has not taken, and since when it took none.
 
-    The kernel holds up to some megabytes of the second. They tell that a slow client moves: it may take a minute until
-    the kernel takes more from us.
+    The kernel holds up to some megabytes of them. They count, because an answer stays whole in our memory until the
+    kernel has all of it. And they tell that a slow client moves: it may take a minute until the kernel takes more.
     """
 
-    held: int
     untaken: int
     since: float
 
@@ -34,8 +33,8 @@ class Waiting:
 class Unsent:
     """Prevents that clients who ask for large answers and do not read fill the memory of the process.
 
-    A client that takes nothing for PATIENCE seconds is cut off. If more than MOST bytes wait, the clients that have
-    taken nothing for longest are cut off first. For example: a hundred clients ask for an image of 4 MB and read
+    A client that takes nothing for PATIENCE seconds is cut off. If more than MOST bytes are not taken, the clients that
+    have taken nothing for longest are cut off first. For example: a hundred clients ask for an image of 4 MB and read
     nothing, one reads it slowly. When the 33rd image does not fit, the first client that reads nothing is cut off.
     """
 
@@ -46,12 +45,12 @@ class Unsent:
 
     def note(self, transport: asyncio.Transport) -> None:
         """An answer was handed to this connection; what the client has not taken of it waits."""
-        held = transport.get_write_buffer_size()
-        if not held:
+        untaken = _untaken(transport)
+        if not untaken:
             return
         loop = asyncio.get_running_loop()
-        self._answers[transport] = Waiting(held, held + _in_kernel(transport), loop.time())
-        self._total += held
+        self._answers[transport] = Waiting(untaken, loop.time())
+        self._total += untaken
         if self._total > MOST:
             self._look()
         elif self._timer is None:
@@ -63,11 +62,11 @@ class Unsent:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
         self._answers = {one: now for one, had in self._answers.items() if (now := _seen(one, had, loop.time()))}
-        self._total = sum(waiting.held for waiting in self._answers.values())
+        self._total = sum(waiting.untaken for waiting in self._answers.values())
         late = loop.time() - PATIENCE
         for transport, waiting in sorted(self._answers.items(), key=lambda item: item[1].since):
             if self._total > MOST or waiting.since < late:
-                self._total -= waiting.held
+                self._total -= waiting.untaken
                 del self._answers[transport]
                 reset(transport)
         self._timer = loop.call_later(LOOK, self._look) if self._answers else None
@@ -84,17 +83,20 @@ def reset(transport: asyncio.Transport) -> None:
 
 def _seen(transport: asyncio.Transport, had: Waiting, now: float) -> Waiting | None:
     """What waits now; None if nothing waits in our memory any more."""
+    untaken = _untaken(transport)
+    return Waiting(untaken, had.since if untaken >= had.untaken else now) if untaken else None
+
+
+def _untaken(transport: asyncio.Transport) -> int:
+    """Bytes of an answer that the client has not confirmed; 0 if nothing waits in our memory.
+
+    Where the kernel does not tell what it holds, these are the bytes in our memory alone.
+    """
     held = transport.get_write_buffer_size()
     if not held:
-        return None
-    untaken = held + _in_kernel(transport)
-    return Waiting(held, untaken, had.since if untaken >= had.untaken else now)
-
-
-def _in_kernel(transport: asyncio.Transport) -> int:
-    """Bytes that we gave to the kernel and that the client has not confirmed; 0 where the kernel does not tell."""
+        return 0
     wire = transport.get_extra_info("socket")
     with suppress(OSError, AttributeError):
         (found,) = struct.unpack("i", ioctl(wire.fileno(), TIOCOUTQ, bytes(4)))
-        return int(found)
-    return 0
+        return held + int(found)
+    return held

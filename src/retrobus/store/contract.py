@@ -113,16 +113,26 @@ class Sought:
     known: tuple[str, ...] = ()
 
 
+PIECE = 65_536
+"""Bytes of an image that are read and decoded at a time: tenths of a millisecond, for which other requests wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What a row holds as an image, an address or a data URL; `value` is None if the reader knows its tag already.
+    """What a row holds as an image, an address or a data URL; `pieces` is None if the reader knows its tag already.
 
-    The tag is a sum of the value: another version of the row with the same image has the same tag.
+    Joined, the pieces are the value. The tag is a sum of the value: another version of the row with the same image has
+    the same tag.
     """
 
-    value: bytes | None
+    pieces: Sequence[bytes] | None
     tag: str
     origin: Origin = POSTGRES
+
+    @property
+    def value(self) -> bytes | None:
+        """The whole value: a copy, in one step."""
+        return None if self.pieces is None else b"".join(self.pieces)
 
 
 @dataclass(frozen=True, slots=True)

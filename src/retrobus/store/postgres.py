@@ -96,7 +96,8 @@ class PostgresStore:
         """One image of a row."""
         statement = images.image(sought.resource, sought.column, shape_of(filters), access=caller is not None)
         named = {"row_key": sought.key, "at": sought.at, "known": list(sought.known)}
-        return images.found(await self._readings.rows(statement, named_values(filters, caller) | named, caller))
+        rows = await self._readings.rows(statement, named_values(filters, caller) | named, caller)
+        return images.found(rows, sought.known)
 
     async def write(self, write: Write) -> Document:
         """One transaction; the answer exists only after its COMMIT. A plain write is one round trip."""
