@@ -68,7 +68,7 @@ fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with Post
 	@$(BIN)/python bench/fuzz.py $(ARGS)
 
 .PHONY: flood
-flood: $(VENV)/.ready ## nine attacks while a healthy client uses the service (six minutes; ARGS="--only streams" for some)
+flood: $(VENV)/.ready ## nine attacks while a healthy client uses the service (twenty minutes; ARGS="--only streams" for some, --record)
 	@$(BIN)/python bench/flood.py $(ARGS)
 
 clients: $(VENV)/.ready ## make a Python and a TypeScript client from the API reference and use them (needs the network, Node.js)

@@ -123,7 +123,7 @@ async def slow_readers(target: Target) -> None:
     async with asyncio.TaskGroup() as group:
         for count, path in ((250, "/api/events"), (50, "/public/vehicles/IMAGE/image")):
             request = target.head("GET", path)
-            group.create_task(crowd(count, lambda request=request: hold(target, request), spread=15.0))  # type: ignore[misc]
+            group.create_task(crowd(count, lambda request=request: hold(target, request), spread=10.0))  # type: ignore[misc]
 
 
 async def slow_streams(target: Target) -> None:
