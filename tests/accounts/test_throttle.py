@@ -10,11 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
+import accounts
 from accounts import PASSWORD, an_account, email_of, log_in
 from harness import LONGEST, Api, process, run_sql, until
 from limits import clock_of
-from retrobus.accounts import throttle
+from retrobus.accounts import passwords, throttle
 from retrobus.accounts.throttle import PER_ACCOUNT, PER_ADDRESS, PER_PAIR, WINDOW, Throttle
 from routes import assert_refused
 
@@ -23,6 +26,15 @@ RUNBOOK = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding=
 WRONG = "un mauvais mot de passe"
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes that cost nothing: these tests count hundreds of tries, whatever each of them takes."""
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    monkeypatch.setattr(passwords, "_hashes", quick)
+    monkeypatch.setattr(passwords, "_NO_PASSWORD", quick.hash("nothing fits"))
+    monkeypatch.setattr(accounts, "HASH", quick.hash(PASSWORD))
 
 
 def try_from(api: Api, address: str, name: str, password: str = WRONG) -> httpx.Response:
