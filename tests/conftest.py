@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import typer
 
 from harness import CLEAN, Api, Console, Person, apart, at, copy_database, run_sql, served, settings_for
 from retrobus import logbook
@@ -116,6 +118,8 @@ def run() -> Callable[[Coroutine[Any, Any, T]], T]:
 
 
 Ended = tuple[int, str, str]
+COMMANDS = cache(typer.main.get_command)
+"""Builds the tree of all commands, as a process does once; here hundreds of commands run in one process."""
 
 
 @pytest.fixture
@@ -124,6 +128,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
 
     def run(*arguments: str, url: str | None = None, given: str = "", **environment: object) -> Ended:
         with monkeypatch.context() as patch:
+            patch.setattr(typer.main, "get_command", COMMANDS)
             for name, value in (environment | ({"DATABASE_URL": url} if url else {})).items():
                 patch.setenv(name, str(value))
             patch.setattr(sys, "argv", ["retrobus", *arguments])

@@ -124,6 +124,8 @@ def test_a_backup_during_writes_shows_one_instant(database: str, tmp_path: Path)
     until(lambda: run_sql(database, "SELECT FROM event WHERE title <> '0' LIMIT 1"))
     try:
         titles = [{row["title"] for row in read_backup(tmp_path / make(database, tmp_path).name).rows["Event"]}]
+        [shown] = titles[0]
+        until(lambda: run_sql(database, f"SELECT FROM event WHERE title <> '{shown}' LIMIT 1"), "the next write")
         titles.append({row["title"] for row in read_backup(tmp_path / make(database, tmp_path).name).rows["Event"]})
     finally:
         halt.set()

@@ -133,7 +133,7 @@ def a_full_disk(room: int) -> Iterator[None]:
 
 
 def a_debounce_that_starves(house: House) -> None:
-    with house.service(**SAVE, runtime_state_debounce=0.1, runtime_state_max_delay=0.2) as found:
+    with house.service(**SAVE, runtime_state_debounce=10.0, runtime_state_max_delay=0.2) as found:
         found.done("POST", "vehicles", a_vehicle(parc="920"))
         for number in range(200):
             found.done("PATCH", "vehicles/920", {"mileage": number})
