@@ -77,7 +77,7 @@ clients: $(VENV)/.ready ## make a Python and a TypeScript client from the API re
 toggles: $(VENV)/.ready ## every combination of the three toggles through outages, restarts and kills: the table (a minute)
 	@$(BIN)/python bench/toggles.py
 
-cluster: $(VENV)/.ready ## faults on two PostgreSQL under Patroni, judged (half an hour; ARGS="--fault zombie --mode sync"; needs Debian packages)
+cluster: $(VENV)/.ready ## faults on PostgreSQL under Patroni, judged (20 minutes; ARGS="--record", "--mode sync --nodes 3"; needs Debian packages)
 	@$(BIN)/python bench/cluster.py $(ARGS)
 
 studio: $(VENV)/.ready ## measure the Studio in a browser and take the pictures of docs/studio.md (a minute; needs chromium)

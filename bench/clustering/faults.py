@@ -103,6 +103,15 @@ def standby_killed(cluster: Cluster, _mode: str) -> None:
     standby.start()
 
 
+def standby_frozen(cluster: Cluster, _mode: str) -> None:
+    """A standby that the leader waits for freezes for 20 s: its connection stays, and confirms nothing."""
+    standby = cluster.others(cluster.leader)[0]
+    standby.freeze()
+    time.sleep(20)
+    standby.thaw_postgres()
+    standby.thaw_patroni()
+
+
 def zombie(cluster: Cluster, _mode: str) -> None:
     """The old leader freezes for 30 s; then only its PostgreSQL runs for 5 s, and believes that it leads."""
     old = cluster.leader
@@ -121,5 +130,8 @@ FAULTS = {
     "etcd": Fault("etcd away 15 s", etcd_away),
     "stall": Fault("replication stalled, then kill -9", stall),
     "standby": Fault("standby killed for 15 s", standby_killed, services="B", readers=3, clients=18),
+    "standby-frozen": Fault(
+        "standby frozen for 20 s", standby_frozen, services="B", modes=("sync",), readers=3, clients=18
+    ),
     "zombie": Fault("fallback on: zombie leader", zombie, services="AB", fallback=True, pause=0.3),
 }

@@ -12,6 +12,14 @@ HEAD = (
     "| s without 2xx write | s without a read | 500 | unexpected | conflicts | told | calls |"
 )
 
+COLUMNS = (
+    "fault",
+    "lost / resurrected / duplicate",
+    "s without a write",
+    "s without a read",
+    "s from the blow to each step of the failover",
+)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -23,9 +31,8 @@ class Line:
     def markdown(self) -> str:
         """One line of the table."""
         outcome, counts = self.outcome, self.outcome.verdict.counts
-        letters = [service.letter for service in outcome.services]
         gaps = {
-            reads: ", ".join(f"{letter} {outcome.longest_gap(letter, reads=reads):.1f}" for letter in letters)
+            reads: ", ".join(f"{letter} {gap:.1f}" for letter, gap in outcome.gaps(reads=reads).items())
             for reads in (False, True)
         }
         cells = [
@@ -45,6 +52,16 @@ class Line:
             len(outcome.calls),
         ]
         return f"| {' | '.join(map(str, cells))} |"
+
+    def recorded(self) -> str:
+        """One line of the table in docs/scaling.md: the ranges are those of the services."""
+        outcome, counts = self.outcome, self.outcome.verdict.counts
+        writes = _range(outcome.gaps(reads=False))
+        if outcome.struck > outcome.fault_began:
+            writes += f"; after the kill {_range(outcome.gaps(reads=False, since=outcome.struck))}"
+        zeros = " / ".join(str(counts[kind]) for kind in ("lost", "resurrected", "duplicate"))
+        cells = self.plan.fault.title, zeros, writes, _range(outcome.gaps(reads=True)), self.timeline()
+        return f"| {' | '.join(cells)} |"
 
     @property
     def inherent(self) -> bool:
@@ -105,3 +122,24 @@ def table(lines: list[Line], ttl: int, nodes: int) -> str:
     ruler = "|" + " --- |" * (HEAD.count("|") - 1)
     title = f"{nodes} nodes, ttl {ttl} s; {'; '.join(f'{letter}: {place}' for letter, place in PLACES.items())}"
     return "\n".join([title, "", HEAD, ruler, *(line.markdown() for line in lines)])
+
+
+def _range(gaps: dict[str, float]) -> str:
+    """The shortest and the longest of the services' gaps, or the one figure that both are."""
+    shortest, longest = f"{min(gaps.values()):.1f}", f"{max(gaps.values()):.1f}"
+    return shortest if shortest == longest else f"{shortest}–{longest}"
+
+
+def section(lines: list[Line], machine: str) -> str:
+    """The text and table of one part of docs/scaling.md."""
+    calls = sum(len(line.outcome.calls) for line in lines)
+    counts = {
+        "answers 500": sum(line.outcome.verdict.counts["500"] for line in lines),
+        "unexpected answers": sum(line.outcome.verdict.counts["unexpected"] for line in lines),
+        "wrong `not_applied`": sum(line.outcome.verdict.counts["not_applied yet applied"] for line in lines),
+        "ETags that stood for two states": sum(line.outcome.tags.lies() for line in lines),
+        "stale reads": sum(line.outcome.verdict.counts["stale read"] for line in lines),
+    }
+    said = ", ".join(f"{what}: {number}" for what, number in counts.items())
+    head = [f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)]
+    return "\n".join([f"{machine} {calls:,} requests; {said}.", "", *head, *(line.recorded() for line in lines)])

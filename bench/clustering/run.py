@@ -62,6 +62,10 @@ class Outcome:
     oddities: Counter[str] = field(default_factory=Counter)
     conflicts: int = 0
 
+    def gaps(self, *, reads: bool, since: float | None = None) -> dict[str, float]:
+        """The longest gap of each service, by its letter."""
+        return {each.letter: self.longest_gap(each.letter, reads=reads, since=since) for each in self.services}
+
     def longest_gap(self, letter: str, *, reads: bool, since: float | None = None) -> float:
         """The most seconds without an answered read, or without a 2xx to a write, from the fault or `since` on."""
         since = self.fault_began if since is None else since

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Self
 
 import httpx
 import pytest
+import yaml  # type: ignore[import-untyped]  # no stubs are installed for one file
 
 from builders import an_event
 from harness import SECRET, Api, Person, Process, free_port, run_sql, until
@@ -25,6 +27,14 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(HAPROXY is None, reason="needs haproxy (Debian: apt-get install haproxy)"),
 ]
+
+PATRONI = """
+from pathlib import Path
+from clustering.configuration import Places, Rules, patroni
+
+print(patroni(Places("n1", Path("n1"), 1, 2, 3), Rules(10, True, 3)))
+"""
+"""Prints the patroni.yml of a node of `make cluster`: strict, three nodes."""
 
 
 class Pair:
@@ -186,3 +196,10 @@ def test_the_way_to_the_leader_in_the_documents_is_the_one_of_the_cluster_runs(t
         line for line in written.splitlines() if " server " not in line and " bind " not in line and line not in run
     ] == []
     assert subprocess.run([str(HAPROXY), "-c", "-f", file], capture_output=True, check=False).returncode == 0
+
+
+def test_the_settings_of_patroni_in_the_documents_are_those_of_the_cluster_runs() -> None:
+    written = (ROOT / "docs/scaling.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    ran = subprocess.run([sys.executable, "-c", PATRONI], cwd=ROOT / "bench", capture_output=True, check=True).stdout
+
+    assert yaml.safe_load(written) == yaml.safe_load(ran)["bootstrap"]["dcs"]
