@@ -125,7 +125,9 @@ def test_images_come_from_files_and_are_shown_before_they_are_sent(
     gallery.locator("input[type=file]").set_input_files([picture, picture])
     expect(gallery.locator("img")).to_have_count(2)
     gallery.get_by_role("button", name="Retirer").first.click()
-    visitor.page.get_by_role("group", name="Image de fond").locator("input[type=file]").set_input_files(picture)
+    background = visitor.page.get_by_role("group", name="Image de fond")
+    background.locator("input[type=file]").set_input_files(picture)
+    expect(background.locator("img")).to_be_visible()
     visitor.press("Enregistrer")
     expect(visitor.page.get_by_text("Enregistré.")).to_be_visible()
 
