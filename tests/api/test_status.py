@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness import Api, Person, served, settings_for
+from retrobus.api.status import meaning
 from retrobus.changes.latest import BACK
 
 
@@ -39,6 +40,22 @@ def test_it_says_all_that_ready_says(desk: Api) -> None:
     found, ready = told(desk, desk.person("BUREAU")), desk.get("/ready").json()
 
     assert {name: found[name] for name in ready} == ready
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "inconnue"),
+        ({"fsync": "off", "synchronous_commit": "on", "standbys": ""}, "toute la base"),
+        ({"fsync": "on", "synchronous_commit": "off", "standbys": ""}, "synchronous_commit=off"),
+        ({"fsync": "on", "synchronous_commit": "on", "standbys": ""}, "à une panne du serveur"),
+        ({"fsync": "on", "synchronous_commit": "local", "standbys": "s1"}, "à une panne du serveur"),
+        ({"fsync": "on", "synchronous_commit": "on", "standbys": "s1"}, "aussi sur une réplique (s1)"),
+        ({"fsync": "on", "synchronous_commit": "on", "standbys": "s1", "reason": "aucune réplique"}, "aucune réplique"),
+    ],
+)
+def test_it_says_in_words_what_an_acknowledged_write_is_worth(settings: dict[str, str], said: str) -> None:
+    assert said in meaning(settings)
 
 
 def test_it_counts_rows_and_deletions(desk: Api) -> None:

@@ -11,7 +11,9 @@ from studio.visitor import Visitor
 
 
 def test_one_logs_in_by_e_mail_and_sees_the_own_name(visitor: Visitor, manager: Person) -> None:
-    visitor.log_in(manager)
+    visitor.open()
+
+    visitor.fill_login(email_of(visitor.api, manager))
 
     expect(visitor.page.get_by_role("banner").get_by_text("Bérénice Bureau")).to_be_visible()
     expect(visitor.page.get_by_role("navigation").get_by_role("link").first).to_be_visible()

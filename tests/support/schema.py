@@ -11,7 +11,7 @@ KNOWN = {
     "type", "properties", "required", "items", "enum", "const", "anyOf", "$ref", "title", "description", "default",
     "examples", "format", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems",
     "maxItems", "contentMediaType", "additionalProperties", "writeOnly", "readOnly", "not", "propertyNames",
-    "x-label", "x-order", "x-kind", "x-hint", "x-words",
+    "x-label", "x-order", "x-kind", "x-hint", "x-words", "x-column",
 }  # fmt: skip
 
 

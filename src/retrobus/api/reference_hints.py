@@ -1,11 +1,12 @@
-"""What the API reference tells programs that draw forms and lists: `x-label`, `x-kind`, `x-hint` and `x-words`.
+"""What the API reference tells programs that draw forms and lists, in extensions of its schemas.
 
 `x-label` is the French name of a field, `x-kind` says which control suits it, `x-hint` is a French line below the
-control, and `x-words` has the French text of each value that is a word.
+control, `x-words` has the French text of each value that is a word, and `x-column` is the place of the field in a list;
+a list has no room for the fields without.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from retrobus.model.columns import label_of
@@ -30,6 +31,9 @@ WORDS = {
     "SECRETAIRE_GENERAL": "Secrétaire général",
     "Vehicle": "Véhicules", "Event": "Événements", "Member": "Adhérents",
     "api": "dans l’application", "sql": "en SQL (psql)", "clean": "nettoyage des tables",
+    "strict": "strict : PostgreSQL seul répond", "fallback": "avec mémoire : elle répond pendant une panne",
+    "memory": "en mémoire, sans base",
+    "insert": "Création", "update": "Modification", "delete": "Suppression",
     "reset": "remise à zéro de la base", "restore": "restauration d’un backup", "erase": "effacement définitif",
 }  # fmt: skip
 """For each value of an enumeration its French text; a test asks for all of them."""
@@ -53,6 +57,23 @@ HINTS = {
     "lines": "Une entrée par ligne",
     "json": 'Un objet JSON, comme {"isVisible": true}',
 }
+COMPACT = frozenset({"text", "day", "time", "money", "number", "flag", "choice"})
+"""The kinds that have room in a list."""
+
+LEADING = {
+    "Vehicle": ("parc", "marque", "modele"),
+    "Event": ("title", "date", "time", "location", "vehicleId", "status", "currentParticipants"),
+    "Member": ("lastName", "firstName", "email", "phone", "city"),
+}
+"""The first columns of each list; the other short fields follow in the order of the row, but for those put aside."""
+
+ASIDE = frozenset(
+    {
+        *("id", "subtitle", "immat", "backgroundPosition", "layout", "helloAssoUrl", "childPrice", "address"),
+        *("postalCode", "birthDate", "memberNumber", "matricule", "membershipStartDate", "paymentAmount"),
+        *("paymentMethod", "newsletter", "hasLinkedAccess", "status"),
+    }
+)
 NAMES_OF_MEMBERS = frozenset({"updatedBy", "createdBy"})
 
 
@@ -70,7 +91,7 @@ def filter_hints(prefix: str, name: str, schema: Schema) -> Schema:
     return {"x-label": FILTERS.get(name) or labels[name], "x-kind": "choice" if words else kind} | _words(words)
 
 
-def add_hints(resource: Resource, rows: Iterable[Schema], bodies: Iterable[Schema]) -> None:
+def add_hints(resource: Resource, rows: Sequence[Schema], bodies: Iterable[Schema]) -> None:
     """Adds to the fields of a resource, in its rows and in what clients send of them, which control suits each."""
     schemas = [schema["properties"] for schema in (*bodies, *rows)]
     images = {camel(name) for name in resource.images}
@@ -83,6 +104,16 @@ def add_hints(resource: Resource, rows: Iterable[Schema], bodies: Iterable[Schem
             hints = {"x-label": label} | _hints(name, whole, image=name in images)
             for schema in schemas:
                 schema.update({name: schema[name] | hints} if name in schema else {})
+    for row in rows:
+        _place(LEADING[resource.name], row["properties"])
+
+
+def _place(leading: Iterable[str], row: Schema) -> None:
+    """Numbers the fields that a list of these rows shows."""
+    short = [name for name, field in row.items() if field.get("x-kind") in COMPACT and not field.get("readOnly")]
+    shown = [*leading, *(name for name in short if name not in {*leading, *ASIDE})]
+    for place, name in enumerate(name for name in shown if name in row):
+        row[name]["x-column"] = place
 
 
 def _flat(field: Schema) -> Schema:

@@ -40,6 +40,11 @@ def _or_null(kind: str, description: str) -> Schema:
     return {"type": [kind, "null"], "description": description}
 
 
+def _worded(*values: str) -> Schema:
+    """One of these words, for each of which there is a French text."""
+    return TEXT | {"enum": list(values), "x-words": words_for(values)}
+
+
 _PERSON = record(
     {
         **dict.fromkeys(("id", "email", "firstName", "lastName", "role", "status"), TEXT),
@@ -55,7 +60,7 @@ _READY = {
     "failover": _or_null(
         "object", "The last failover since the start: `timeline`, acknowledged writes `checked` and `lost`."
     ),
-    "mode": TEXT | {"enum": ["strict", "fallback", "memory"]},
+    "mode": _worded("strict", "fallback", "memory"),
     "conflicts": _or_null("integer", "null while the database is down."),
     "missingRights": listed(TEXT)
     | {"description": "What the role of DATABASE_URL may not do and must: `retrobus db grant`."},
@@ -90,7 +95,7 @@ _DELETION = {
     "deletedAt": _MOMENT,
     "deletedBy": _or_null("string", "The id of a member, or a word as in `updatedBy`."),
     "deletedByName": _or_null("string", "The name of that member; null if no member has this id now."),
-    "cause": TEXT | {"enum": list(CAUSES), "x-words": words_for(CAUSES)},
+    "cause": _worded(*CAUSES),
     "batch": WHOLE | {"description": "The transaction: deletes with the same number were one."},
 }
 _HOLDER = {"name": TEXT, "timestamp": TEXT, "kind": TEXT, "restore": _or_null("string", "The command.")}
@@ -105,7 +110,7 @@ _CONFLICT = {
     "number": WHOLE,
     "resource": TEXT | {"enum": list(BY_NAME)},
     "key": TEXT,
-    "operation": TEXT | {"enum": ["insert", "update", "delete"]},
+    "operation": _worded("insert", "update", "delete"),
     "reason": TEXT | {"description": "Why the replay could not apply the write; in French."},
     "at": _MOMENT | {"description": "When the write was acknowledged."},
     "member": _or_null("string", "The id of the member who made the write."),
@@ -134,6 +139,7 @@ _CHECK = {"level": TEXT | {"enum": ["ok", "warning", "error"]}, **dict.fromkeys(
 _STATUS = {
     "version": TEXT,
     "time": _MOMENT,
+    "meaning": TEXT | {"description": "What an acknowledged write is worth now, in French."},
     "checks": listed(record(_CHECK)) | {"description": "The points of `retrobus doctor`, in French."},
     "counts": _or_null("object", "Rows of each table, and `deletions`."),
     "changes": {"type": ["array", "null"], "items": OBJECT, "description": "Items as in `/api/changes`, latest first."},

@@ -1,6 +1,7 @@
 """Whether the service is well, for the people who run it: /ready, the checklist, and what happened last."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import Response
 
@@ -26,5 +27,25 @@ async def status(call: Call) -> Response:
     headers = await proved(call)
     ready = await call.service.states.status()
     found = await call.service.desk.overview.ask(call.who)
-    about = {"version": retrobus.__version__, "time": moment(datetime.now(UTC))}
+    about = {
+        "version": retrobus.__version__,
+        "time": moment(datetime.now(UTC)),
+        "meaning": meaning(ready["durability"]),
+    }
     return answered(about | ready | found, headers)
+
+
+def meaning(durability: dict[str, Any]) -> str:
+    """What an acknowledged write is worth with these settings of PostgreSQL, which are empty while it is away."""
+    fsync, commit = durability.get("fsync"), durability.get("synchronous_commit")
+    if fsync is None:
+        return "inconnue"
+    if durability.get("reason"):
+        return str(durability["reason"])
+    if fsync != "on":
+        return f"peut se perdre avec toute la base (fsync={fsync})"
+    if commit == "off":
+        return "peut se perdre dans une panne (synchronous_commit=off)"
+    if durability.get("standbys") and commit != "local":
+        return f"est aussi sur une réplique ({durability['standbys']})"
+    return "survit à une panne du serveur, non à la perte de son disque"

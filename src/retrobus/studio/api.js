@@ -20,23 +20,19 @@ export class Problem extends Error {
     super(error);
     Object.assign(this, { errors: [], ...body, status });
   }
-
-  /** Whether the same request may succeed later. */
-  get passing() {
-    return this.status === 0 || this.status === 503 || this.code === "request_in_progress";
-  }
 }
 
 /** The full address of a path of the service, such as `/api/events`. */
 export const address = (path) => new URL(path.slice(1), ROOT);
 
-/** The parameters of an address; those without a value are left out. */
-export const queryOf = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
+/** The query of an address; parameters without a value are left out. */
+export const queryOf = (values) =>
+  `?${new URLSearchParams(Object.entries(values).filter(([, value]) => value))}`.replace(/\?$/, "");
+
+const hex = (byte) => byte.toString(16).padStart(2, "0");
 
 /** A random name: under an Idempotency-Key, a repeated write has one effect. (`randomUUID` would need HTTPS.) */
-export function newKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), hex).join("");
 
 /** The response to a request, with the token of the session; throws Problem. After a 401 the person logs in again. */
 export async function open(path, init = {}) {
@@ -53,8 +49,8 @@ export async function open(path, init = {}) {
 
 /** The response; a Problem if there is none. */
 function fetched(path, init, token) {
-  const headers = { Accept: "application/json", "X-Request-Id": `studio-${newKey()}`, ...init.headers };
-  if (token !== null) headers.Authorization = `Bearer ${token}`;
+  const own = { Accept: "application/json", "X-Request-Id": `studio-${newKey()}` };
+  const headers = { ...own, ...(token && { Authorization: `Bearer ${token}` }), ...init.headers };
   const signal = init.signal ?? (init.method ? undefined : AbortSignal.timeout(PATIENCE));
   return fetch(address(path), { ...init, headers, signal, cache: "no-store" }).catch((error) => {
     if (error.name === "AbortError") throw error; // the caller itself has given up
@@ -73,7 +69,7 @@ export const get = async (path) => answer(await open(path));
 
 /** Rows of a list from `cursor` on: at most `limit`, or all of them, and the cursor of the others. */
 export async function rowsOf(path, query = {}, { cursor = null, limit = null } = {}) {
-  const { data } = await get(`${path}?${queryOf({ ...query, cursor, limit: limit ?? MOST })}`);
+  const { data } = await get(path + queryOf({ ...query, cursor, limit: limit ?? MOST }));
   const [rows] = Object.values(data);
   if (limit || !data.nextCursor) return { rows, cursor: data.nextCursor };
   const others = await rowsOf(path, query, { cursor: data.nextCursor });
@@ -85,8 +81,7 @@ export async function rowsOf(path, query = {}, { cursor = null, limit = null } =
  * `accepted` of the answer is null, or says that PostgreSQL lacks the write still: `journal` or `memory` has it.
  */
 export async function send(method, path, body, { etag = null, key = newKey() } = {}) {
-  const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
-  if (etag !== null) headers["If-Match"] = etag;
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": key, ...(etag && { "If-Match": etag }) };
   return answer(await open(path, { method, headers, body: JSON.stringify(body) }));
 }
 
@@ -104,10 +99,8 @@ export const picture = async (path) => dataUrl(await blobOf(path, "image/*"));
 export function dataUrl(blob) {
   const reader = new FileReader();
   reader.readAsDataURL(blob);
-  return new Promise((resolve, reject) => {
-    reader.addEventListener("load", () => resolve(reader.result));
-    reader.addEventListener("error", () => reject(reader.error));
-  });
+  return new Promise((resolve, reject) =>
+    Object.assign(reader, { onload: () => resolve(reader.result), onerror: () => reject(reader.error) }));
 }
 
 /** Saves what a path answers as a file of this name. */

@@ -1,10 +1,17 @@
 /** The page of backups: what there is, one made now, and the command of a restore. */
 
 import { get, send } from "./api.js";
-import { ask, button, fill, h, table, template } from "./h.js";
-import { attempt, tell } from "./notices.js";
-import { command } from "./told.js";
-import { bytes, counted, instant } from "./words.js";
+import { ask, attempt, button, fill, h, table, tell, template } from "./h.js";
+import { bytes, command, counted, instant } from "./show.js";
+
+const mark = (said) => h("span", { class: "mark" }, said);
+const marks = ({ kind, selected, present }) => [
+  kind === "safety" && mark("de sécurité"),
+  selected && mark("choisi pour le démarrage"),
+  !present && mark("absent du disque"),
+];
+const contents = ({ rows, deletions }) =>
+  [counted(rows ?? 0, "ligne"), deletions > 0 && `, ${counted(deletions, "suppression")}`];
 
 const COLUMNS = [
   { label: "Fait le", leads: true, cell: (one) => [one.timestamp ? instant(one.timestamp) : one.name, marks(one)] },
@@ -17,36 +24,22 @@ const COLUMNS = [
 
 /** The page. */
 export async function backupsPage() {
-  const { node, list, make, state } = template("backups", { make: press });
+  const { node, list, make, state } = template("backups", {
+    make: () => attempt(backUp, make).then(() => fill(state)),
+  });
   const draw = async () => {
     const { backups } = (await get("/api/backups")).data;
     fill(list, backups.length ? table("Backups", COLUMNS, backups) : h("p", {}, "Aucun backup."));
   };
   const backUp = async () => {
-    const { data } = await send("POST", "/api/backups");
-    const text = `Backup ${data.name} fait : ${counted(data.rows, "ligne")}, ${bytes(data.size)}`;
-    if (data.trouble) tell(`${text}, mais ${data.trouble}`, "warning");
-    else tell(`${text}, relu en entier.`);
+    fill(state, "Sauvegarde en cours…");
+    const { name, rows, size, trouble } = (await send("POST", "/api/backups")).data;
+    const made = `Backup ${name} fait : ${counted(rows, "ligne")}, ${bytes(size)}`;
+    tell(`${made}, ${trouble ? `mais ${trouble}` : "relu en entier."}`, trouble ? "warning" : "done");
     await draw();
   };
-  async function press() {
-    state.textContent = "Sauvegarde en cours…";
-    await attempt(backUp, make);
-    state.textContent = "";
-  }
   await draw();
   return node;
-}
-
-function contents({ rows, deletions }) {
-  return [counted(rows ?? 0, "ligne"), deletions > 0 && `, ${counted(deletions, "suppression")}`];
-}
-
-function marks({ kind, selected, present }) {
-  const said = {
-    "de sécurité": kind === "safety", "choisi pour le démarrage": selected, "absent du disque": !present,
-  };
-  return Object.keys(said).filter((text) => said[text]).map((text) => h("span", { class: "mark" }, text));
 }
 
 function way({ name, restore }) {

@@ -1,20 +1,16 @@
 /** The page of conflicts: what memory took in an outage and PostgreSQL could not, and the decision about each. */
 
 import { newKey, rowsOf, send } from "./api.js";
-import { ask, button, fill, h, table, template } from "./h.js";
-import { attempt, tell } from "./notices.js";
-import { KINDS } from "./resources.js";
+import { ask, attempt, button, fill, h, table, tell, template } from "./h.js";
+import { fieldsOf, KINDS, wordsOf } from "./resources.js";
 import { link, replace } from "./router.js";
-import { fieldsOf } from "./schema.js";
-import { byWhom, rowNamed } from "./told.js";
-import { counted, instant } from "./words.js";
+import { byWhom, counted, instant, rowNamed, textOf } from "./show.js";
 
-const OPERATIONS = { insert: "Création", update: "Modification", delete: "Suppression" };
 const DECISIONS = { apply: "Appliquer", discard: "Abandonner" };
 const DONE = { apply: "appliqué", applied: "appliqué", discard: "abandonné", discarded: "abandonné" };
 
 /** The page; with `tous=1` the decided conflicts too. */
-export async function conflictsPage(query) {
+export async function conflictsPage({ query }) {
   const { node, all, status, list } = template("conflicts");
   const draw = async () => {
     const { rows } = await rowsOf("/api/conflicts", { all: all.checked });
@@ -32,7 +28,7 @@ export async function conflictsPage(query) {
 }
 
 function card(one, redraw) {
-  const title = `N° ${one.number} – ${OPERATIONS[one.operation]} : ${rowNamed(one)}`;
+  const title = `N° ${one.number} – ${wordsOf("Conflict", "operation")[one.operation]} : ${rowNamed(one)}`;
   const buttons = Object.entries(DECISIONS).map(([name, verb]) =>
     button(`${verb}…`, () => decide(one, name, redraw), { "aria-label": `${verb} le conflit ${one.number}…` }));
   const end = one.resolution === null
@@ -51,22 +47,20 @@ function about({ at, member, names, reason, postgres }) {
 
 /** Both rows, field by field: what the journal wants, what is there today, and what the client had read. */
 function fields({ resource, fields: differing }) {
+  const rows = Object.entries(differing);
   const labels = Object.fromEntries(fieldsOf(KINDS[resource]).map(({ name, label }) => [name, label]));
-  const rows = Object.entries(differing).map(([name, states]) => ({ name: labels[name] ?? name, ...states }));
   if (!rows.length) return h("p", { class: "quiet" }, "Aucun champ ne diffère.");
   return table("Champ par champ", [
-    { label: "Champ", leads: true, cell: ({ name }) => name },
-    { label: "Journal", cell: ({ journal }) => shown(journal) },
-    { label: "Aujourd’hui", cell: ({ postgres }) => shown(postgres) },
-    { label: "Lu avant", cell: ({ base }) => (base === undefined ? "?" : shown(base)) },
+    { label: "Champ", leads: true, cell: ([name]) => labels[name] ?? name },
+    { label: "Journal", cell: ([, { journal }]) => shown(journal) },
+    { label: "Aujourd’hui", cell: ([, { postgres }]) => shown(postgres) },
+    { label: "Lu avant", cell: ([, { base }]) => (base === undefined ? "?" : shown(base)) },
   ], rows);
 }
 
-function shown(value) {
-  if (value === null) return h("span", { class: "quiet" }, "rien");
-  if (typeof value === "boolean") return value ? "Oui" : "Non";
-  return h("span", { class: "text" }, String(value));
-}
+const shown = (value) => (value === null
+  ? h("span", { class: "quiet" }, "rien")
+  : h("span", { class: "text" }, textOf({ kind: typeof value === "boolean" ? "flag" : "text" }, value)));
 
 async function decide(one, name, redraw) {
   const key = newKey(); // a repeat of the same decision has one effect

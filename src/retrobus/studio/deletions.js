@@ -1,15 +1,10 @@
 /** The page of deletions: what was deleted, when, by whom and why, and the way back from a backup. */
 
 import { get } from "./api.js";
-import { ask, button, h } from "./h.js";
-import { Listing } from "./listing.js";
-import { attempt } from "./notices.js";
-import { wordsOf } from "./schema.js";
-import { byWhom, command, rowLink, rowNamed } from "./told.js";
-import { instant } from "./words.js";
-
-const HELD = "Ces backups contiennent encore la ligne. La commande se tape sur le serveur : elle montre d’abord ce"
-  + " qu’elle va faire, demande, et ne touche aucune autre ligne.";
+import { ask, attempt, button, h, phrase } from "./h.js";
+import { Listing } from "./list.js";
+import { wordsOf } from "./resources.js";
+import { byWhom, command, instant, rowLink, rowNamed } from "./show.js";
 
 const causeOf = ({ cause }) => wordsOf("Deletion", "cause")[cause];
 
@@ -30,17 +25,17 @@ const SOURCE = {
   textOf: (one) => [rowNamed(one), instant(one.deletedAt), deleter(one), causeOf(one)].join(" "),
 };
 
-/** The page; `query` has the filters of the route, a search and an order. */
-export const deletionsPage = (query) => new Listing(SOURCE, query).nodes();
+/** The page; the query has the filters of the route, a search and an order. */
+export const deletionsPage = ({ query }) => new Listing(SOURCE, query).nodes();
 
 /** Shows what one can do to bring the row back. */
 async function wayBack({ version }) {
   const { data } = await get(`/api/deletions/${version}`);
   const { erased, present, backups, unread } = data;
   const said = () => {
-    if (erased) return "Ce membre a été effacé définitivement : rien ne le ramène.";
+    if (erased) return phrase("erased");
     if (present) return ["Une ligne porte de nouveau cette clé : ", rowLink(data, true)];
-    return backups.length ? HELD : `Aucun backup${unread.length ? " lu" : ""} ne contient cette ligne.`;
+    return backups.length ? phrase("held") : `Aucun backup${unread.length ? " lu" : ""} ne contient cette ligne.`;
   };
   await ask("way-back", {
     name: rowNamed(data),

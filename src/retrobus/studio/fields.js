@@ -1,12 +1,14 @@
 /** One control for each kind of field: it gives its value as the API takes it, and throws what is wrong in it. */
 
 import { rowsOf } from "./api.js";
-import { button, fill, freshId, h } from "./h.js";
-import { image, images } from "./images.js";
-import { partsOf } from "./parts.js";
+import { fill, freshId, h } from "./h.js";
+import { images, pairs } from "./parts.js";
 import { REFERENCES } from "./resources.js";
 
-/** For each kind, how a control is made: its node, `write(value)` shows a value of the API, `read()` gives one. */
+/**
+ * For each kind, how a control is made: its node, `write(value)` shows a value of the API, `read()` gives one. One with
+ * `add(value)` has several controls of the browser.
+ */
 const KINDS = {
   text: (named, { maxLength }) => simple("input", { ...named, maxlength: maxLength }),
   prose: (named, { maxLength }) => simple("textarea", { ...named, rows: 5, maxlength: maxLength }),
@@ -15,52 +17,46 @@ const KINDS = {
   number: (named) => simple("input", { ...named, inputmode: "decimal" }, decimal, comma),
   json: (named) => simple("textarea", { ...named, rows: 4, class: "code", spellcheck: "false" }, json, shownJson),
   lines: (named) => simple("textarea", { ...named, rows: 3 }, lines, (value) => value.join("\n")),
-  day, flag, choice, pairs, image, images,
+  day, flag, choice, pairs, images,
 };
-KINDS.money = KINDS.number;
-const GROUPS = new Set(["pairs", "image", "images"]);
-const WIDE = new Set(["prose", "json", "lines", ...GROUPS]);
+Object.assign(KINDS, { money: KINDS.number, image: KINDS.images });
 
 /** A labelled control of a field; `most` bytes may be sent. */
 export class Control {
   constructor(field, most) {
     const { name, kind, label, required } = field;
-    const id = freshId(name);
+    const [id, hint, error] = [name, "hint", "error"].map(freshId);
     const list = name in REFERENCES && suggestions(REFERENCES[name]);
-    const hint = h("p", { class: "hint", id: freshId("hint") }, field.hint);
+    const described = { id, list: list && list.id, required, "aria-describedby": `${hint} ${error}` };
     this.field = field;
-    this.said = h("p", { class: "error", id: freshId("error") });
-    const described = { "aria-describedby": `${hint.id} ${this.said.id}` };
-    this.part = KINDS[kind]({ id, list: list && list.id, required, ...described }, field, most);
-    const [box, head] = GROUPS.has(kind) ? ["fieldset", "legend"] : ["div", "label"];
-    this.node = h(box, { class: `field ${kind} ${WIDE.has(kind) ? "wide" : ""}`, oninput: () => this.say("") },
+    this.said = h("p", { class: "error", id: error });
+    this.part = KINDS[kind](described, field, most);
+    const [box, head] = this.part.add ? ["fieldset", "legend"] : ["div", "label"];
+    this.node = h(box, { class: `field ${kind}`, oninput: () => this.say("") },
       h(head, { for: head === "label" && id }, label, required && h("small", {}, " (obligatoire)")),
-      this.part.node, list, hint, this.said);
+      this.part.node, list, h("p", { class: "hint", id: hint }, field.hint), this.said);
   }
 
   /** Shows a value of the API; the control counts as unchanged until a person changes it. */
   write(value) {
     this.part.write(value);
-    this.untouched = this.state();
+    this.untouched = JSON.stringify(this.read());
     this.say("");
   }
 
   get changed() {
-    return this.state() !== this.untouched;
+    return JSON.stringify(this.read()) !== this.untouched;
   }
 
-  /** What the control holds; throws what is wrong in it. A text that may not be null is empty. */
+  /** What the control holds as `value`, or what is wrong in it as `error`. A text that may not be null is empty. */
   read() {
-    const value = this.part.read();
-    return value === null && !this.field.nullable && /text|prose/.test(this.field.kind) ? "" : value;
-  }
-
-  /** A text that two equal contents share: the value, or what is wrong. */
-  state() {
+    const { nullable, kind, required } = this.field;
     try {
-      return JSON.stringify(this.read());
+      const value = this.part.read();
+      if (required && !value) return { error: "Ce champ est obligatoire." };
+      return { value: value === null && !nullable && /text|prose/.test(kind) ? "" : value };
     } catch (error) {
-      return error.message;
+      return { error: error.message };
     }
   }
 
@@ -86,11 +82,8 @@ function suggestions({ path, key, nameOf }) {
 /** A control of the browser whose text, read by `parse`, is the value; the empty text is null. */
 function simple(tag, attributes, parse = (text) => text, format = String) {
   const node = h(tag, attributes);
-  return {
-    node,
-    write: (value) => (node.value = value == null ? "" : format(value)),
-    read: () => (node.value.trim() === "" ? null : parse(node.value)),
-  };
+  const write = (value) => (node.value = value == null ? "" : format(value));
+  return { node, write, read: () => (node.value.trim() === "" ? null : parse(node.value)) };
 }
 
 /** A day; the hour behind it, which the page does not show, stays what it is. */
@@ -118,18 +111,6 @@ function choice(named, { nullable, words }) {
     part.write(value);
   };
   return { ...part, write };
-}
-
-const part = (label, value) => h("input", { value, "aria-label": label, placeholder: label });
-
-function pairs() {
-  const parts = partsOf((pair) => {
-    const [label, value] = [part("Intitulé", pair.label), part("Valeur", pair.value)];
-    const read = () => ({ label: label.value, value: value.value });
-    return { node: h("div", { class: "pair" }, label, value), read };
-  });
-  const add = () => parts.add({}).querySelector("input").focus();
-  return { ...parts, node: h("div", {}, parts.node, button("Ajouter une ligne", add)) };
 }
 
 const comma = (value) => String(value).replace(".", ",");

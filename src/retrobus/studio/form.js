@@ -2,57 +2,41 @@
 
 import { address as full, get, newKey, send } from "./api.js";
 import { Control } from "./fields.js";
-import { ask, button, fill, h, template } from "./h.js";
-import { merged } from "./merge.js";
-import { attempt, tell } from "./notices.js";
+import { ask, attempt, button, fill, freshId, h, tell, template, phrase } from "./h.js";
+import { mostBytes } from "./resources.js";
 import { go, guard, link } from "./router.js";
-import { mostBytes } from "./schema.js";
-import { bytes, counted, quoted } from "./words.js";
-
-const OUTCOMES = {
-  not_applied: "Rien n’a été changé.",
-  unknown: "On ne sait pas si c’est fait. « Réessayer » répète la demande, qui n’a d’effet qu’une fois.",
-};
-const GONE = "Fiche introuvable : elle a été supprimée entre-temps. La page Suppressions dit quand, et par qui.";
-const ACCEPTED = {
-  journal: "Accepté en mémoire, pas encore dans PostgreSQL : le service le garde sur disque jusque-là.",
-  memory: "Accepté en mémoire, pas encore dans PostgreSQL : perdu si le service s’arrête avant.",
-};
+import { bytes, counted, instant, nodeOf, quoted, valuesOf } from "./show.js";
 
 export class Form {
   /**
-   * `method` and `address` are the route that takes the fields; `told` shows the fields of a row that one cannot
-   * change; `removable` if one may delete the row here.
+   * `method` and `address` are the route that takes the fields; `removable` if one may delete the row here. `row` is
+   * what the service has now, with its `etag`.
    */
-  constructor(resource, fields, { method, address, told, removable = false }) {
-    const editable = fields.filter((field) => field.editable);
+  constructor(resource, fields, { method, address, removable = false }, { data: row, etag }) {
     const most = mostBytes(fields);
-    const controls = editable.map((field) => new Control(field, most));
+    const controls = fields.filter((field) => field.editable).map((field) => new Control(field, most));
     const parts = template("form", {
       fields: controls.map((control) => control.node),
       undo: () => this.take(this.row, this.etag),
       remove: () => this.delete(),
     });
-    Object.assign(this, parts, { resource, fields, method, address, told, most, controls, isNew: method === "POST" });
+    Object.assign(this, parts, { resource, fields, method, address, most, controls, isNew: method === "POST" });
     this.request = null; // the last one: if it is sent again, then under its own key
     if (this.isNew) this.save.textContent = "Créer";
     this.remove.hidden = !removable;
     this.node.addEventListener("input", () => this.tally());
-    this.node.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.submit();
-    });
+    this.node.addEventListener("submit", () => this.submit());
     guard(() => this.changed.length > 0);
+    this.take(row, etag);
   }
 
-  /** Shows a row as the service has it now. */
+  /** Shows a row as the service has it now, and below the form the fields that one cannot change. */
   take(row, etag) {
     Object.assign(this, { row, etag });
-    this.told(row);
     for (const control of this.controls) control.write(row[control.field.name]);
-    const shown = this.isNew ? null : this.resource.shownAt(row);
-    this.view.hidden = !shown;
-    if (shown) this.view.href = full(shown);
+    fill(this.fixed, valuesOf(this.fields.filter((field) => !field.editable), row));
+    const shown = this.isNew ? null : this.resource.shownAt?.(row);
+    Object.assign(this.view, { hidden: !shown, href: full(shown ?? "/") });
     fill(this.trouble);
     this.tally();
   }
@@ -68,39 +52,32 @@ export class Form {
 
   /** The changed fields with their values; null if one holds what is no value, or a new row lacks one. */
   collected() {
-    const body = {};
-    let wrong = null;
-    for (const control of this.controls.filter(({ changed, field }) => changed || (this.isNew && field.required))) {
-      const { name, required } = control.field;
-      try {
-        body[name] = control.read();
-        if (this.isNew && required && !body[name]) throw new Error("Ce champ est obligatoire.");
-      } catch (error) {
-        control.say(error.message);
-        wrong ??= control;
-      }
-    }
-    wrong?.focus();
-    return wrong ? null : body;
+    const wanted = this.controls.filter(({ changed, field }) => changed || field.required);
+    const found = wanted.map((control) => ({ control, field: control.field, ...control.read() }));
+    for (const { control, error } of found) control.say(error ?? "");
+    const wrong = found.find(({ error }) => error);
+    wrong?.control.focus();
+    return wrong ? null : found;
   }
 
   async submit() {
-    const body = this.collected();
-    if (body === null) return;
-    const text = JSON.stringify(body);
-    const { size } = new Blob([text]);
+    const found = this.collected();
+    if (found === null) return;
+    const body = Object.fromEntries(found.map(({ field, value }) => [field.name, value]));
+    const sent = JSON.stringify(body);
+    const { size } = new Blob([sent]);
     const { method, address, etag, request, most } = this;
-    if (request?.text !== text || request.etag !== etag) this.request = { text, etag, key: newKey() };
-    if (!this.isNew && !this.changed.length) tell("Rien n’a changé.");
+    if (request?.sent !== sent || request.etag !== etag) this.request = { sent, etag, key: newKey() };
+    if (!this.isNew && !this.changed.length) tell(phrase("unchanged"));
     else if (size > most) this.explain(`${bytes(size)}, au plus ${bytes(most)} : envoyez les images une à une.`);
     else await this.attempt(() => send(method, address, body, this.request), (answer) => this.saved(answer));
   }
 
-  saved({ data, etag, accepted }) {
+  async saved({ data, etag, accepted }) {
     this.take(data, etag);
     this.request = null;
-    tell(ACCEPTED[accepted] ?? "Enregistré.", accepted ? "warning" : "done");
-    if (this.isNew) go(link(this.resource.page, [data[this.resource.key]]));
+    if (this.isNew) await go(link(this.resource.page, [data[this.resource.key]]));
+    tell(phrase(accepted ?? "done"), accepted ? "warning" : "done");
   }
 
   /** Sends what the service may refuse; until it has succeeded, the form stays as it is. */
@@ -108,8 +85,9 @@ export class Form {
     fill(this.trouble);
     await attempt(async () => done(await work()), this.save, (problem) => {
       if (problem.status === 412) return this.choose();
-      if (problem.status === 404) return this.explain(GONE);
-      return this.refused(problem, problem.passing && (() => this.attempt(work, done)));
+      if (problem.status === 404) return this.explain(phrase("gone"));
+      const passing = [0, 503].includes(problem.status) || problem.code === "request_in_progress";
+      return this.refused(problem, passing && (() => this.attempt(work, done)));
     });
   }
 
@@ -120,13 +98,13 @@ export class Form {
     for (const error of named) controlOf(error).say(error.message);
     if (named.length) controlOf(named[0]).focus();
     const all = named.length > 0 && named.length === errors.length;
-    const said = all ? "Les champs marqués sont à corriger." : message.replace(/[^.!?…]$/, "$&.");
+    const said = all ? phrase("marked") : message.replace(/[^.!?…]$/, "$&.");
     const request = status >= 500 && requestId && `(Demande ${requestId}.)`;
-    this.explain([said, !all && OUTCOMES[outcome], request].filter(Boolean).join(" "), again);
+    this.explain([said, !all && outcome && phrase(outcome), request].filter(Boolean).join(" "), again);
   }
 
-  explain(text, again) {
-    fill(this.trouble, h("p", {}, text), again && button("Réessayer", again, { class: "primary" }));
+  explain(said, again) {
+    fill(this.trouble, h("p", {}, said), again && button("Réessayer", again, { class: "primary" }));
     this.trouble.scrollIntoView({ block: "nearest" });
   }
 
@@ -135,11 +113,10 @@ export class Form {
     await this.attempt(() => get(this.address), async ({ data, etag }) => {
       if (this.changed.length === 0) { // a delete: nothing of the person's own is at stake
         this.take(data, etag);
-        this.explain("Cette fiche a changé entre-temps. La voici relue ; rien n’a été fait.");
+        this.explain(phrase("reread"));
         return;
       }
-      const mine = this.changed.map((control) => ({ control, field: control.field, value: control.read() }));
-      const kept = await merged(this.fields, this.row, data, mine);
+      const kept = await merged(this.fields, this.row, data, this.collected());
       if (kept === null) return;
       this.take(data, etag);
       for (const { control, value } of kept) control.part.write(value);
@@ -151,10 +128,43 @@ export class Form {
     const name = quoted(this.resource.nameOf(this.row));
     if (!(await ask("deletion", { name: `${this.resource.the} ${name}` }))) return;
     const request = { etag: this.etag, key: newKey() };
-    await this.attempt(() => send("DELETE", this.address, undefined, request), ({ accepted }) => {
+    await this.attempt(() => send("DELETE", this.address, undefined, request), async ({ accepted }) => {
       const seen = h("a", { href: link("suppressions") }, "Voir les suppressions");
-      tell(`${name} est supprimé. ${ACCEPTED[accepted] ?? ""}`, accepted ? "warning" : "done", seen);
-      go(link(this.resource.page));
+      await go(link(this.resource.page));
+      tell(`${name} est supprimé. ${accepted ? phrase(accepted) : ""}`, accepted ? "warning" : "done", seen);
     });
   }
+}
+
+const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+const listed = (text, fields) => fields.length > 0 && `${text} : ${fields.map(({ label }) => label).join(", ")}.`;
+
+/**
+ * Those of `mine` (changed fields with their values) that are to be saved; null if the person goes back to the form.
+ * `row` is the row as it was read, `theirs` as it is now.
+ */
+async function merged(fields, row, theirs, mine) {
+  const kept = new Set(mine);
+  const touched = new Set(fields.filter(({ name, readOnly }) => !readOnly && !same(row[name], theirs[name])));
+  const own = new Set(mine.map(({ field }) => field));
+  const clashing = mine.filter(({ field }) => touched.has(field));
+  const done = await ask("merge", {
+    when: theirs.updatedAt && ` le ${instant(theirs.updatedAt)}`,
+    choices: clashing.map((one) => choice(one, row, theirs, kept)),
+    own: listed("Changé par vous seul, à enregistrer", [...own.difference(touched)]),
+    others: listed("Changé par l’autre seul, à garder", [...touched.difference(own)]),
+  });
+  return done ? [...kept] : null;
+}
+
+/** Mine or theirs of one field, and what it was before; what is chosen is `kept`. */
+function choice(one, row, theirs, kept) {
+  const { field, value } = one;
+  const name = freshId("choice");
+  const side = (text, shown, mine) => h("label", { class: "side" },
+    h("input", { type: "radio", name, checked: mine, onchange: () => (mine ? kept.add(one) : kept.delete(one)) }),
+    h("span", {}, h("strong", {}, text), nodeOf(field, shown)));
+  return h("fieldset", { class: "clash" }, h("legend", {}, field.label),
+    side("Votre valeur", value, true), side("L’autre valeur", theirs[field.name], false),
+    h("p", { class: "quiet" }, "Avant : ", nodeOf(field, row[field.name])));
 }

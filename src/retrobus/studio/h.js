@@ -1,4 +1,7 @@
-/** Makes elements: texts are only ever set as text, so nothing in a row can become part of the page. */
+/**
+ * Makes what a person sees: elements, dialogs, tables, and the line of what was just done. Texts are only ever set as
+ * text, so nothing in a row can become part of the page.
+ */
 
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden"]);
 let last = 0;
@@ -54,18 +57,20 @@ export function ask(name, content) {
   }));
 }
 
+const texts = document.getElementById("texts").content;
+
+/** A sentence of index.html, by its name. */
+export const phrase = (name) => texts.querySelector(`[data-text="${name}"]`).textContent;
+
 /** A button with this text. */
-export const button = (text, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, text);
+export const button = (said, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, said);
 
 /** Names, each with what it stands for. */
 export const definitions = (entries) =>
   entries.map(([name, ...content]) => h("div", {}, h("dt", {}, name), h("dd", {}, content)));
 
 /** A fresh id, to join a control with its label and its messages. */
-export function freshId(name) {
-  last += 1;
-  return `${name}-${last}`;
-}
+export const freshId = (name) => `${name}-${++last}`;
 
 /**
  * A table of rows; on a small screen each row is a card. A column has a `label` and a `cell(row)`, perhaps a `kind`,
@@ -84,3 +89,25 @@ export function table(caption, columns, rows, head = ({ label }) => label) {
 export const line = (columns, row) => h("tr", {}, columns.map(({ label, kind, leads, cell }) => (leads
   ? h("th", { scope: "row" }, cell(row))
   : h("td", { "data-label": label, class: kind }, cell(row)))));
+
+const notice = document.querySelector(".notices");
+
+/** Takes the line of what was just done away. */
+export const hush = () => fill(notice);
+
+/** Says what was just done; `kind` is `done` or `warning`; `more` are nodes behind the text. */
+export function tell(text, kind = "done", ...more) {
+  const close = button("×", hush, { "aria-label": "Fermer ce message", class: "plain" });
+  fill(notice, h("p", { class: kind }, h("span", {}, text, " ", more), close));
+}
+
+/** Does something that the service may refuse: `refused(problem)` tells it. The `pressed` button waits for the end. */
+export async function attempt(work, pressed = {}, refused = (problem) => tell(problem.message, "warning")) {
+  pressed.disabled = true;
+  try {
+    await work();
+  } catch (problem) {
+    await refused(problem);
+  }
+  pressed.disabled = false;
+}

@@ -1,7 +1,7 @@
 /** The banner on every page while answers come from memory, or while the service cannot answer. */
 
 import { address, hooks } from "./api.js";
-import { instant } from "./words.js";
+import { instant } from "./show.js";
 
 const CALM = 15_000; // milliseconds between two looks at /ready while all is well
 const ALERT = 3_000; // and while it is not
@@ -21,17 +21,12 @@ export function watchHealth() {
 
 async function look() {
   clearTimeout(timer);
-  const text = sentence(await ready());
+  const asked = fetch(address("/ready"), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+  const text = sentence(await asked.then((response) => response.json()).catch(() => null));
   if (banner.textContent !== text) banner.textContent = text;
   banner.hidden = !text;
   clearTimeout(timer);
   timer = document.hidden ? null : setTimeout(look, text ? ALERT : CALM);
-}
-
-/** What /ready says; null if it says nothing. */
-function ready() {
-  const asked = fetch(address("/ready"), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
-  return asked.then((response) => response.json()).catch(() => null);
 }
 
 function sentence(state) {

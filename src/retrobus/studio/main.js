@@ -1,16 +1,36 @@
 /** The frame around every page: navigation, the person, and the login before them. */
 
+import { backupsPage } from "./backups.js";
+import { boardPage } from "./board.js";
+import { conflictsPage } from "./conflicts.js";
+import { deletionsPage } from "./deletions.js";
 import { fill, h } from "./h.js";
 import { watchHealth } from "./health.js";
-import { PAGES } from "./pages.js";
-import { link, pageOf, start } from "./router.js";
-import { loginForm, logOut, user } from "./session.js";
+import { listPage } from "./list.js";
+import { RESOURCES } from "./resources.js";
+import { link, start } from "./router.js";
+import { newPage, ownPage, rowPage } from "./row.js";
+import { isAdmin, isManager, loginForm, logOut, user } from "./session.js";
+
+/** Every page, in the order of the navigation; the own record is reached by the person's name. */
+const PAGES = {
+  tableau: { title: "Tableau de bord", allowed: isManager, show: boardPage },
+  ...Object.fromEntries(RESOURCES.map((one) => [one.page, { ...one, show: (asked) => pageOfRows(one, asked) }])),
+  suppressions: { title: "Suppressions", allowed: isManager, show: deletionsPage },
+  conflits: { title: "Conflits", allowed: isAdmin, show: conflictsPage },
+  sauvegardes: { title: "Sauvegardes", allowed: isAdmin, show: backupsPage },
+  moi: { title: "Ma fiche", allowed: () => false, show: ownPage },
+};
 
 const [skip, nav, who, main] = [".skip", "nav", ".who", "main"].map((name) => document.querySelector(name));
 
+function pageOfRows(resource, { rest: [key], query, heading }) {
+  if (key === undefined) return listPage(resource, query);
+  return key === "nouveau" ? newPage(resource, heading) : rowPage(resource, key, heading);
+}
+
 /** The page of a person who is not logged in. */
 function welcome() {
-  main.className = "welcome";
   fill(main, h("h1", {}, "Connexion"), loginForm(frame));
   main.querySelector("input").focus();
 }
@@ -18,21 +38,12 @@ function welcome() {
 /** The page of a member: the navigation, and the page of the address. */
 function frame() {
   const { firstName, lastName, email } = user();
-  const own = Object.entries(PAGES).filter(([, page]) => page.listed && page.allowed());
+  const own = Object.entries(PAGES).filter(([, page]) => page.allowed());
   fill(nav.firstElementChild, own.map(([name, { title }]) => h("li", {}, h("a", { href: link(name) }, title))));
-  who.querySelector("a").textContent = `${firstName} ${lastName}`.trim() || email;
-  who.querySelector("button").addEventListener("click", logOut);
+  fill(who.firstElementChild, `${firstName} ${lastName}`.trim() || email);
+  who.lastElementChild.addEventListener("click", logOut);
   nav.hidden = who.hidden = false;
-  main.className = "";
-  document.addEventListener("shown", mark);
-  start(main, PAGES);
-}
-
-/** Marks the page that is shown in the navigation. */
-function mark() {
-  for (const anchor of nav.querySelectorAll("a")) {
-    anchor.ariaCurrent = pageOf(anchor.hash) === pageOf(location.hash) ? "page" : null;
-  }
+  start(PAGES);
 }
 
 skip.addEventListener("click", (event) => {

@@ -1,31 +1,47 @@
-/** The last changes on the dashboard, as they happen. */
+/** The last changes on the dashboard, as they happen: the feed of changes as a stream, read to the end of the page. */
 
-import { rowsOf } from "./api.js";
+import { open, rowsOf } from "./api.js";
 import { deleter } from "./deletions.js";
-import { h, template } from "./h.js";
+import { fill, h, template } from "./h.js";
 import { link } from "./router.js";
-import { follow } from "./stream.js";
-import { byWhom, personOf, rowLink } from "./told.js";
-import { instant } from "./words.js";
+import { byWhom, instant, personOf, rowLink } from "./show.js";
 
 const MOST = 20; // changes that are shown
+const AGAIN = 3_000; // milliseconds before the stream is opened again
 
 /** The last changes, the latest first; deletions say who and when. */
 export class Recent {
-  constructor() {
-    Object.assign(this, template("recent"), { following: false, seen: new Set() });
+  constructor(signal) {
+    Object.assign(this, template("recent"), { signal, following: false, seen: new Set() });
   }
 
-  away() {
-    if (!this.following) this.state.textContent = "– seul PostgreSQL les connaît, et il ne répond pas";
-  }
-
-  async begin({ changes, cursor }, signal) {
+  /** Shows what the status tells, and follows the stream from there on unless that is done already. */
+  async begin({ changes, cursor }) {
     if (this.following) return;
+    if (!cursor) return fill(this.state, "seul PostgreSQL les connaît, et il ne répond pas");
     this.following = true;
     for (const change of changes.toReversed()) this.add(change);
-    await follow(cursor, signal, (change) => this.add(change), (text) => (this.state.textContent = `– ${text}`));
+    this.cursor = cursor;
+    await this.follow();
     this.following = false; // the cursor no longer holds: the next look brings another
+  }
+
+  /** Reads the stream from the cursor on, again and again; returns if the cursor no longer holds. */
+  async follow() {
+    while (!this.signal.aborted) {
+      try {
+        for await (const { id, event, data } of events(`/api/changes/stream?since=${this.cursor}`, this.signal)) {
+          if (event === "problem") throw new Error(data.title);
+          if (event === "message") this.add(data);
+          else fill(this.state, "En direct");
+          this.cursor = id ?? this.cursor;
+        }
+      } catch (problem) {
+        if (this.signal.aborted || problem.status === 410) return;
+        fill(this.state, `Interrompu, la page essaie encore : ${problem.message}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    }
   }
 
   add(change) {
@@ -36,18 +52,34 @@ export class Recent {
     const what = h("span", { class: "quiet" }, row ? ` – ${fresh ? "créé" : "modifié"}` : " – supprimé");
     this.list.prepend(h("li", { class: row ? "" : "gone" }, rowLink(change), what));
     while (this.list.children.length > MOST) this.list.lastChild.remove();
-    explain(change, what).catch(() => {});
+    explain(change).then((nodes) => what.append(" ", ...nodes)).catch(() => {});
   }
 }
 
-/** Adds who made a change, and when. */
-async function explain({ resource, key, version, row }, what) {
-  if (row) {
-    what.append(` ${byWhom(row.updatedBy, await personOf(row.updatedBy))}, le ${instant(row.updatedAt)}`);
-    return;
-  }
+/** Who made a change, and when. */
+async function explain({ resource, key, version, row }) {
+  if (row) return [byWhom(row.updatedBy, await personOf(row.updatedBy)), `, le ${instant(row.updatedAt)}`];
   const { rows } = await rowsOf("/api/deletions", { resource, key }, { limit: 5 });
   const one = rows.find((found) => found.version === version) ?? rows[0];
-  what.append(` ${deleter(one)}, le ${instant(one.deletedAt)} `,
-    h("a", { href: link("suppressions", [], { resource, key }) }, "retrouver"));
+  const back = h("a", { href: link("suppressions", [], { resource, key }) }, "retrouver");
+  return [`${deleter(one)}, le ${instant(one.deletedAt)} `, back];
+}
+
+/** The events of a stream. EventSource cannot send a token, so the stream is read as any other answer. */
+async function* events(path, signal) {
+  const { body } = await open(path, { headers: { Accept: "text/event-stream" }, signal });
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    const blocks = (text + read.value).split("\n\n");
+    text = blocks.pop();
+    yield* blocks.filter((block) => !block.startsWith(":")).map(parsed);
+  }
+}
+
+/** `id: …\ndata: …` as an object; an event without a name is a `message`. */
+function parsed(block) {
+  const lines = block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]);
+  const { data, ...event } = Object.fromEntries(lines);
+  return { event: "message", ...event, data: JSON.parse(data) };
 }

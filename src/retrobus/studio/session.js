@@ -1,8 +1,7 @@
 /** Who is logged in. The token is in sessionStorage: it goes with the tab, and no other tab has it. */
 
 import { hooks, send } from "./api.js";
-import { ask, template } from "./h.js";
-import { attempt } from "./notices.js";
+import { ask, attempt, template } from "./h.js";
 
 const KEPT = "retrobus-studio";
 const MANAGERS = new Set(["ADMIN", "BUREAU", "PRESIDENT", "VICE_PRESIDENT", "TRESORIER", "SECRETAIRE_GENERAL"]);
@@ -11,10 +10,7 @@ let current = JSON.parse(sessionStorage.getItem(KEPT));
 let renewing = null;
 
 hooks.token = () => current?.token ?? null;
-hooks.renewed = () => {
-  renewing ??= renewed();
-  return renewing.finally(() => (renewing = null));
-};
+hooks.renewed = () => (renewing ??= renewed().finally(() => (renewing = null)));
 
 /** Whether the same person has logged in again; for another one the page begins anew. */
 async function renewed() {

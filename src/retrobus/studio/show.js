@@ -1,10 +1,39 @@
-/** How a value is shown to a reader, by the kind of its field. */
+/** How numbers, dates, values, rows and people are shown to a French reader. */
 
-import { picture } from "./api.js";
-import { h } from "./h.js";
-import { personOf } from "./told.js";
-import { counted, day, euros, instant, number } from "./words.js";
+import { get, picture } from "./api.js";
+import { definitions, h, template } from "./h.js";
+import { addressOf, KINDS, wordsOf } from "./resources.js";
+import { link } from "./router.js";
+import { isManager, user } from "./session.js";
 
+const INSTANT = new Intl.DateTimeFormat("fr-FR", { dateStyle: "long", timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat("fr-FR", { dateStyle: "medium", timeZone: "UTC" });
+
+/** An instant in the reader's own time. */
+export const instant = (text) => INSTANT.format(new Date(text));
+
+/** The day of a row: its first ten characters, whatever the reader's time zone is. */
+const day = (text) => DAY.format(new Date(`${text.slice(0, 10)}T00:00:00Z`));
+
+export const { format: number } = new Intl.NumberFormat("fr-FR", { maximumFractionDigits: 2 });
+const { format: euros } = new Intl.NumberFormat("fr-FR", { style: "currency", currency: "EUR" });
+
+/** Bytes as "8,4 Mo" or "12 ko". */
+export const bytes = (count) => (count < 1e6 ? `${number(Math.ceil(count / 1e3))} ko` : `${number(count / 1e6)} Mo`);
+
+/** "1 véhicule", "2 véhicules". */
+export const counted = (count, one) => `${number(count)} ${one}${count < 2 ? "" : "s"}`;
+
+/** A text of a row in quotation marks: signs that turn the direction of writing end with it. */
+export const quoted = (text) => `« ${/[\u202a-\u202e\u2066-\u2069]/.test(text) ? `\u2068${text}\u2069` : text} »`;
+
+/** Texts in the order of a dictionary, and numbers in them by size. */
+export const LETTERS = new Intl.Collator("fr", { numeric: true, sensitivity: "base" });
+
+/** A text without accents and capitals, for searching. */
+export const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+/** For each kind of field, how its values are written, if not as they are. */
 const WRITTEN = {
   day, instant, number, money: euros,
   flag: (value) => (value ? "Oui" : "Non"),
@@ -19,9 +48,7 @@ const NOTHING = "–";
 const isEmpty = (value) => value == null || value === "" || (Array.isArray(value) && value.length === 0);
 
 /** A value as a text; empty for nothing. */
-export function textOf(field, value) {
-  return isEmpty(value) ? "" : (WRITTEN[field.kind] ?? String)(value, field);
-}
+export const textOf = (field, value) => (isEmpty(value) ? "" : (WRITTEN[field.kind] ?? String)(value, field));
 
 /** A value as nodes, for reading it whole. */
 export function nodeOf(field, value) {
@@ -32,6 +59,11 @@ export function nodeOf(field, value) {
   return field.kind === "json" ? h("pre", {}, value) : outward(textOf(field, value));
 }
 
+/** The values of a row, each under the label of its field. */
+export const valuesOf = (fields, row) => h("dl", { class: "values" }, definitions(fields
+  .filter(({ name }) => name in row)
+  .map((field) => [field.label, nodeOf(field, row[field.name])])));
+
 /** A text that is still on its way. */
 function later(text) {
   const node = h("span", { class: "text" }, "…");
@@ -40,9 +72,8 @@ function later(text) {
 }
 
 /** An image that the row holds; one that is elsewhere is only named: the page loads nothing from elsewhere. */
-export function pictureOf(value) {
-  return value.startsWith("data:image/") ? h("img", { class: "picture", src: value, alt: "" }) : outward(value);
-}
+export const pictureOf = (value) =>
+  (value.startsWith("data:image/") ? h("img", { class: "picture", src: value, alt: "" }) : outward(value));
 
 /** A text, as a link if it is the address of a page. */
 function outward(text) {
@@ -52,8 +83,10 @@ function outward(text) {
 
 const pictures = new Map(); // by address and version: a list that is drawn again asks for no picture again
 
-/** A small picture at an address of the service, asked for when it comes into view. */
-export function thumbnail(path, version) {
+/** A small picture of a row of a list, asked for when it comes into view. */
+export function thumbnail({ imageUrl, galleryUrls, version }) {
+  const path = imageUrl ?? galleryUrls?.find((url) => url.startsWith("/"));
+  if (!path) return null;
   const image = h("img", { class: "thumbnail", alt: "" });
   const name = `${path} ${version}`;
   new IntersectionObserver(async ([{ isIntersecting }], observer) => {
@@ -63,4 +96,44 @@ export function thumbnail(path, version) {
     image.src = (await pictures.get(name)) ?? "";
   }).observe(image);
   return image;
+}
+
+/** "véhicule 920". */
+export const rowNamed = ({ resource, key }) => `${KINDS[resource].one} ${key}`;
+
+/** The name of a row, or its key where there is no row; a link if it is `there`. */
+export function rowLink({ resource, key, row }, there = Boolean(row)) {
+  const { page, one, nameOf } = KINDS[resource];
+  const name = (row && nameOf(row)) || key;
+  const kind = `${one[0].toUpperCase()}${one.slice(1)} `;
+  return h("span", {}, kind, there ? h("a", { href: link(page, [key]) }, name) : name);
+}
+
+/** Who stands in `updatedBy` and its like: "par Camille Exemple", "en SQL (psql)"; `name` is the member's, if known. */
+export const byWhom = (id, name) => wordsOf("Member", "updatedBy")[id] ?? (id ? `par ${name ?? id}` : "");
+
+const names = new Map();
+
+/** The name of the member with this id, or of another writer; only managers read who other members are. */
+export async function personOf(id) {
+  const word = wordsOf("Member", "updatedBy")[id];
+  if (word || !id) return word ?? "";
+  if (!isManager()) return id === user().id ? "vous" : "";
+  const read = () => get(addressOf(KINDS.Member, id)).then(({ data }) => KINDS.Member.nameOf(data)).catch(() => id);
+  if (!names.has(id)) names.set(id, read());
+  return names.get(id);
+}
+
+const toClipboard = async (text) => navigator.clipboard.writeText(text); // undefined without HTTPS, but for localhost
+
+/** A command that an operator types on the server, ready to be copied. */
+export function command(text) {
+  const { node, code, said } = template("command", {
+    code: text,
+    copy: async () => {
+      getSelection().selectAllChildren(code);
+      said.textContent = await toClipboard(text).then(() => "Copié").catch(() => "Sélectionné : copiez avec Ctrl+C");
+    },
+  });
+  return node;
 }
