@@ -9,7 +9,7 @@ import pytest
 
 from harness import Api, served, settings_for
 from operations import OPERATIONS, Operation, prepared, send, token
-from schema import complaints
+from schema import complaints, resolved
 
 WITHOUT_POSTGRES = [OPERATIONS[name] for name in ("health", "metrics", "me", "whoAmI", "status", "listBackups")]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -64,6 +64,7 @@ def undeclared(document: dict[str, Any], operation: Operation, answer: httpx.Res
     declared = document["paths"][operation.path][operation.method.lower()]["responses"].get(str(answer.status_code))
     if declared is None:
         return [f"status {answer.status_code}: {answer.text[:200]}"]
+    declared = resolved(document, declared["$ref"]) if "$ref" in declared else declared
     headers = wrong_headers(declared["headers"], answer)
     if answer.status_code == 304:
         return headers if not answer.content else ["304 with a body"]

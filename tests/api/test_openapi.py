@@ -26,21 +26,44 @@ def document(shared_api: Api) -> dict[str, Any]:
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [(path, method, found) for path, item in document["paths"].items() for method, found in item.items()]
+    """Path, method and operation; each answer as it is where its name leads."""
+    found = [(path, method, found) for path, item in document["paths"].items() for method, found in item.items()]
+    return [
+        (path, method, operation | {"responses": answers(document, operation)}) for path, method, operation in found
+    ]
+
+
+def answers(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    return {
+        status: resolved(document, answer["$ref"]) if "$ref" in answer else answer
+        for status, answer in operation["responses"].items()
+    }
 
 
 def test_it_is_an_openapi_3_1_document(document: dict[str, Any]) -> None:
     assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
     assert all(document["info"][name] for name in ("title", "version", "summary", "description"))
     assert document.keys() == {"openapi", "info", "paths", "components", "x-max-body-bytes", "x-max-image-body-bytes"}
-    assert document["components"].keys() == {"schemas", "securitySchemes"}
+    assert document["components"].keys() == {"schemas", "responses", "securitySchemes"}
 
 
 def test_every_reference_leads_somewhere_and_every_schema_is_used(document: dict[str, Any]) -> None:
     named = set(references(document))
 
     assert all(resolved(document, reference) for reference in named)
-    assert named == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert named == {
+        f"#/components/{part}/{name}" for part in ("schemas", "responses") for name in document["components"][part]
+    }
+
+
+def test_the_document_is_small_and_not_sent_again_to_a_reader_that_has_it(shared_api: Api) -> None:
+    first = shared_api.get("/openapi.json")
+
+    again = shared_api.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert len(first.content) < 350_000
+    assert (again.status_code, again.content) == (304, b"")
+    assert first.headers["Cache-Control"] == again.headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize("resource", ALL, ids=lambda found: found.name)

@@ -1,10 +1,14 @@
 """The front door and the pages that show the reference: their files come from a package, not from the internet."""
 
-from fastapi import FastAPI, Response
+import hashlib
+from functools import cache
+
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.staticfiles import StaticFiles
 
 from retrobus.api.answers import answered
+from retrobus.api.conditions import already_has
 from retrobus.api.studio import ADDRESS as STUDIO
 from retrobus.http.problems import json_line
 
@@ -23,8 +27,18 @@ def add_pages(app: FastAPI, *, studio: bool) -> None:
         links |= {"studio": STUDIO} if studio else {}
         return answered({"name": app.title, "version": app.version} | links, {"Location": "/docs"}, 303)
 
-    async def reference() -> Response:
-        return Response(json_line(app.openapi()), media_type="application/json")
+    @cache
+    def document() -> tuple[str, str]:
+        text = json_line(app.openapi())
+        return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+    async def reference(request: Request) -> Response:
+        """The document, made once; a reader that has it is told so by its ETag."""
+        text, etag = document()
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if already_has(request, etag):
+            return Response(status_code=304, headers=headers)
+        return Response(text, headers=headers, media_type="application/json")
 
     async def swagger() -> Response:
         return get_swagger_ui_html(

@@ -54,7 +54,7 @@ def _answers(route: Route) -> dict[int | str, Described]:
     """Every status that the route answers with."""
     answer = route.answer
     found: dict[int | str, Described] = {answer.status: answer.described(answer.status)}
-    found |= {status: _error(status) for status in sorted(_errors(route))}
+    found |= {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in sorted(_errors(route))}
     if route.method == "GET" and answer.has_etag:
         found[304] = answer.described(304, "The reader has this version already.")
     if answer.redirects is not None:
@@ -76,6 +76,10 @@ def _errors(route: Route) -> set[int]:
     if route.writes:
         found |= set(OF_A_WRITE) | (set() if route.answer.created or not route.journaled else {412})
     return found
+
+
+def _name(status: int) -> str:
+    return f"Refusal{status}"
 
 
 def _error(status: int) -> Described:
@@ -101,9 +105,27 @@ def openapi(app: FastAPI, routes: Iterable[Route], limits: Limits) -> Described:
             tags=app.openapi_tags,
         )
         bodies = [route.body for route in routes if route.body is not None]
-        made["components"] = {"schemas": components(bodies), "securitySchemes": {"bearer": _SCHEME}}
+        made["components"] = {
+            "schemas": components(bodies),
+            "responses": _refusals(made["paths"]),
+            "securitySchemes": {"bearer": _SCHEME},
+        }
         app.openapi_schema = made | {"x-max-body-bytes": limits.body, "x-max-image-body-bytes": limits.image_body}
     return app.openapi_schema
+
+
+def _refusals(paths: Described) -> Described:
+    """Every refusal that an operation names; the framework has put a word of its own beside each name, which goes."""
+    operations = [operation for path in paths.values() for operation in path.values()]
+    named = [
+        (int(status), answer)
+        for operation in operations
+        for status, answer in operation["responses"].items()
+        if "$ref" in answer
+    ]
+    for _, answer in named:
+        answer.pop("description", None)
+    return {_name(status): _error(status) for status in sorted({status for status, _ in named})}
 
 
 _SCHEME = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/auth/login."}

@@ -52,7 +52,7 @@ function fetched(path, init, token) {
   const own = { Accept: "application/json", "X-Request-Id": `studio-${newKey()}` };
   const headers = { ...own, ...(token && { Authorization: `Bearer ${token}` }), ...init.headers };
   const signal = init.signal ?? (init.method ? undefined : AbortSignal.timeout(PATIENCE));
-  return fetch(address(path), { ...init, headers, signal, cache: "no-store" }).catch((error) => {
+  return fetch(address(path), { cache: "no-store", ...init, headers, signal }).catch((error) => {
     if (error.name === "AbortError") throw error; // the caller itself has given up
     return new Problem(0, { error: "Le service ne répond pas.", code: "unreachable", outcome: "unknown" });
   });
@@ -64,8 +64,8 @@ async function refusal(response) {
   return new Problem(response.status, { error: `Réponse inattendue (${response.status}).`, ...body });
 }
 
-/** The JSON of a path as `data`, with its ETag. */
-export const get = async (path) => answer(await open(path));
+/** The JSON of a path as `data`, with its ETag; `init` as for fetch. */
+export const get = async (path, init) => answer(await open(path, init));
 
 /** Rows of a list from `cursor` on: at most `limit`, or all of them, and the cursor of the others. */
 export async function rowsOf(path, query = {}, { cursor = null, limit = null } = {}) {

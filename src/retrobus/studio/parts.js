@@ -27,7 +27,7 @@ function partsOf(make) {
   const remove = (item) => {
     const next = item.nextElementSibling ?? item.previousElementSibling ?? node.parentElement;
     item.remove();
-    changed(next, "button, input");
+    changed(next, "input, button:last-child");
   };
   const add = (value) => {
     node.append(itemOf(value));

@@ -39,8 +39,8 @@ export const addressOf = ({ path }, key) => `${path}/${encodeURIComponent(key)}`
 
 let reference = null;
 
-/** Reads `/openapi.json` once; the functions below need it. */
-export const readReference = async () => (reference ??= (await get("/openapi.json")).data);
+/** Reads `/openapi.json` once, from the browser’s cache while it is still the same; the functions below need it. */
+export const readReference = async () => (reference ??= (await get("/openapi.json", { cache: "no-cache" })).data);
 
 /** The most bytes that one may send of rows with these fields. */
 export const mostBytes = (fields) =>
