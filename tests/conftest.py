@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 import pytest
 import typer
 
+import forked
 from harness import CLEAN, Api, Console, Person, apart, at, copy_database, run_sql, served, settings_for
 from retrobus import logbook
+from retrobus.backups import program
 from retrobus.cli import main
 from retrobus.database import migrate
 from retrobus.development.embedded import embedded_postgres
@@ -140,6 +142,13 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
         return int(ended.value.code or 0), said.out, said.err
 
     return run
+
+
+@pytest.fixture
+def forked_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a service in this process starts is forked; what a service in a process of its own starts is not."""
+    monkeypatch.setenv(forked.ADDRESS, forked.address())
+    monkeypatch.setattr(program, "PROGRAM", forked.as_program())
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,8 @@ from harness import Api, served, settings_for
 from operations import OPERATIONS, Operation, prepared, send, token
 from schema import complaints, resolved
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 WITHOUT_POSTGRES = [OPERATIONS[name] for name in ("health", "metrics", "me", "whoAmI", "status", "listBackups")]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 ODD: dict[str, dict[str, Any]] = {

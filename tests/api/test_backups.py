@@ -17,6 +17,8 @@ from retrobus.backups.turn import TURN
 from retrobus.cli.program import app
 from routes import assert_refused
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 Cli = Callable[..., Result]
 
 

@@ -10,6 +10,8 @@ from harness import Api, Person, served, settings_for
 from retrobus.api.status import meaning
 from retrobus.changes.latest import BACK
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -18,6 +18,8 @@ from retrobus.backups import catalog
 from retrobus.backups.program import Failed
 from retrobus.backups.schedule import Schedule, local_now, next_time
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 PAST, SOON = datetime(2020, 1, 1, tzinfo=UTC), timedelta(seconds=0.2)
 
 

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from pkgutil import walk_packages
@@ -36,11 +37,18 @@ class Forked:
     """A process of `retrobus`, with the part of `subprocess.Popen` that tests use; `files` are its 0, 1 and 2."""
 
     def __init__(
-        self, arguments: list[str], folder: Path, environment: dict[str, str], files: tuple[int, int, int]
+        self,
+        arguments: list[str],
+        folder: Path,
+        environment: dict[str, str],
+        files: tuple[int, int, int],
+        *,
+        bound: bool = False,
     ) -> None:
+        """Starts the process; one that is `bound` is killed when the program that started it ends."""
         self._link = socket.socket(socket.AF_UNIX)
         self._link.connect(os.environ.get(ADDRESS) or address())
-        order = json.dumps([arguments, str(folder.absolute()), environment]).encode() + END
+        order = json.dumps([arguments, str(folder.absolute()), environment, bound]).encode() + END
         self._link.sendall(order[socket.send_fds(self._link, [order], files) :])
         self._said = self._link.makefile("r")
         self.pid = int(self._said.readline())
@@ -75,9 +83,15 @@ class Forked:
         return self.returncode
 
 
+def as_program() -> tuple[str, ...]:
+    """The words that start `retrobus` from a shell or another program, to be followed by its arguments."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import forked; forked.stand_in()"
+    return (sys.executable, "-ISc", code)
+
+
 def stand_in() -> None:
     """Is `retrobus` for a shell: in its folder, with its environment, its input and its output."""
-    sys.exit(Forked(sys.argv[1:], Path.cwd(), dict(os.environ), (0, 1, 2)).wait())
+    sys.exit(Forked(sys.argv[1:], Path.cwd(), dict(os.environ), (0, 1, 2), bound=True).wait())
 
 
 @cache
@@ -141,7 +155,7 @@ def _deliver(link: socket.socket) -> None:
     order, files = socket.recv_fds(link, 1 << 16, 3)[:2]
     while not order.endswith(END):
         order += link.recv(1 << 16)
-    arguments, folder, environment = json.loads(order)
+    arguments, folder, environment, bound = json.loads(order)
     pid = os.fork()
     if pid == 0:
         link.close()
@@ -149,8 +163,11 @@ def _deliver(link: socket.socket) -> None:
     for file in files:
         os.close(file)  # a reader of the process's output must see the end of it
     link.sendall(f"{pid}\n".encode())
+    if bound and link.fileno() in select.select([link.fileno(), os.pidfd_open(pid)], [], [])[0]:
+        os.kill(pid, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    link.sendall(f"{code}\n".encode())
+    with suppress(BrokenPipeError):
+        link.sendall(f"{code}\n".encode())
     os._exit(0)
 
 
