@@ -64,7 +64,8 @@ def development(folder: Path, *arguments: str, **environment: str) -> Iterator[R
     """`retrobus dev` in this folder, from its first answer on; killed at the end if it still runs."""
     port = free_port()
     (folder / "output.log").unlink(missing_ok=True)
-    running = Process(["dev", "--port", str(port), *arguments], folder, environment, fresh=True)
+    reloads = "--no-reload" not in arguments  # its supervisor starts the program again from its command line
+    running = Process(["dev", "--port", str(port), *arguments], folder, environment, fresh=reloads)
     try:
         until(lambda: running.popen.poll() is not None or _answers(port), "the first answer")
         assert running.popen.poll() is None, running.log

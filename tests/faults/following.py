@@ -16,13 +16,16 @@ import asyncpg
 import httpx
 
 from faults.proxy import Proxy, proxy
-from harness import SECRET, TOKENS, Api, Process, process, run_sql, until
+from harness import LONGEST, SECRET, TOKENS, Api, Process, process, run_sql, until
 
 Rows = dict[str, dict[str, Any]]
 FOLLOWERS = {"poll": ("--poll", "0.2"), "stream": (), "public": (), "member": (), "sleeper": (), "cut": ()}
 ADMIN, MEMBER = "chef", "membre"
 PEOPLE = f"""INSERT INTO member (id, email, role) VALUES ('{ADMIN}', 'chef@example.org', 'ADMIN'),
 ('{MEMBER}', 'membre@example.org', 'MEMBER') ON CONFLICT DO NOTHING"""
+CHECKS, WRITES = 3, 50
+"""Comparisons and transactions of a run, at least."""
+
 SETTLES = 60.0
 """Seconds that copies have to become what the lists are, while nothing is written."""
 
@@ -210,8 +213,12 @@ class Proof:
                     if key[0] == "g" and vehicles.get(f"d{key[1:]}", {}).get("etat") != row["etat"]:
                         self.differences.append(f"{name}: half of the pair {key} at an instant that never was")
 
+    def is_thin(self) -> bool:
+        """Whether a run of few seconds has not done enough yet to prove anything."""
+        return self.checks < CHECKS or self.writes < WRITES
+
     def run(self, seconds: float, proxy: Proxy) -> None:
-        """Writes, follows and compares for so long, and once more at the end."""
+        """Writes, follows and compares for so long, or for longer on a slow machine, and once more at the end."""
         run_sql(self.url, PEOPLE)
         self.command("backup", "create")
         self._addresses["cut"] = f"http://127.0.0.1:{proxy.port}"
@@ -222,9 +229,9 @@ class Proof:
             threads.append(threading.Thread(target=extra, daemon=True))
             threads[-1].start()
         end, random = time.monotonic() + seconds, Random(self.seed)
-        while time.monotonic() < end:
+        while time.monotonic() < end or (self.is_thin() and time.monotonic() < end + LONGEST):
             # at random instants: no event says when a copy must be right
-            time.sleep(min(2 + random.random() * 6, max(end - time.monotonic(), 0)))
+            time.sleep(min(2 + random.random() * 6, max(end - time.monotonic(), 1)))
             self.compare()
         self._over.set()
         for thread in threads:
