@@ -105,7 +105,7 @@ def haproxy(port: int, control: Path, nodes: list[Places]) -> str:
         f" bind 127.0.0.1:{port}",
         " option httpchk GET /primary",
         " http-check expect status 200",
-        " default-server inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions",
+        " default-server inter 500ms downinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions",
         *(f" server {node.name} 127.0.0.1:{node.postgres} check port {node.rest}" for node in nodes),
     ]
     return "\n".join(lines) + "\n"

@@ -14,7 +14,7 @@ from clustering.clients import Call, Client, Connection, Habits
 from clustering.configuration import Rules
 from clustering.faults import Fault
 from clustering.history import Row, Verdict, judge
-from clustering.nodes import Cluster, Node
+from clustering.nodes import Cluster, Node, until
 from clustering.programs import hand_over
 from clustering.service import Service, prepare, token, url
 from clustering.timeline import Watch
@@ -107,7 +107,7 @@ def run(folder: Path, plan: Plan) -> Outcome:
         watch.start()
         time.sleep(WARM_UP)
         former, began = cluster.leader, time.monotonic()
-        _injected(cluster, plan, began)
+        _injected(cluster, plan, began, clients)
         ended = time.monotonic()
         watch.stop()
         for client in clients:
@@ -123,11 +123,26 @@ def run(folder: Path, plan: Plan) -> Outcome:
         return _judged(plan, cluster, clients, outcome, folder)
 
 
-def _injected(cluster: Cluster, plan: Plan, began: float) -> None:
-    """Makes the fault during the traffic, which lasts for the asked time and at least 10 s after the fault."""
+def _injected(cluster: Cluster, plan: Plan, began: float, clients: list[Client]) -> None:
+    """Makes the fault during the traffic, which goes on until every service writes again.
+
+    It lasts for the asked time, and at least 10 s after the fault.
+    """
     plan.fault.inject(cluster, plan.mode)
     healed = time.monotonic()
     time.sleep(max(began + plan.seconds - healed, 10.0))
+    late = time.monotonic() - 1.0
+    until(lambda: set(plan.fault.services) <= _writing(clients, late), "writes at every service after the fault")
+
+
+def _writing(clients: list[Client], since: float) -> set[str]:
+    """The letters of the services that confirmed a write since then."""
+    return {
+        call.service
+        for client in clients
+        for call in client.calls[-50:]
+        if call.verb != "GET" and call.fate == "ok" and call.ended > since
+    }
 
 
 def _services(folder: Path, plan: Plan, cluster: Cluster, ends: ExitStack) -> list[Service]:
