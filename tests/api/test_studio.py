@@ -109,6 +109,17 @@ def test_what_people_read_has_the_spaces_of_french_typography() -> None:
     assert [part for part in texts if re.search(r"\w [:;!?»]( |$)|« ", part)] == []
 
 
+def test_the_page_asks_for_the_templates_and_sentences_that_index_html_has() -> None:
+    html = (FOLDER / "index.html").read_text(encoding="utf-8")
+    script = "\n".join(MODULES.values())
+
+    templates = {*re.findall(r'\b(?:template|ask)\("([\w-]+)"', script)}
+    assert templates | {"texts", "apply", "discard"} == {*re.findall(r'<template id="([\w-]+)"', html)}
+    sentences = {*re.findall(r'\bphrase\("([\w-]+)"', script)}
+    levels, outcomes, durabilities = {"warning", "error"}, {"not_applied", "unknown"}, {"done", "journal", "memory"}
+    assert sentences | levels | outcomes | durabilities == {*re.findall(r'data-text="([\w-]+)"', html)}
+
+
 def test_no_text_of_a_row_can_become_a_part_of_the_page() -> None:
     writing = re.compile(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc|DOMParser"

@@ -58,6 +58,18 @@ def test_they_are_filtered(visitor: Visitor, manager: Person) -> None:
 
 
 @pytest.mark.usefixtures("deleted")
+def test_they_are_searched_and_sorted(visitor: Visitor, manager: Person) -> None:
+    visitor.log_in(manager, "suppressions")
+
+    visitor.page.get_by_role("columnheader", name="Quoi").get_by_role("button").click()
+    expect(lines(visitor)).to_contain_text(["920", "fete"])
+    visitor.field("Rechercher").fill("berenice")
+
+    expect(lines(visitor)).to_have_count(1)
+    expect(lines(visitor)).to_contain_text("920")
+
+
+@pytest.mark.usefixtures("deleted")
 def test_the_command_shown_is_the_one_that_brings_the_row_back(
     visitor: Visitor, service: Api, manager: Person, backups_dir: Path
 ) -> None:

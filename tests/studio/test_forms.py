@@ -44,6 +44,32 @@ def test_only_changed_fields_are_sent_with_the_etag_and_a_key(visitor: Visitor, 
     assert read(service, manager, "vehicle", "920")["modele"] == "Citaro C2"
 
 
+def test_a_row_says_by_name_who_changed_it(visitor: Visitor, manager: Person, service: Api) -> None:
+    create(service, manager, "vehicle", parc="920")
+    visitor.log_in(manager, "vehicules/920")
+    author = visitor.page.locator("dl > div").filter(has_text="Modifié par")
+    expect(author).to_contain_text("Bérénice Bureau")
+    service.sql("UPDATE vehicle SET modele = 'Citaro'")
+
+    visitor.page.reload()
+
+    expect(author).to_contain_text("en SQL (psql)")
+
+
+def test_an_event_can_be_changed_while_the_list_of_vehicles_cannot_be_read(
+    visitor: Visitor, manager: Person, service: Api
+) -> None:
+    visitor.watch.expect(0)
+    create(service, manager, "event", id="fete", title="Fête")
+    visitor.page.route("**/api/vehicles?*", lambda route: route.abort())
+    visitor.log_in(manager, "evenements/fete")
+
+    visitor.field("Lieu").fill("Gare")
+    visitor.press("Enregistrer")
+
+    expect(visitor.page.get_by_text("Enregistré.")).to_be_visible()
+
+
 def test_a_save_without_a_change_sends_nothing(visitor: Visitor, manager: Person, service: Api) -> None:
     row = create(service, manager, "vehicle", parc="920")
     visitor.log_in(manager, "vehicules/920")

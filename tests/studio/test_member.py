@@ -42,6 +42,7 @@ def test_a_member_changes_the_own_record(visitor: Visitor, service: Api, member:
     visitor.press("Enregistrer")
 
     expect(visitor.page.get_by_text("Enregistré.")).to_be_visible()
+    expect(visitor.page.locator("dl > div").filter(has_text="Modifié par")).to_contain_text("vous")
     [[city, role]] = service.sql(f"SELECT city, role FROM member WHERE id = '{member.id}'")
     assert (city, role) == ("Lyon", "MEMBER")
     expect(visitor.page.get_by_label("Rôle")).to_have_count(0)
