@@ -11,7 +11,7 @@ from checking.track import Fault
 from retrobus import toggles
 from retrobus.api import answers, auth, calls, changes, conditions, event_stream
 from retrobus.backups.rules import Rules
-from retrobus.fallback import opening, replay
+from retrobus.fallback import opening, parts, replay
 from retrobus.fallback.feed import Feed
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.memory import Effect, Held
@@ -70,7 +70,7 @@ def deletes_not_journaled() -> None:
 
 def replay_ignores_the_base() -> None:
     """The replay writes over what others changed meanwhile."""
-    replay._is_base = lambda resource, entry, present: True  # noqa: ARG005, SLF001 - the bug
+    parts._is_base = lambda resource, entry, present: True  # noqa: ARG005, SLF001 - the bug
 
 
 def replay_done_twice() -> None:

@@ -1,7 +1,9 @@
 """The journal comes into Postgres once, in order, and never over what somebody else did there meanwhile."""
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -305,3 +307,41 @@ def test_a_write_whose_commit_was_cut_and_that_is_repeated_in_the_outage_is_done
     assert (first.status_code, first.json()["outcome"]) == (503, "unknown")
     assert again.status_code == 202
     assert (state(fallback), fallback.conflicts()) == ("par psql", [])
+
+
+def is_changed(outage: Outage, parc: str, etat: str) -> bool:
+    """Whether a change was taken; if it was not, it had waited for a second for its turn."""
+    answer = outage.send("PATCH", f"vehicles/{parc}", {"etat": etat})
+    if answer.status_code == 503:
+        assert answer.json()["outcome"] == "not_applied"
+        return False
+    assert answer.status_code in {200, 202}, answer.text
+    return True
+
+
+def test_the_outage_ends_although_clients_never_stop_writing(fallback: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pass leaves more than may be replayed while writes wait, so that these wait again and again for a moment."""
+    monkeypatch.setattr("retrobus.fallback.settling.FEW", 1)
+    monkeypatch.setattr("retrobus.fallback.settling.HOLD", 0.01)
+    fallback.cut()
+    over, written = threading.Event(), threading.Barrier(5)
+
+    def write_on(parc: str) -> tuple[str, int]:
+        add(fallback, parc, "0")
+        written.wait(30)
+        count = 0
+        while not over.is_set():
+            count += is_changed(fallback, parc, str(count + 1))
+        return parc, count
+
+    with ThreadPoolExecutor(4) as clients:
+        work = [clients.submit(write_on, f"92{number}") for number in range(4)]
+        try:
+            written.wait(30)
+            fallback.heal()
+        finally:
+            over.set()
+        last = [one.result() for one in work]
+
+    assert fallback.conflicts() == []
+    assert [(parc, state(fallback, parc)) for parc, _ in last] == [(parc, str(count)) for parc, count in last]

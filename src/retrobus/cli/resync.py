@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from retrobus.cli.conflict_list import Found
     from retrobus.database.pooler import OwnNames
     from retrobus.fallback.conflict_view import ConflictView
-    from retrobus.fallback.replay import Report
+    from retrobus.fallback.parts import Report
     from retrobus.fallback.resync import OpenConflict, SettledConflict
 
     Listed = tuple[list[Found], dict[str, str]]

@@ -9,7 +9,8 @@ from retrobus.database import sql
 from retrobus.database.pooler import OwnNames
 from retrobus.fallback.conflicts import Resolution
 from retrobus.fallback.journal import Journal
-from retrobus.fallback.replay import Replay, Report
+from retrobus.fallback.parts import Report
+from retrobus.fallback.replay import Replay
 from retrobus.model.names import camel
 from retrobus.model.resources import BY_NAME, MEMBER, Resource
 from retrobus.model.rows import Row, completed, decode, encode

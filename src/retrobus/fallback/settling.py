@@ -1,6 +1,7 @@
 """Brings the journal into Postgres once it is back, and makes the mirror what Postgres is."""
 
 import asyncio
+import time
 from functools import partial
 
 from retrobus import logbook
@@ -8,16 +9,20 @@ from retrobus.database.pooler import OwnNames
 from retrobus.fallback.feed import Feed
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.mirror import Mirror
-from retrobus.fallback.replay import Replay, Report
+from retrobus.fallback.parts import Report
+from retrobus.fallback.replay import Replay
 from retrobus.store.availability import Availability
 from retrobus.store.confirmed import NO_STANDBY, Unconfirmed
 from retrobus.store.refusals import hindrance
 
-FEW = 50
-"""Entries that are replayed while writes wait; more are replayed beside the writes first."""
+HOLD = 0.4
+"""Seconds of replay for which writes may wait; what takes longer is replayed beside the writes first."""
 
-PASSES = 20
-"""Times that entries are replayed beside the writes, should these come faster."""
+FEW = 10
+"""Entries that are replayed while writes wait, however slow the line is."""
+
+PASSES = 50
+"""Times that entries are replayed before the last ones; should writes come faster all the same, they wait then."""
 
 
 class Settling:
@@ -39,6 +44,8 @@ class Settling:
         self._journal = journal
         self._report = Report()
         self._begun = False
+        self._at_once = FEW
+        """Entries that the replay takes within HOLD, at its last speed."""
 
     @property
     def pending(self) -> bool:
@@ -68,20 +75,31 @@ class Settling:
             self._report = Report()
 
     async def _bring_in(self, connection: OwnNames) -> None:
-        """Replays most of the journal beside the writes, and the last of it while they wait."""
+        """Replays most of the journal beside the writes, and the last of it while they wait.
+
+        Writes that come about as fast as they are replayed wait now and then for a moment, so that the replay wins.
+        """
+        before = self._journal.last
         for _ in range(PASSES):
-            done = await self._replay(connection)
-            if self._journal.last - done <= FEW:
+            left = self._journal.last - await self._replay(connection)
+            if left <= self._at_once:
                 break
+            if left > before // 2:
+                async with self.turn:
+                    await self._replay(connection, alone=True, most=self._at_once)
+            before = left
         async with self.turn:
             done = await self._replay(connection, alone=True)
             await self._feed.fill(connection, settled=True)
             await asyncio.to_thread(self._journal.settle, done)
 
-    async def _replay(self, connection: OwnNames, *, alone: bool = False) -> int:
+    async def _replay(self, connection: OwnNames, *, alone: bool = False, most: int | None = None) -> int:
         """Replays what Postgres does not have yet, `alone` while writes wait; the last sequence that it has now."""
-        replay = Replay(connection, self._journal, partial(self._goes_on, alone=alone))
+        replay = Replay(connection, self._journal, partial(self._goes_on, alone=alone), most)
+        began = time.monotonic()
         done = await replay.run()
+        if replay.report.entries:
+            self._at_once = max(FEW, int(HOLD * replay.report.entries / (time.monotonic() - began)))
         self.conflicts += len(replay.report.conflicts)
         self._report.add(replay.report)
         self._begun = True
