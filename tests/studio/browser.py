@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
+from harness import LONGEST
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 """The program, or None where it is not installed: the tests of this folder are then skipped."""
 
-PATIENCE = 10_000
+PATIENCE = int(LONGEST * 1000)
 """Milliseconds that Playwright waits for an awaited element before the test fails."""
 
 TELL_VIOLATIONS = """

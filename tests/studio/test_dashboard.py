@@ -137,4 +137,4 @@ def test_the_dashboard_tells_the_truth_during_an_outage_and_lives_on_after_it(
     expect(visitor.page.get_by_text(re.compile("^Le service ne peut pas répondre")).last).to_be_visible()
     expect(visitor.page.get_by_text("seul PostgreSQL les connaît")).to_be_visible()
     postgres.start()
-    expect(visitor.page.get_by_text("En direct")).to_be_visible(timeout=40_000)
+    expect(visitor.page.get_by_text("En direct")).to_be_visible()

@@ -169,7 +169,7 @@ def test_a_write_to_memory_is_told_as_such_and_reaches_postgresql(
     visitor.go("Événements")
     expect(banner).to_be_visible()
     postgres.start()
-    expect(banner).to_be_hidden(timeout=30_000)
+    expect(banner).to_be_hidden()
     assert read(visitor.api, who, "vehicle", "920")["modele"] == "Citaro C2"
 
 
