@@ -1,5 +1,6 @@
 """Facts about what may stand where a file should be: each command ends in one sentence with the path and the cure."""
 
+import json
 import os
 import shutil
 import signal
@@ -13,7 +14,8 @@ from types import FrameType
 
 import pytest
 
-from harness import run_sql
+import forked
+from harness import LONGEST, run_sql
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.opening import LOCK
@@ -45,9 +47,33 @@ try:
 except OSError as error:
     print(told(error))
 """
+WRITING = [
+    ("backup", "create"),
+    ("restore", BACKUP, "--apply", "--yes"),
+    ("db", "clean", "--table", "member", "--yes"),
+    ("backup", "select", BACKUP, "--reason", "essai"),
+    ("backup", "archive", BACKUP),
+    ("purge", "--yes"),
+    ("resync",),
+    ("member", "erase", "m1", "--yes"),
+]
+MANY = """import json, os, sys
+from pathlib import Path
+from tempfile import TemporaryFile
+sys.path.insert(0, sys.argv[1])
+from forked import Forked
+for command in json.loads(sys.argv[2]):
+    with TemporaryFile() as said, TemporaryFile() as complaint:
+        files = (0, said.fileno(), complaint.fileno())
+        code = Forked(command, Path.cwd(), dict(os.environ), files).wait()
+        complaint.seek(0)
+        print(json.dumps([code, complaint.read().decode()]))
+"""
+"""Runs commands one after the other, each forked: the exit code and the errors of each, a line of JSON."""
+
 OF_AN_OUTAGE = ("Pas de connexion", "ne répond pas", "s'est rompue")
 GIANT = 3 << 30
-LONGEST = 20
+
 ENTRY = Entry(1, "2026-01-31T14:00:00.000Z", "Vehicle", "920", "delete", None, None, "m")
 
 
@@ -108,7 +134,7 @@ def ended_soon() -> Iterator[None]:
         raise AssertionError("the command does not end")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(LONGEST)
+    signal.alarm(int(LONGEST))
     try:
         yield
     finally:
@@ -164,26 +190,23 @@ def test_a_snapshot_of_another_kind_is_set_aside_with_its_reason(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-@pytest.mark.parametrize(
-    "command",
-    [("backup", "create"), ("restore", BACKUP, "--apply", "--yes"), ("db", "clean", "--table", "member", "--yes"),
-     ("backup", "select", BACKUP, "--reason", "essai"), ("backup", "archive", BACKUP), ("purge", "--yes"),
-     ("resync",), ("member", "erase", "m1", "--yes")],
-)  # fmt: skip
-def test_a_read_only_disk_is_told_and_nothing_is_done(command: tuple[str, ...], ready: Path, database: str) -> None:
+def test_a_read_only_disk_is_told_and_nothing_is_done(ready: Path, database: str) -> None:
     Journal(ready / "journal.jsonl").append(ENTRY)
     mounted = f'mount --bind {ready} {ready} && mount -o remount,ro,bind {ready} && exec "$@"'
     environment = os.environ | {"DATABASE_URL": database, "BACKUPS_DIR": str(ready)}
+    many = [sys.executable, "-c", MANY, str(Path(forked.__file__).parent), json.dumps(WRITING)]
 
     ended = subprocess.run(
-        ["unshare", "-m", "sh", "-c", mounted, "sh", *PROGRAM, *command],
-        env=environment, cwd=ready.parent, capture_output=True, text=True, check=False, timeout=60
+        ["unshare", "-m", "sh", "-c", mounted, "sh", *many],
+        env=environment, cwd=ready.parent, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
     )  # fmt: skip
 
-    assert ended.returncode == 1
-    assert "système de fichiers en lecture seule ; choisissez un dossier où ce compte écrit" in ended.stderr
-    assert f"❌ {ready}" in ended.stderr
-    assert "PostgreSQL" not in ended.stderr
+    found = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [code for code, _ in found] == [1] * len(WRITING)
+    for _, complaint in found:
+        assert "système de fichiers en lecture seule ; choisissez un dossier où ce compte écrit" in complaint
+        assert f"❌ {ready}" in complaint
+        assert "PostgreSQL" not in complaint
     assert run_sql(database, "SELECT count(*) FROM member") == [(1,)]
 
 
