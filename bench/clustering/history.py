@@ -88,8 +88,12 @@ def judge(rows: list[Row], final: dict[str, list[str]], conflicts: set[str]) -> 
 
 
 def _kind(row: Row, state: State) -> str | None:
+    """What is wrong with a row in this state. A row that is absent, though its DELETE was refused, counts as lost.
+
+    A failover that loses the row's creation leaves the same picture; each of the two is wrong with strict replication.
+    """
     if state in row.possible:
         return None
-    if state in row.refused:
+    if state is not None and state in row.refused:
         return "not_applied yet applied"
     return "resurrected" if row.possible == {None} else "lost"

@@ -109,7 +109,6 @@ def run(folder: Path, plan: Plan) -> Outcome:
         former, began = cluster.leader, time.monotonic()
         _injected(cluster, plan, began, clients)
         ended = time.monotonic()
-        watch.stop()
         for client in clients:
             client.stop()
         for client in clients:
@@ -117,6 +116,7 @@ def run(folder: Path, plan: Plan) -> Outcome:
         cluster.wait_until_whole()
         for service in services:
             service.wait_until_ready()
+        watch.stop()
         outcome = Outcome(Verdict(), tags, [], services, began, ended, cluster.struck or began)
         if cluster.leader is not former:
             outcome.steps = watch.steps(outcome.struck, cluster.leader.places.name, strict=plan.mode == "sync")

@@ -25,7 +25,7 @@ def check_the_judge() -> None:
     ]
     final = {"kept": ["b"], "unsure": ["a"]}
     wrong = {
-        "lost": _row("lost", ("acknowledged", "a")),
+        "lost": _row("lost", ("acknowledged", "a"), ("not_applied", None)),
         "resurrected": _row("back", ("acknowledged", "a"), ("acknowledged", None)),
         "duplicate": _row("twice", ("acknowledged", "a")),
         "not_applied yet applied": _row("denied", ("not_applied", "a")),
