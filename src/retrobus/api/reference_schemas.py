@@ -119,11 +119,15 @@ def row_schema(resource: Resource, without: tuple[str, ...] = ()) -> dict[str, A
 
 def _address_schema(resource: Resource, name: str) -> dict[str, Any]:
     """Where a list tells the address of an image that it leaves out."""
-    address = TEXT | {"format": "uri-reference"}
     if not isinstance(resource.table.c[name].type, JSONB):
-        return address | {"description": "In lists, in place of a data URL: the path at which the image is."}
-    said = "In lists, in place of a gallery with data URLs: where each of its images is, a path of ours or a link."
-    return listed(address) | {"description": said}
+        return TEXT | {
+            "format": "uri-reference",
+            "description": "In lists, in place of a data URL: the path at which the image is.",
+        }
+    said = (
+        "In lists, in place of a gallery with data URLs: where each of its images is, a path of ours or what it holds."
+    )
+    return listed(TEXT) | {"description": said}
 
 
 def _column_schema(column: Any) -> dict[str, Any]:
