@@ -64,7 +64,7 @@ proof-negative: $(VENV)/.ready ## services with known bugs, each of which the pr
 mutation: $(VENV)/.ready ## small mistakes in the pure core, of which fast tests must notice 90 % (twelve minutes; ARGS="journal" for one module)
 	@$(BIN)/python bench/mutation.py $(ARGS)
 
-fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300")
+fuzz: $(VENV)/.ready ## requests from the API reference, good and bad, with PostgreSQL and from memory (ARGS="--max-examples 300", --record)
 	@$(BIN)/python bench/fuzz.py $(ARGS)
 
 .PHONY: flood

@@ -16,13 +16,19 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from timing.report import machine, record
 
 from fuzzing import fuzz, sender
 from harness import Api, Person, at, run_sql, served, settings_for, until
 from retrobus.database import migrate
 from retrobus.development.embedded import embedded_postgres
 
+DOCUMENT = ROOT / "docs" / "reliability.md"
+MARKS = ("<!-- the last fuzz -->", "<!-- end of the last fuzz -->")
+HEAD = "| run | cases | findings | of these streams, by status |\n| --- | ---: | ---: | --- |"
 AWAY = (
     "ALTER DATABASE fuzz ALLOW_CONNECTIONS false",
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz'",
@@ -111,22 +117,30 @@ def one(mode: str, options: list[str], *, away: bool) -> Run:
     return Run(f"{mode}, PostgreSQL {'away' if away else 'there'}", cases, wrong + bad, streams, told)
 
 
-def main() -> int:
-    """Runs in both modes, with PostgreSQL and while it is away; 1 if there is a finding."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def asked() -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--max-examples", default="6", help="requests for each operation and phase")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--only", default="", help="only the runs whose name holds this text")
-    given = parser.parse_args()
+    parser.add_argument("--record", action="store_true", help="write the table into docs/reliability.md")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Runs in both modes, with PostgreSQL and while it is away; 1 if there is a finding."""
+    given, runs, place = asked(), list[Run](), machine()
     options = ["--max-examples", given.max_examples, "--seed", given.seed]
-    print("| run | cases | findings | of these streams, by status |\n| --- | --- | --- | --- |", flush=True)
-    fine = True
+    print(f"{place}\n\n{HEAD}", flush=True)
     for mode, away in product(MODES, (False, True)):
         if given.only in f"{mode}, PostgreSQL {'away' if away else 'there'}":
             run = one(mode, options, away=away)
-            fine = fine and run.fine
+            runs.append(run)
             print(run.row, f"\n{run.told}" if run.told else "", flush=True)
-    return 0 if fine else 1
+    if given.record:
+        cases = f"{sum(run.cases for run in runs):,} cases."
+        record("\n".join([f"{place} {cases}", "", HEAD, *(run.row for run in runs)]), DOCUMENT, MARKS)
+    return 0 if all(run.fine for run in runs) else 1
 
 
 if __name__ == "__main__":

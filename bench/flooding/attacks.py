@@ -35,7 +35,8 @@ class Target:
     async def answer(self, line: Line) -> None:
         """Notes the status that comes, or that the connection ends without one."""
         try:
-            first = await asyncio.wait_for(line[0].readline(), 60)
+            async with asyncio.timeout(60):  # wait_for of Python 3.11 may swallow the end of the attack
+                first = await line[0].readline()
             self.seen[first[9:12].decode() or "cut"] += 1
         except (OSError, TimeoutError) as error:
             self.seen["nothing" if isinstance(error, TimeoutError) else "cut"] += 1
