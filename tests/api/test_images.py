@@ -41,6 +41,16 @@ def test_a_list_and_the_changes_name_the_address_of_each_image_that_they_leave_o
         }
 
 
+def test_an_entry_that_is_no_address_stands_beside_the_addresses_as_it_was_written(api: Api, manager: Person) -> None:
+    create(api, manager, "vehicles", gallery=["·:oE", as_url(b"1")])
+
+    [row] = rows_of(api, manager, "vehicles")
+
+    assert row["galleryUrls"][0] == "·:oE"
+    promised = api.get("/openapi.json").json()["components"]["schemas"]["Vehicle"]["properties"]["galleryUrls"]["items"]
+    assert promised == {"type": "string"}
+
+
 def test_a_vehicle_without_images_of_its_own_names_no_address(api: Api, manager: Person) -> None:
     create(api, manager, "vehicles", backgroundImage=LINK, gallery=[LINK])
 
