@@ -173,6 +173,7 @@ def _lifespan(settings: Settings, metrics: Metrics, sample: Sample | None) -> An
             await _report_start(settings, opened)
             gc.collect()
             gc.freeze()  # what start-up made stays: the collector need not walk it while requests wait
+            gc.set_threshold(700, 10, 50)  # seldom what thousands of connections hold: a walk takes tens of ms
             if metrics.shared:
                 await running.enter_async_context(background.running("measure", states.measure_often))
             yield {
