@@ -13,8 +13,8 @@ IN_MEMORY = 1 << 20
 WRITTEN = 1 << 18
 """Bytes that are written at a time."""
 
-BATCH = 10
-"""Rows that are read back at a time: writing them as CSV takes a millisecond, for which other requests wait."""
+BATCH = 5
+"""Rows that are read back at a time: writing them as CSV takes half a millisecond, for which other requests wait."""
 
 
 MOST = 4
