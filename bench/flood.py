@@ -21,7 +21,7 @@ from pathlib import Path
 
 from connections import make_room
 from flooding.attacks import ATTACKS, Target
-from flooding.rounds import HEAD, Seen, bare_listener, one_round
+from flooding.rounds import HEAD, Felt, bare_listener, one_round
 from timing.collection import bearer, fill, run_sql
 from timing.report import machine, record
 from timing.servers import running, serving
@@ -46,7 +46,7 @@ def asked() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def rows(folder: Path, options: argparse.Namespace) -> Iterator[Seen]:
+def rows(folder: Path, options: argparse.Namespace) -> Iterator[Felt]:
     """What was seen under each attack, one after the other, on one service."""
     with embedded_postgres(folder / "pg") as postgres:
         migrate.upgrade(postgres.url())
@@ -56,7 +56,7 @@ def rows(folder: Path, options: argparse.Namespace) -> Iterator[Seen]:
         program = serving("service", ROOT, postgres.url(), folder)
         with running(program, token) as server, bare_listener(server, token) as port:
             for title in (title for title in ATTACKS if options.only in title):
-                seen = Seen(title)
+                seen = Felt(title)
                 for _ in range(options.rounds):
                     asyncio.run(one_round(server, Target(port, token), ATTACKS[title], options.seconds, seen))
                 yield seen

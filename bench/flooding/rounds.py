@@ -30,7 +30,7 @@ GROWTH = 256.0
 
 
 @dataclass
-class Seen:
+class Felt:
     """What was seen under one attack: one p99 in milliseconds per round, the memory in MiB, the attackers' answers."""
 
     name: str
@@ -109,7 +109,7 @@ async def watch_memory(server: Server, found: list[float]) -> None:
         await asyncio.sleep(0.2)
 
 
-async def one_round(server: Server, bare: Target, attack: Attack, seconds: float, seen: Seen) -> None:
+async def one_round(server: Server, bare: Target, attack: Attack, seconds: float, seen: Felt) -> None:
     """One look at each: calm, the attackers elsewhere, attacked."""
     seen.calm.append(await healthy(server, bare.token, seconds))
     async with attacking(attack, bare):
