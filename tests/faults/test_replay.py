@@ -345,3 +345,40 @@ def test_the_outage_ends_although_clients_never_stop_writing(fallback: Outage, m
 
     assert fallback.conflicts() == []
     assert [(parc, state(fallback, parc)) for parc, _ in last] == [(parc, str(count)) for parc, count in last]
+
+
+def an_unknown_post(outage: Outage, line: Proxy) -> None:
+    """A vehicle that Postgres has and nobody knows of; then another one under the same key, from memory, is deleted."""
+    line.cut_write("after", lambda: line.become("refuse"))
+    first = outage.send("POST", "vehicles", {"parc": "920", "etat": "inconnu"})
+    assert (first.status_code, first.json()["outcome"]) == (503, "unknown")
+    assert outage.done("POST", "vehicles", {"parc": "920", "etat": "par l'API"}).status_code == 202
+    remove(outage)
+
+
+def test_a_delete_of_an_outage_removes_the_row_of_an_unknown_write_of_the_same_key(
+    fallback: Outage, line: Proxy
+) -> None:
+    an_unknown_post(fallback, line)
+    assert state(fallback) == "inconnu"
+
+    fallback.heal()
+
+    assert (state(fallback), fallback.conflicts()) == (None, [])
+    kept = fallback.api.sql("SELECT operation, resolution, entry -> 'image' ->> 'etat' FROM conflict ORDER BY sequence")
+    assert [tuple(row) for row in kept] == [("insert", "discarded", None), ("delete", "applied", "inconnu")]
+
+
+@pytest.mark.parametrize(
+    "steps", [(UPDATED,), (UPDATED, "UPDATE vehicle SET etat = 'inconnu'"), (DELETED, MADE)], ids=["one", "two", "anew"]
+)
+def test_a_delete_of_an_outage_leaves_the_row_of_an_unknown_write_that_psql_touched_since(
+    fallback: Outage, line: Proxy, steps: tuple[str, ...]
+) -> None:
+    an_unknown_post(fallback, line)
+    fallback.api.sql(*steps)
+    there = state(fallback)
+
+    fallback.heal()
+
+    assert (state(fallback), there is not None) == (there, True)

@@ -75,6 +75,11 @@ async def delete_row(connection: AnyConnection, resource: Resource, key: str) ->
     await connection.execute(f"DELETE FROM {resource.table.name} WHERE {resource.key} = $1", key)
 
 
+def nonce_of(resource: Resource) -> str:
+    """Which write left the row with this key."""
+    return f"SELECT nonce FROM {resource.table.name} WHERE {resource.key} = $1"
+
+
 async def latest_tombstone(connection: AnyConnection, resource: Resource, key: str) -> int:
     """The version of the last deletion of this key; 0 if it was never deleted."""
     found: int = await connection.fetchval(TOMBSTONE, resource.name, key)

@@ -1,6 +1,6 @@
 """One entry of the journal: a write that a client was told is done, and that Postgres does not have yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,8 @@ class Entry:
     row: dict[str, Any] | None
     base: dict[str, Any] | None
     """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so.
+
+    For a delete, `nonce` is that of an earlier write of the row whose outcome is unknown.
 
     For an update, `values` holds the old values of the columns that it changed, without images and secrets: `resync
     --show` shows them to the operator who decides about a conflict.
@@ -66,6 +68,17 @@ def entry_of(decision: Decision, terms: Terms, *, sequence: int, journal: str) -
         once=None if once is None else said | {"fingerprint": once.fingerprint.hex()},
         journal=journal,
     )
+
+
+def noting(entry: Entry, nonce: int | None) -> Entry:
+    """The entry of a delete with the nonce of an earlier write of its row that was answered `unknown`, if there is one.
+
+    For example a POST was cut off, and the client made and deleted the same key in memory. If Postgres applied the POST
+    all the same, its row stands in the way of the second POST; the delete meant it too.
+    """
+    if nonce is None or entry.operation != "delete":
+        return entry
+    return replace(entry, base=(entry.base or {}) | {"nonce": nonce})
 
 
 def _base(decision: Decision) -> dict[str, Any] | None:

@@ -8,8 +8,9 @@ from functools import partial
 from typing import TypeVar
 
 from retrobus import logbook
+from retrobus.fallback.conflicts import Place
 from retrobus.fallback.decisions import MemoryStore
-from retrobus.fallback.entries import Entry, entry_of, journaled
+from retrobus.fallback.entries import Entry, entry_of, journaled, noting
 from retrobus.fallback.feed import Feed
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.mirror import Mirror
@@ -32,13 +33,7 @@ from retrobus.store.contract import (
     Sought,
     Write,
 )
-from retrobus.store.errors import (
-    Busy,
-    JournalFailed,
-    NoAnswer,
-    StoreError,
-    Unavailable,
-)
+from retrobus.store.errors import Busy, JournalFailed, NoAnswer, StoreError, Unavailable
 from retrobus.store.failover import Acknowledged
 from retrobus.store.pool import Opener
 from retrobus.store.postgres import PostgresStore
@@ -87,6 +82,9 @@ class MirroredStore:
         self.settling = Settling(availability, mirror, self.feed, journal)
         self._availability = availability
         self._serving = serving
+        self._doubtful: dict[Place, int] = {}
+        """Nonces of writes that Postgres may have applied, since it last took one; by the row."""
+
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -145,9 +143,12 @@ class MirroredStore:
                 try:
                     document = await self.postgres.write(write)
                 except Unavailable as error:
+                    if error.nonce is not None:
+                        self._doubtful[write.resource.name, write.key] = error.nonce
                     if error.sent or not self._serving.fallback:
                         raise
                 else:
+                    self._doubtful.clear()
                     self.mirror.store.answers.keep(write.terms, document)
                     return document
             self._memory()
@@ -223,6 +224,7 @@ class MirroredStore:
         decision = memory.decide(write, partial(journaled, self.mirror.version, sequence))
         if decision.effects:
             entry = entry_of(decision, write.terms, sequence=sequence, journal=self.journal.id)
+            entry = noting(entry, self._doubtful.get((entry.resource, entry.key)))
             await self._append(entry)
             self.mirror.journaled(decision.effects)
             logbook.mirror_changed(entry.resource, entry.operation, entry.key)

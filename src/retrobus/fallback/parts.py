@@ -116,7 +116,7 @@ class Part:
     async def _is_meant(self, resource: Resource, entry: Entry, present: Row) -> bool:
         """Whether the row is the one that the delete was about: it was not deleted and created again meanwhile."""
         if self.in_conflict.get((entry.resource, entry.key)):
-            return False
+            return await self._present.is_left_by(resource, entry.key, (entry.base or {}).get("nonce"))
         if _is_base(resource, entry, present):
             return True
         known: int = (entry.base or {}).get("version", 0)

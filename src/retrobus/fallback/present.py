@@ -82,6 +82,13 @@ class Present:
         self._rows = {place: row for place, row in self._rows.items() if place[0] not in changed}
         self._rows[resource.name, entry.key] = None
 
+    async def is_left_by(self, resource: Resource, key: str, nonce: int | None) -> bool:
+        """Whether the row is as the write with this nonce left it: any later write, by whomever, replaced the nonce."""
+        if nonce is None:
+            return False
+        found: int | None = await self._connection.fetchval(sql.nonce_of(resource), key)
+        return found == nonce
+
     async def keep_answer(self, resource: Resource, entry: Entry) -> None:
         """Keeps the answer of an entry that changed nothing: the row as it is, or that it is deleted."""
         if entry.once is None:

@@ -56,7 +56,7 @@ class Attempts:
 
     def _told(self, error: StoreError) -> StoreError:
         """The same error, as `away` if PostgreSQL is."""
-        return self.away(error.outcome, error.sent) if type(error) is Unavailable else error
+        return self.away(error.outcome, error.sent, error.nonce) if type(error) is Unavailable else error
 
     async def _try(self, work: Work[T], *, fresh: bool, writes: bool) -> T:
         mark = self._availability.enter()

@@ -162,9 +162,9 @@ class Commits:
             logbook.commit_unconfirmed()
         return Busy("unknown")
 
-    def refusal(self, outcome: Outcome) -> Busy | Unavailable:
+    def refusal(self, outcome: Outcome, nonce: int | None = None) -> Busy | Unavailable:
         """What the client of a write is told whose connection was cut, with what is known of the outcome."""
-        return Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True)
+        return Busy(outcome) if self._availability.up else Unavailable(outcome, sent=True, nonce=nonce)
 
     async def _is_applied(self, connection: Connection, sent: Sent, until: float) -> bool:
         """Whether the write whose connection was cut is applied; Busy or Unavailable if that stays unknown."""
@@ -180,10 +180,10 @@ class Commits:
                     await self._availability.verdict()
                 else:
                     if found is None:
-                        raise self.refusal("unknown")
+                        raise self.refusal("unknown", sent.nonce)
                     return found
             if time.monotonic() > until:
-                raise self.refusal("unknown")
+                raise self.refusal("unknown", sent.nonce)
             await asyncio.sleep(OUTCOME_PAUSE)
 
     async def beside(self, ask: Callable[[Connection], Awaitable[T]]) -> T:

@@ -68,6 +68,8 @@ class Unavailable(StoreError):
 
     outcome: Outcome = "not_applied"
     sent: bool = False
+    nonce: int | None = None
+    """Of a write that was sent and may be applied: what its row holds for as long as nobody writes it again."""
 
 
 @dataclass(eq=False)
