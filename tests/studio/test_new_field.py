@@ -100,5 +100,6 @@ def test_a_new_field_is_in_list_and_form(database: str, program: Path, new_visit
 
         expect(visitor.page.get_by_text("Enregistré.")).to_be_visible()
         assert read(api, who, "event", "fete")["sponsor"] == "Les Amis du Rail"
+        visitor.page.close()  # it would ask the service that ends here whether it is ready
     own, here = (sorted((root / "src/retrobus/studio").glob("*.js")) for root in (program, ROOT))
     assert [path.read_bytes() for path in own] == [path.read_bytes() for path in here]
