@@ -49,6 +49,7 @@ def test_a_conflict_shows_the_journal_beside_the_row_of_today(vehicle: Api, admi
     assert (found["member"], found["names"]) == (writer.id, {writer.id: "Camille Exemple"})
     assert found["postgres"]["updatedBy"] == "sql"
     assert (found["base"], found["resolution"], found["kept"]) == ({"version": 12}, None, False)
+    assert (found["resolvedAt"], found["resolvedBy"]) == (None, None)
 
 
 def test_the_command_shows_the_same(vehicle: Api, admin: Person, tmp_path: Path) -> None:
@@ -94,7 +95,8 @@ def test_applying_writes_the_row_as_its_member_and_keeps_what_it_replaced(vehicl
     assert answer.headers["X-Data-Source"] == "postgres"
     assert state(vehicle) == [("par l'API", writer.id)]
     assert listed(vehicle, admin) == []
-    assert [one["resolution"] for one in listed(vehicle, admin, "?all=true")] == ["applied"]
+    [settled] = listed(vehicle, admin, "?all=true")
+    assert (settled["resolution"], settled["resolvedBy"]) == ("applied", admin.id)
     [[kept]] = vehicle.sql("SELECT entry -> 'image' ->> 'etat' FROM conflict")
     assert kept == "par psql"
 
@@ -105,6 +107,7 @@ def test_discarding_leaves_the_row_as_it_is(vehicle: Api, admin: Person) -> None
     answer = vehicle.post("/api/conflicts/7/discard", headers=admin.headers)
 
     assert (answer.status_code, answer.json()["resolution"], answer.json()["kept"]) == (200, "discarded", False)
+    assert answer.json()["resolvedBy"] == admin.id
     assert state(vehicle) == [("par psql", "sql")]
     assert listed(vehicle, admin) == []
 

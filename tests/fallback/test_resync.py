@@ -382,7 +382,7 @@ def test_a_settled_conflict_is_shown_too_and_an_unknown_number_is_refused(
     told = run(database, folder, "--show", str(named))
     unknown = run(database, folder, "--show", str(named + 1))
 
-    assert "  décision      appliqué le " in told.stdout
+    assert re.search(r"  décision      appliqué le [0-9/: ]+ UTC par cli\n", told.stdout)
     assert f"retrobus resync --restore {named}" in told.stdout
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert f"aucun conflit ne porte le numéro {named + 1}" in unknown.stderr

@@ -367,7 +367,7 @@ def test_no_row_answer_conflict_or_file_names_an_erased_member_as_who_changed_it
 ) -> None:
     kept = """INSERT INTO conflict (journal, sequence, resource, key, operation, entry, reason) VALUES
     (gen_random_uuid(), 7, 'Vehicle', '921', 'update',
-     '{"member": "m2", "row": {"parc": "921", "updated_by": "m1"},
+     '{"member": "m2", "resolvedBy": "m1", "row": {"parc": "921", "updated_by": "m1"},
       "image": {"parc": "921", "updated_by": "m1"}}', 'x')"""
     run_sql(
         filled,

@@ -116,6 +116,7 @@ _CONFLICT = {
     "member": _or_null("string", "The id of the member who made the write."),
     "resolution": {"enum": ["applied", "discarded", None]},
     "resolvedAt": _or_null("string", "When it was decided."),
+    "resolvedBy": _or_null("string", "The id of the member who decided, or `cli`; null if the replay did."),
     "kept": FLAG | {"description": "Whether the row that was replaced is kept: `retrobus resync --restore`."},
     "names": OBJECT | {"additionalProperties": TEXT, "description": "The names of the members mentioned, by id."},
     "postgres": _or_null("object", "`version`, `updatedAt` and `updatedBy` of the row of today; null without one."),

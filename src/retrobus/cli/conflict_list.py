@@ -76,7 +76,8 @@ def show_one(view: ConflictView, names: dict[str, str]) -> None:
     typer.echo(f"  écriture      le {_minute(view.at)} UTC{by}")
     typer.echo(f"  raison        {view.reason}")
     if view.resolution is not None:
-        typer.echo(f"  décision      {DECISIONS[view.resolution]} le {view.resolved_at:%d/%m/%Y %H:%M} UTC")
+        who = "" if view.resolved_by is None else f" par {_name(view.resolved_by, names)}"
+        typer.echo(f"  décision      {DECISIONS[view.resolution]} le {view.resolved_at:%d/%m/%Y %H:%M} UTC{who}")
     typer.echo(f"  aujourd'hui   {_today(view, names)}")
     typer.echo(f"  base          {_base(view)}")
     for line in _table(view.fields, lambda value: _short(names.get(value, value) if value else value)):

@@ -74,7 +74,7 @@ async def _decided(
             await _open(connection, terms)
             found = await idempotency.kept_answer(connection, terms) or await _settled(connection, number)
             if found is None:
-                found = await _decide(connection, number, decision)
+                found = await _decide(connection, number, decision, _decider(terms))
                 await idempotency.keep(connection, terms, found)
             else:
                 await connection.fetchrow(statements.BARRIER)  # a failover must not take back what this answer says
@@ -91,6 +91,12 @@ async def _open(connection: Connection, terms: Terms) -> None:
     await connection.execute(OPENED, terms.caller.id, terms.caller.epoch, random_nonce())
 
 
+def _decider(terms: Terms) -> str:
+    if terms.caller is None:
+        raise Unauthenticated
+    return terms.caller.id
+
+
 async def _settled(connection: Connection, number: int) -> AlreadySettled | None:
     """What was decided before; None for an open conflict, which no other transaction can decide until this one ends."""
     found = await connection.fetchrow("SELECT resolution FROM conflict WHERE id = $1::bigint FOR UPDATE", number)
@@ -99,12 +105,12 @@ async def _settled(connection: Connection, number: int) -> AlreadySettled | None
     return None if found["resolution"] is None else AlreadySettled(found["resolution"])
 
 
-async def _decide(connection: Connection, number: int, decision: Resolution) -> Document:
+async def _decide(connection: Connection, number: int, decision: Resolution, by: str) -> Document:
     if decision == "applied":
         [conflict] = await open_conflicts(connection, number)
-        await apply_within(connection, conflict, named=True)
+        await apply_within(connection, conflict, named=True, by=by)
     else:
-        await discard_within(connection, number)
+        await discard_within(connection, number, by=by)
     view = await view_of(connection, number)
     if view is None:
         raise NotFound

@@ -58,6 +58,9 @@ class ConflictView:
     updated_by: str | None
     resolution: Resolution | None
     resolved_at: datetime | None
+    resolved_by: str | None
+    """A member's id, or `cli` for a command; None if the replay decided, or before this was kept."""
+
     kept: bool
 
 
@@ -82,6 +85,7 @@ async def view_of(connection: OwnNames, number: int) -> ConflictView | None:
         updated_by=None if present is None else present["updated_by"],
         resolution=found["resolution"],
         resolved_at=found["resolved_at"],
+        resolved_by=entry.get("resolvedBy"),
         kept=found["resolution"] is not None and isinstance(entry.get("image"), dict),
     )
 
@@ -89,7 +93,7 @@ async def view_of(connection: OwnNames, number: int) -> ConflictView | None:
 def ids_in(view: ConflictView) -> list[str | None]:
     """The ids of the members whom a conflict mentions, and words that name none."""
     ids = [value for field in view.fields if field.column in COLUMNS for value in field.values]
-    return [view.member, view.updated_by, *ids]
+    return [view.member, view.updated_by, view.resolved_by, *ids]
 
 
 def document_of(view: ConflictView, names: Mapping[str, str]) -> dict[str, Any]:
@@ -102,7 +106,8 @@ def document_of(view: ConflictView, names: Mapping[str, str]) -> dict[str, Any]:
         for field in view.fields
     }
     about = {"reason": view.reason, "at": view.at, "member": view.member, "resolution": view.resolution}
-    resolved = {"resolvedAt": None if view.resolved_at is None else moment(view.resolved_at), "kept": view.kept}
+    at = None if view.resolved_at is None else moment(view.resolved_at)
+    resolved = {"resolvedAt": at, "resolvedBy": view.resolved_by, "kept": view.kept}
     named = {one: names[one] for one in ids_in(view) if one is not None and one in names}
     rows = {"postgres": None if view.version is None else present, "base": view.base, "fields": fields}
     return said | about | resolved | {"names": named} | rows

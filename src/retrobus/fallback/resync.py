@@ -24,9 +24,13 @@ FROM conflict WHERE resolution IS NOT NULL ORDER BY id"""
 HOLD_IMAGE = """SELECT resource, key, entry::text AS entry FROM conflict
 WHERE id = $1 AND resolution IS NOT NULL AND jsonb_typeof(entry -> 'image') = 'object' FOR UPDATE"""
 KEEP_IMAGE = """UPDATE conflict SET resolution = 'discarded', resolved_at = now(),
-  entry = entry || jsonb_build_object('image', $2::text::jsonb) WHERE id = $1"""
+  entry = entry || jsonb_build_object('image', $2::text::jsonb, 'resolvedBy', 'cli') WHERE id = $1"""
 HOLD = "SELECT FROM conflict WHERE id = $1 AND resolution IS NULL FOR UPDATE"
 CLOSE = """UPDATE conflict SET resolution = $2, resolved_at = now(), entry = entry || $3::text::jsonb WHERE id = $1"""
+
+
+COMMAND = "cli"
+"""Who decides with the command `retrobus resync`, as `updatedBy` names the commands."""
 
 
 class Decided(Exception):
@@ -146,10 +150,10 @@ async def discard(connection: OwnNames, number: int) -> None:
         await discard_within(connection, number)
 
 
-async def discard_within(connection: OwnNames, number: int) -> None:
-    """The same inside the transaction that is open."""
+async def discard_within(connection: OwnNames, number: int, *, by: str = COMMAND) -> None:
+    """The same inside the transaction that is open; `by` is the id of the member who decides."""
     await _hold(connection, number)
-    await _close(connection, number, "discarded", None)
+    await _close(connection, number, "discarded", {"resolvedBy": by})
 
 
 async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) -> None:
@@ -161,8 +165,8 @@ async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) ->
         await apply_within(connection, conflict, named=named)
 
 
-async def apply_within(connection: OwnNames, conflict: OpenConflict, *, named: bool) -> None:
-    """The same inside the transaction that is open; the write is the member's who made it."""
+async def apply_within(connection: OwnNames, conflict: OpenConflict, *, named: bool, by: str = COMMAND) -> None:
+    """The same inside the transaction that is open; the write is the member's who made it, the decision that of `by`."""
     await connection.execute("SET LOCAL lock_timeout = '5s'")
     await connection.execute(
         "SELECT set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true)",
@@ -173,8 +177,8 @@ async def apply_within(connection: OwnNames, conflict: OpenConflict, *, named: b
     if present is None and conflict.operation == "update" and not named:
         raise Deleted
     await _carry_out(connection, conflict, present)
-    image = None if present is None else encode(conflict.of, present)
-    await _close(connection, conflict.number, "applied", image)
+    kept = {} if present is None else {"image": encode(conflict.of, present)}
+    await _close(connection, conflict.number, "applied", {"resolvedBy": by} | kept)
 
 
 async def _carry_out(connection: OwnNames, conflict: OpenConflict, present: Row | None) -> None:
@@ -202,9 +206,8 @@ async def _hold(connection: OwnNames, number: int) -> None:
         raise Decided
 
 
-async def _close(connection: OwnNames, number: int, resolution: Resolution, image: Row | None) -> None:
-    kept = {} if image is None else {"image": image}
-    await connection.execute(CLOSE, number, resolution, json.dumps(kept, ensure_ascii=False))
+async def _close(connection: OwnNames, number: int, resolution: Resolution, more: dict[str, Any]) -> None:
+    await connection.execute(CLOSE, number, resolution, json.dumps(more, ensure_ascii=False))
 
 
 async def bring_in(connection: OwnNames, journal: Journal) -> Report:

@@ -41,6 +41,7 @@ WHERE resource = 'Member' AND key = $1"""
 FORGET = (
     "UPDATE deletion SET actor = NULL WHERE actor = $1",
     """UPDATE conflict SET entry = entry || '{"member": null, "once": null}' WHERE entry->>'member' = $1""",
+    """UPDATE conflict SET entry = entry || '{"resolvedBy": null}' WHERE entry->>'resolvedBy' = $1""",
     """UPDATE conflict SET entry = jsonb_set(entry, '{row,created_by}', 'null')
     WHERE resource = 'Member' AND entry->'row'->>'created_by' = $1""",
     """UPDATE conflict SET entry = jsonb_set(entry, '{image,created_by}', 'null')
