@@ -166,7 +166,7 @@ async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) ->
 
 
 async def apply_within(connection: OwnNames, conflict: OpenConflict, *, named: bool, by: str = COMMAND) -> None:
-    """The same inside the transaction that is open; the write is the member's who made it, the decision that of `by`."""
+    """The same inside the transaction that is open: as the member who made the write, decided by `by`."""
     await connection.execute("SET LOCAL lock_timeout = '5s'")
     await connection.execute(
         "SELECT set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true)",

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -12,8 +11,13 @@ from retrobus.database import pooler
 from retrobus.database.errors import PoolerInTheWay
 from retrobus.store.pool import Connection
 
-STARTED = "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-DRAWN = "SELECT last_value FROM public.row_version"
+KNOWN = """SELECT backend_start AS started, coalesce((
+    SELECT last_value FROM pg_sequences WHERE schemaname = 'public' AND sequencename = 'row_version'), 0) AS version
+FROM pg_stat_activity WHERE pid = pg_backend_pid()"""
+"""Since when the server process serves; the last version drawn, 0 without our schema or the right to read it.
+
+One statement, because each costs two round trips: on a slow line these decide whether a connection opens in time.
+"""
 
 SESSION = {
     "application_name": "retrobus",
@@ -80,9 +84,9 @@ async def _know(connection: Connection, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             pooled = await pooler.is_pooled(connection)
-            connection.started = await connection.fetchval(STARTED)
-            with suppress(asyncpg.PostgresError):  # no schema yet, or no right: each request says so
-                connection.version = await connection.fetchval(DRAWN)
+            known = await connection.fetchrow(KNOWN)
+            if known is not None:
+                connection.started, connection.version = known["started"], known["version"]
     except BaseException:
         connection.terminate()
         raise
