@@ -42,7 +42,7 @@ class NotApplicable(Exception):
     """Postgres has changed since the entry was written; the text is the reason that the operator reads."""
 
 
-class Part:
+class ReplayPart:
     """A few entries. `in_conflict` holds rows with an entry in conflict, and whether they never came to Postgres."""
 
     def __init__(self, connection: OwnNames, journals: list[str], in_conflict: Mapping[Place, bool]) -> None:

@@ -17,7 +17,7 @@ from retrobus.fallback import conflicts
 from retrobus.fallback.conflicts import Place
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
-from retrobus.fallback.parts import Part, Report
+from retrobus.fallback.parts import ReplayPart, Report
 from retrobus.store.confirmed import Asked, confirmed
 
 IDENTITY = "SELECT id::text FROM database_identity"
@@ -119,10 +119,10 @@ class Replay:
             await part.refuse(entry, reason)
         self._take(part)
 
-    def _part(self) -> Part:
-        return Part(self._connection, self._journals, self._in_conflict)
+    def _part(self) -> ReplayPart:
+        return ReplayPart(self._connection, self._journals, self._in_conflict)
 
-    def _take(self, part: Part) -> None:
+    def _take(self, part: ReplayPart) -> None:
         """Counts what a part did, now that it stands."""
         self.report.add(part.report)
         self._in_conflict = part.in_conflict
