@@ -17,6 +17,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import walk_packages
 from tempfile import TemporaryDirectory
@@ -185,4 +186,5 @@ def _become(arguments: list[str], folder: str, environment: dict[str, str], file
     if "PYTHONPATH" in environment:  # a new interpreter would load the sitecustomize that it finds there
         sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
         sys.modules.pop("sitecustomize", None)
-        importlib.import_module("sitecustomize")
+        if find_spec("sitecustomize") is not None:
+            importlib.import_module("sitecustomize")
