@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Boolean, Float, Integer, Numeric
@@ -37,9 +37,15 @@ def components(bodies: Iterable[Body]) -> dict[str, Any]:
     found |= {f"Public{one.name}": row_schema(one, without=one.private) for one in (VEHICLE, EVENT)}
     for resource in ALL:
         rows = [found[name] for name in (resource.name, f"Public{resource.name}") if name in found]
-        sent = {body.component for body in bodies if body.resource is resource and body.component is not None}
-        add_hints(resource, rows, [found[name] for name in sorted(sent)])
+        add_hints(resource, rows, [found[name] for name in sorted(_sent(resource, bodies))])
     return found | SHAPES
+
+
+def _sent(resource: Resource, bodies: Sequence[Body]) -> set[str]:
+    """The names of what clients send of a resource, and of a part of it: a member's change of the own record."""
+    models = {base for body in bodies if body.resource is resource and body.model for base in body.model.__mro__}
+    found = (body for body in bodies if body.resource is resource or body.model in models)
+    return {body.component for body in found if body.component is not None}
 
 
 def _body_schema(body: Body) -> dict[str, Any]:
