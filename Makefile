@@ -18,7 +18,7 @@ run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of i
 # Two workers, each with a Postgres of its own; with a given server, which they would share, one process.
 WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)
 
-test: check ## everything: the checks, then all tests, about 8 minutes on two cores (ARGS="-m faults" for some)
+test: check ## everything: the checks, then all tests, about 12 minutes on two cores (ARGS="-m faults" for some)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready ## format, lint, types and import rules; changes nothing
