@@ -71,7 +71,7 @@ class Present:
         statement, values = (_update if there else _insert)(resource), [wanted[name] for name in _written(resource)]
         row = await self._connection.fetchrow(statement, entry.member or "", *values)
         if row is None:
-            raise LookupError(entry.key)  # a trigger of somebody else refused it in silence
+            raise LookupError(entry.key)  # a trigger that is not ours dropped the row without an error
         self._rows[resource.name, entry.key] = {column.name: row[column.name] for column in resource.columns}
         self._keep(entry, row["answer"].decode(), row["etag"])
 

@@ -69,7 +69,7 @@ class Unavailable(StoreError):
     outcome: Outcome = "not_applied"
     sent: bool = False
     nonce: int | None = None
-    """Of a write that was sent and may be applied: what its row holds for as long as nobody writes it again."""
+    """The nonce of a write that Postgres may have applied: its row holds this number until another write of the row."""
 
 
 @dataclass(eq=False)
