@@ -1,4 +1,4 @@
-/** Phushs by the part of the address behind `#`: `#/vehicules/920?etat=neuf` shows the page `vehicules`. */
+/** Pages by the part of the address behind `#`: `#/vehicules/920?etat=neuf` shows the page `vehicules`. */
 
 import { queryOf } from "./api.js";
 import { ask, fill, h, hush, template } from "./h.js";
