@@ -1,9 +1,9 @@
 """The store that is the truth: every call is one transaction in PostgreSQL."""
 
 import json
+import secrets
 from collections.abc import Callable
 from datetime import datetime
-from random import Random, SystemRandom
 from typing import Any
 
 from retrobus.database.errors import ServerError
@@ -44,12 +44,13 @@ Observer = Callable[[Resource, str, Row | None, int], None]
 """Is told each committed state of a key with its version (no row after a delete), before its answer leaves."""
 
 
-_random = Random(SystemRandom().getrandbits(128))  # noqa: S311 - a mark, not a secret; no system call for each write
-
-
 def random_nonce() -> int:
-    """A number that no other write has, of any process."""
-    return _random.getrandbits(63)
+    """A number that no other write has, of any process.
+
+    The kernel draws it. A generator of this program would go on with the same numbers in each process that is forked
+    from one, and a write that was cut off would be taken for applied by the nonce of another process.
+    """
+    return secrets.randbits(63)
 
 
 class PostgresStore:
