@@ -14,7 +14,8 @@ def test_the_plural_begins_with_two(count: int, said: str) -> None:
 
 def test_numbers_are_written_as_in_french() -> None:
     assert (grouped(999), grouped(1_048_576)) == ("999", "1\u202f048\u202f576")
-    assert (decimal(3.62), decimal(0.04, signed=True)) == ("3,6", "+0,0")
+    assert (decimal(3.62), decimal(-3.62, signed=True)) == ("3,6", "-3,6")
+    assert (decimal(0.04, signed=True), decimal(-0.04, signed=True)) == ("+0,0", "+0,0")
 
 
 def test_one_word_needs_no_plural_of_its_own() -> None:

@@ -19,8 +19,8 @@ def grouped(number: int) -> str:
 
 
 def decimal(number: float, *, signed: bool = False) -> str:
-    """A number with one decimal and a comma: `3,6`."""
-    return f"{number:{'+' if signed else ''}.1f}".replace(".", ",")
+    """A number with one decimal and a comma: `3,6`. What rounds to zero is `0,0`, never `-0,0`."""
+    return f"{number:{'+' if signed else ''}z.1f}".replace(".", ",")
 
 
 def duration(seconds: float) -> str:
