@@ -56,10 +56,11 @@ class Follower:
 
     async def _follow(self) -> None:
         """Follows until the connection is lost or the journal has entries again."""
+        losses = self._availability.losses
         connection = await self._open()
         work = asyncio.create_task(self._work(connection))
         try:
-            await self._watch(work, connection)
+            await self._watch(work, connection, losses)
         except Exception as error:
             if connection.is_closed():  # cut under the work: the driver says anything, even AttributeError
                 raise ConnectionResetError from error
@@ -77,15 +78,17 @@ class Follower:
             await asyncio.sleep(POLL)
             await self._feed.poll(connection)
 
-    async def _watch(self, work: asyncio.Task[None], connection: OwnNames) -> None:
+    async def _watch(self, work: asyncio.Task[None], connection: OwnNames, losses: int) -> None:
         """Waits for the work. Ends the connection of a work that will hear no more: a dead line says nothing.
 
-        For example a black hole swallows the answer to a statement of the replay. Once Postgres is known to be away,
-        or one look at what changed takes longer than any statement may, the wait for that answer has no end.
+        For example a black hole swallows the answer to a statement of the replay. Once Postgres was lost since this
+        connection was asked for (`losses` has grown), or one look at what changed takes longer than any statement may,
+        the wait for that answer has no end. An outage can begin and end between two looks of this loop, so it counts
+        losses: `up` alone would miss it, and the journal would wait for LONGEST_LOOK.
         """
         self._polled = None
         while not (await asyncio.wait({work}, timeout=POLL))[0]:
-            if not self._availability.up or self._is_silent():
+            if self._availability.losses > losses or self._is_silent():
                 connection.terminate()
         await work
 

@@ -48,6 +48,9 @@ class Availability:
         self.pool = pool
         self.timeout = timeout
         self.up = False
+        self.losses = 0
+        """How often PostgreSQL was lost: tells of an outage that was over before the next look at `up`."""
+
         self.reason = ""
         self.misplaced = False
         """Whether these settings cannot work behind the pooler that is there: waiting does not help."""
@@ -93,6 +96,7 @@ class Availability:
             self._watcher.found()
         elif not alive and self.up:
             self.up = False
+            self.losses += 1
             self.pool.drop()
             self._watcher.lost(self.reason)
         return alive
