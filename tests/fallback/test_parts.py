@@ -188,3 +188,23 @@ def test_a_repeat_in_the_same_journal_is_done_once(database: str, writer: Writer
 
     assert (report.applied, report.already, report.conflicts) == (3, 1, [])
     assert [row[0] for row in run_sql(database, "SELECT etat FROM vehicle")] == ["changé encore"]
+
+
+def test_a_write_is_done_although_its_key_was_answered_more_than_a_day_before(database: str, writer: Writer) -> None:
+    """After a day an Idempotency-Key may be used again; the old answer may still lie there, and is replaced."""
+    writer.create("Vehicle", "920", etat="neuf")
+    [entry] = writer.journal.entries
+    member, key, fingerprint = entry.member, entry.once["key"], entry.once["fingerprint"]
+    run_sql(
+        database,
+        f"""INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key, created_at)
+        VALUES ('{member}', 'POST', '/api/essai', '{key}', '\\x{fingerprint}', 'ancienne', '', '920',
+        '{entry.at}'::timestamptz - interval '24 hours 1 second')""",
+    )
+
+    _, report = replay(database, writer.journal)
+
+    kept = run_sql(database, "SELECT answer::jsonb ->> 'etat', created_at FROM idempotency")
+    assert (report.applied, report.already) == (1, 0)
+    assert [row[0] for row in run_sql(database, "SELECT etat FROM vehicle")] == ["neuf"]
+    assert [tuple(row) for row in kept] == [("neuf", datetime.fromisoformat(entry.at))]

@@ -1,9 +1,11 @@
-"""What Postgres has of the rows that a part of the journal is about: read at once, and kept true while it is replayed.
+"""The rows and kept answers of Postgres that a part of the journal is about: read at once, kept true by each write.
 
-An entry by itself would take eight round trips to Postgres. Read in advance for a hundred entries, each takes one.
+An entry by itself would take eight round trips to Postgres. If these are read for a hundred entries at once, an entry
+takes one.
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,11 +18,17 @@ from retrobus.model.rows import Row
 from retrobus.model.wire import view_sql
 from retrobus.store import statements
 
-ANSWERED = """SELECT i.member_id, i.method, i.path, i.key, i.fingerprint FROM idempotency AS i
+ANSWERED = """SELECT i.member_id, i.method, i.path, i.key, i.fingerprint, i.created_at FROM idempotency AS i
 JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS asked (member_id, method, path, key)
 USING (member_id, method, path, key)"""
-KEEP_ANSWER = """INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"""
+KEEP_ANSWER = """INSERT INTO idempotency AS i
+  (member_id, method, path, key, fingerprint, answer, etag, row_key, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (member_id, method, path, key) DO UPDATE SET
+  fingerprint = excluded.fingerprint, answer = excluded.answer, etag = excluded.etag, row_key = excluded.row_key,
+  created_at = excluded.created_at WHERE i.created_at < excluded.created_at"""
+KEPT_FOR = timedelta(hours=24)
+"""How long an answer counts, as `retrobus_kept` has it: after that a client may use the Idempotency-Key again."""
+
 ACTOR = "WITH actor AS (SELECT set_config('retrobus.actor', $1, true))"
 """Names the author of the change in its own statement: PostgreSQL evaluates it before the row is changed."""
 
@@ -37,11 +45,13 @@ class Present:
     def __init__(self, connection: OwnNames) -> None:
         self._connection = connection
         self._rows: dict[Place, Row | None] = {}
-        self._answered: dict[Scope, bytes] = {}
+        self._answered: dict[Scope, tuple[bytes, datetime]] = {}
+        """For each Idempotency-Key what the request asked for, and when it was answered."""
+
         self._to_keep: list[tuple[Any, ...]] = []
 
     async def read(self, entries: Sequence[Entry]) -> None:
-        """Reads the rows of these entries, and the answers that were kept for their Idempotency-Keys."""
+        """Reads the rows of these entries, and the answers that are kept for their Idempotency-Keys."""
         for resource in ALL:
             keys = list({entry.key for entry in entries if entry.resource == resource.name})
             if keys:
@@ -51,7 +61,7 @@ class Present:
         scopes = {scope for entry in entries if (scope := scope_of(entry)) is not None}
         if scopes:
             found = await self._connection.fetch(ANSWERED, *map(list, zip(*scopes, strict=True)))
-            self._answered |= {tuple(row)[:4]: row["fingerprint"] for row in found}
+            self._answered |= {tuple(row)[:4]: (row["fingerprint"], row["created_at"]) for row in found}
 
     async def row(self, resource: Resource, key: str) -> Row | None:
         """The row with this key; None if there is none."""
@@ -61,9 +71,13 @@ class Present:
         return self._rows[place]
 
     def is_answered(self, entry: Entry) -> bool:
-        """Whether an answer is kept for the Idempotency-Key of this entry: Postgres has done it."""
+        """Whether an answer is kept for the Idempotency-Key of this entry: Postgres has done it.
+
+        An answer older than a day does not count: the client was allowed to use its key for a new write.
+        """
         scope = scope_of(entry)
-        return scope is not None and self._answered.get(scope) == fingerprint_of(entry)
+        kept = None if scope is None else self._answered.get(scope)
+        return kept is not None and kept[0] == fingerprint_of(entry) and kept[1] > answered_at(entry) - KEPT_FOR
 
     async def put(self, resource: Resource, entry: Entry, wanted: Row) -> None:
         """Inserts or overwrites the row, as the entry's member."""
@@ -83,7 +97,7 @@ class Present:
         self._rows[resource.name, entry.key] = None
 
     async def is_left_by(self, resource: Resource, key: str, nonce: int | None) -> bool:
-        """Whether the row is as the write with this nonce left it: any later write, by whomever, replaced the nonce."""
+        """Whether the row is as the write with this nonce left it: any later write, by psql too, replaces the nonce."""
         if nonce is None:
             return False
         found: int | None = await self._connection.fetchval(sql.nonce_of(resource), key)
@@ -101,12 +115,12 @@ class Present:
             self._keep(entry, row["json"].decode(), row["etag"])
 
     def _keep(self, entry: Entry, answer: str, etag: str) -> None:
-        """Keeps the answer that a client gets who repeats the write with the same Idempotency-Key."""
+        """Keeps the answer that the client gets if it repeats the write with the same Idempotency-Key."""
         scope = scope_of(entry)
         if scope is not None:
-            fingerprint = fingerprint_of(entry)
-            self._to_keep.append((*scope, fingerprint, answer, etag, entry.key))
-            self._answered.setdefault(scope, fingerprint)
+            fingerprint, at = fingerprint_of(entry), answered_at(entry)
+            self._to_keep.append((*scope, fingerprint, answer, etag, entry.key, at))
+            self._answered[scope] = fingerprint, at
 
     async def write_answers(self) -> None:
         """Writes the answers that are to be kept."""
@@ -123,6 +137,11 @@ def scope_of(entry: Entry) -> Scope | None:
 def fingerprint_of(entry: Entry) -> bytes:
     """What the request with the Idempotency-Key asked for."""
     return b"" if entry.once is None else bytes.fromhex(entry.once["fingerprint"])
+
+
+def answered_at(entry: Entry) -> datetime:
+    """When memory acknowledged the write."""
+    return datetime.fromisoformat(entry.at)
 
 
 @lru_cache

@@ -16,6 +16,9 @@ from retrobus.model.resources import BY_NAME, MEMBER, Resource
 from retrobus.model.rows import Row, completed, decode, encode
 from retrobus.store.confirmed import confirmed
 
+COMMAND = "cli"
+"""Who decides with the command `retrobus resync`, as `updatedBy` names the commands."""
+
 OPEN = """SELECT id AS number, resource, key, operation, reason, created_at AS at, entry::text AS entry FROM conflict
 WHERE resolution IS NULL AND ($1::int IS NULL OR id = $1) ORDER BY id"""
 SETTLED = """SELECT id AS number, resource, key, operation, reason, resolved_at AS at, resolution,
@@ -24,13 +27,9 @@ FROM conflict WHERE resolution IS NOT NULL ORDER BY id"""
 HOLD_IMAGE = """SELECT resource, key, entry::text AS entry FROM conflict
 WHERE id = $1 AND resolution IS NOT NULL AND jsonb_typeof(entry -> 'image') = 'object' FOR UPDATE"""
 KEEP_IMAGE = """UPDATE conflict SET resolution = 'discarded', resolved_at = now(),
-  entry = entry || jsonb_build_object('image', $2::text::jsonb, 'resolvedBy', 'cli') WHERE id = $1"""
+  entry = entry || jsonb_build_object('image', $2::text::jsonb, 'resolvedBy', $3::text) WHERE id = $1"""
 HOLD = "SELECT FROM conflict WHERE id = $1 AND resolution IS NULL FOR UPDATE"
 CLOSE = """UPDATE conflict SET resolution = $2, resolved_at = now(), entry = entry || $3::text::jsonb WHERE id = $1"""
-
-
-COMMAND = "cli"
-"""Who decides with the command `retrobus resync`, as `updatedBy` names the commands."""
 
 
 class Decided(Exception):
@@ -129,7 +128,7 @@ async def restore(connection: OwnNames, number: int) -> tuple[str, str]:
             wanted["token_epoch"] = _later_epoch(wanted, present, created=False)
         await sql.put_row(connection, resource, wanted, replace=present is not None)
         now = None if present is None else encode(resource, present)
-        await connection.execute(KEEP_IMAGE, number, json.dumps(now, ensure_ascii=False))
+        await connection.execute(KEEP_IMAGE, number, json.dumps(now, ensure_ascii=False), COMMAND)
     return found["resource"], found["key"]
 
 

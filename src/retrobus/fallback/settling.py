@@ -22,7 +22,7 @@ FEW = 10
 """Entries that are replayed while writes wait, however slow the line is."""
 
 PASSES = 50
-"""Times that entries are replayed before the last ones; should writes come faster all the same, they wait then."""
+"""Passes beside the writes before the last one; if entries still come faster than that, writes wait for the rest."""
 
 
 class Settling:
@@ -64,7 +64,7 @@ class Settling:
             try:
                 await self._bring_in(connection)
             except Exception as error:
-                self._wait(str(error) if isinstance(error, Unconfirmed) else self.waiting or hindrance(error))
+                self._wait(str(error) if isinstance(error, Unconfirmed) else hindrance(error))
                 raise
         else:
             await self._feed.fill(connection)
@@ -77,11 +77,14 @@ class Settling:
     async def _bring_in(self, connection: OwnNames) -> None:
         """Replays most of the journal beside the writes, and the last of it while they wait.
 
-        Writes that come about as fast as they are replayed wait now and then for a moment, so that the replay wins.
+        If a pass leaves more than half as many entries as the pass before, writes wait while a few entries are
+        replayed: so the replay overtakes clients who write about as fast as it does. For example: the journal has 5,000
+        entries, and 3,000 come during the first pass. Writes wait for a moment, and the second pass takes the rest.
         """
-        before = self._journal.last
+        before = len(self._journal)
         for _ in range(PASSES):
-            left = self._journal.last - await self._replay(connection)
+            done = await self._replay(connection)
+            left = self._journal.last - done  # after the replay: clients wrote on meanwhile
             if left <= self._at_once:
                 break
             if left > before // 2:

@@ -1,0 +1,129 @@
+"""Facts about the end of an outage: what is replayed beside the writes, and what the operator is told meanwhile."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from harness import LONGEST, run_sql, until
+from retrobus.database.errors import CannotConnect
+from retrobus.database.pooler import OwnNames
+from retrobus.database.session import connect_for_command
+from retrobus.fallback import replay, settling
+from retrobus.fallback.entries import Entry
+from retrobus.fallback.feed import Feed
+from retrobus.fallback.journal import Journal
+from retrobus.fallback.mirror import Mirror
+from retrobus.fallback.settling import Settling
+from retrobus.model.resources import VEHICLE
+from retrobus.model.rows import completed, encode
+from retrobus.model.wire import moment
+from retrobus.store.availability import Availability
+from retrobus.store.pool import Connection, Pool
+
+LOCK = "BEGIN; LOCK TABLE vehicle IN SHARE MODE"
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'vehicle'::regclass"
+"""How many sessions wait for the table, the replay among them."""
+
+
+class Quiet:
+    """Is told that Postgres goes and comes, and keeps it to itself."""
+
+    def lost(self, reason: str) -> None:
+        assert reason
+
+    def found(self) -> None:
+        pass
+
+
+async def closed() -> Connection:
+    raise CannotConnect("fermé")
+
+
+def an_outage(database: str) -> tuple[Settling, Journal]:
+    """The end of an outage, before it begins, and its empty journal."""
+    mirror = Mirror()
+    journal = Journal(None, run_sql(database, "SELECT id::text FROM database_identity")[0][0], "postgres")
+    return Settling(Availability(Pool(closed, 2), closed, 5, Quiet()), mirror, Feed(mirror), journal), journal
+
+
+def write(journal: Journal, count: int) -> None:
+    """Clients create so many vehicles."""
+    for number in range(journal.last + 1, journal.last + 1 + count):
+        row = encode(VEHICLE, completed(VEHICLE, {"parc": f"V{number}", "version": 0}))
+        at = moment(datetime.now(UTC))
+        journal.append(Entry(number, at, "Vehicle", f"V{number}", "insert", row, None, None, None, journal.id))
+
+
+async def waiting(database: str, count: int) -> None:
+    await asyncio.to_thread(until, lambda: run_sql(database, WAITING)[0][0] == count, f"{count} waiting sessions")
+
+
+def test_entries_that_come_during_the_replay_are_replayed_beside_the_writes(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second pass takes them, and no client waits for it: only the last few entries make writes wait."""
+    monkeypatch.setattr(settling, "HOLD", 0)
+    monkeypatch.setattr(replay, "ALONE", replay.ALONE.replace("lock_timeout = '5s'", "lock_timeout = '0'"))
+
+    async def run() -> bool:
+        connection = await connect_for_command(database, LONGEST, "essai")
+        first, second = [await asyncpg.connect(database, timeout=LONGEST) for _ in range(2)]
+        outage, journal = an_outage(database)
+        write(journal, 40)
+        await first.execute(LOCK)
+        end = asyncio.create_task(outage.settle(connection))
+        await waiting(database, 1)
+        write(journal, 20)
+        between = asyncio.create_task(second.execute(LOCK))
+        await waiting(database, 2)
+        await first.execute("ROLLBACK")
+        await between
+        await waiting(database, 1)
+        writes_wait = outage.turn.locked()
+        await second.execute("ROLLBACK")
+        await end
+        await asyncio.gather(*(one.close() for one in (connection, first, second)))
+        return writes_wait
+
+    writes_wait = asyncio.run(run())
+
+    assert not writes_wait
+    assert run_sql(database, "SELECT count(*) FROM vehicle")[0][0] == 60
+
+
+async def reason(outage: Settling, connection: OwnNames) -> str | None:
+    """Why the journal waits after an attempt that fails."""
+    with pytest.raises(asyncpg.PostgresError):
+        await outage.settle(connection)
+    return outage.waiting
+
+
+def test_the_reason_why_a_journal_waits_is_that_of_the_last_attempt(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "ALONE", replay.ALONE.replace("lock_timeout = '5s'", "lock_timeout = '10ms'"))
+
+    async def run() -> list[str | None]:
+        connection = await connect_for_command(database, LONGEST, "essai")
+        other = await asyncpg.connect(database, timeout=LONGEST)
+        outage, journal = an_outage(database)
+        write(journal, 1)
+        await other.execute(LOCK)
+        reasons = [await reason(outage, connection)]
+        await other.execute("ROLLBACK")
+        await connection.execute("SET default_transaction_read_only = on")
+        reasons.append(await reason(outage, connection))
+        await connection.execute("SET default_transaction_read_only = off")
+        await outage.settle(connection)
+        await asyncio.gather(connection.close(), other.close())
+        return [*reasons, outage.waiting]
+
+    reasons = asyncio.run(run())
+
+    assert reasons == [
+        "une autre transaction tient les tables (55P03)",
+        "ce serveur refuse les écritures (25006)",
+        None,
+    ]
