@@ -7,14 +7,13 @@ from typing import Literal
 from retrobus.backups import create
 from retrobus.backups.create import Progress, silent
 from retrobus.backups.manifest import Manifest
-from retrobus.backups.restore import lock_maintenance, lock_tables
+from retrobus.backups.restore import RENEW_IDENTITY, lock_maintenance, lock_tables
 from retrobus.database.connection import AnyConnection
 from retrobus.model.resources import ALL, BY_NAME
 from retrobus.store.confirmed import confirmed
 
 Cause = Literal["clean", "reset"]
 NOTES = {"clean": "avant un nettoyage", "reset": "avant une remise à zéro"}
-RENEW_IDENTITY = "UPDATE database_identity SET id = gen_random_uuid(), created_at = now()"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ MAINTENANCE = "retrobus:maintenance"
 
 LOCK_TIMEOUT = "10s"
 TABLES = "vehicle, event, member, deletion"
+RENEW_IDENTITY = "UPDATE database_identity SET id = gen_random_uuid(), created_at = now()"
+"""From here on no journal of the time before is replayed by itself, and every mirror reads everything again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ async def _carry_out(connection: AnyConnection, request: Request, draft: Draft) 
     with request.opened() as reading:
         await write_rows(connection, reading, draft, later_epoch())
     if request.rules.replaces_all:
-        await connection.execute("UPDATE database_identity SET id = gen_random_uuid(), created_at = now()")
+        await connection.execute(RENEW_IDENTITY)
     await verify(connection, draft)
     await connection.execute(BARRIER)  # the rows may be those of an earlier try that no standby confirmed
 
