@@ -194,11 +194,10 @@ def test_a_write_is_done_although_its_key_was_answered_more_than_a_day_before(da
     """After a day an Idempotency-Key may be used again; the old answer may still lie there, and is replaced."""
     writer.create("Vehicle", "920", etat="neuf")
     [entry] = writer.journal.entries
-    member, key, fingerprint = entry.member, entry.once["key"], entry.once["fingerprint"]
     run_sql(
         database,
         f"""INSERT INTO idempotency (member_id, method, path, key, fingerprint, answer, etag, row_key, created_at)
-        VALUES ('{member}', 'POST', '/api/essai', '{key}', '\\x{fingerprint}', 'ancienne', '', '920',
+        VALUES ('{entry.member}', 'POST', '/api/essai', 'demande 1', '\\x00000001', '{{"etat": "ancien"}}', '', '920',
         '{entry.at}'::timestamptz - interval '24 hours 1 second')""",
     )
 
