@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from harness import LONGEST, Api, Person, until
+from locks import held
 
 Event = dict[str, Any]
 SHOWN = "INSERT INTO vehicle (parc, is_public) VALUES ('{}', true)"
@@ -60,6 +61,38 @@ def test_a_stream_tells_everything_and_then_each_change(api: Api) -> None:
         assert items(told(found)) == [("921", False)]
         api.sql("DELETE FROM vehicle WHERE parc = '920'")
         assert items(told(found)) == [("920", True)]
+
+
+def test_a_stream_that_begins_beside_others_has_what_was_committed_before_it_began(api: Api) -> None:
+    """Streams share pages as long as nothing changes; a version that is drawn but not committed is a change to come."""
+    with stream(api) as first:
+        told(first)
+        api.sql(SHOWN.format("920"))
+        with stream(api) as second, held(api.database_url, SHOWN.format("921")) as writer:
+            of_second = items(told(second))
+            with stream(api) as third:
+                of_third = items(told(third))
+                writer.run("COMMIT")
+                with stream(api) as fourth:
+                    of_fourth = items(told(fourth))
+
+    assert of_second == of_third == [("920", False)]
+    assert of_fourth == [("920", False), ("921", False)]
+
+
+def test_streams_read_to_their_end_though_only_one_page_is_kept_for_others(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound of kept pages prevents that a client with ever new cursors makes the memory grow."""
+    monkeypatch.setattr("retrobus.changes.streams.KEPT", 1)
+    monkeypatch.setattr("retrobus.changes.streams.PAGE", 2)
+    for parc in range(920, 929):
+        api.sql(SHOWN.format(parc))
+
+    with stream(api) as first, stream(api, "/public/changes/stream?resource=Vehicle") as second:
+        both = items(told(first)), items(told(second))
+
+    assert both == ([(str(parc), False) for parc in range(920, 929)],) * 2
 
 
 def test_a_stream_resumes_behind_the_last_event_that_was_read(api: Api) -> None:

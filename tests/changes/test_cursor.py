@@ -200,7 +200,7 @@ def test_more_transactions_than_a_cursor_can_name_are_an_overload(running: int, 
 
 def told(count: int, limit: int, *, again: bool = False) -> Changes:
     rows = [Found(("Event", f"e{number}", number, None)) for number in range(1, count + 1)]
-    return _told(rows, Cursor(ORIGIN, 820, {100: 790}, None, first=True), limit, again=again)
+    return _told(rows, Cursor(ORIGIN, 820, {100: 790}, None, first=True), limit, SEEN, again=again)
 
 
 class Found(tuple[Any, ...]):

@@ -117,15 +117,11 @@ class EventStream(Response):
         return False
 
     def _text(self, *, current: bool) -> bytes:
-        """The events of the page; the last one carries the cursor behind it."""
+        """The events of the page, and the one that tells that the copy is whole."""
         found = self._found
-        mark = f"id: {found.cursor.text()}\n".encode()
-        events = [b"data: " + item + b"\n\n" for item in found.items]
-        if events:
-            events[-1] = mark + events[-1]
-        if current and not found.more:
-            events.append(mark + b"event: current\ndata: {}\n\n")
-        return b"".join(events)
+        if not current or found.more:
+            return found.events
+        return found.events + found.mark + b"event: current\ndata: {}\n\n"
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
         if body or not more:

@@ -10,6 +10,7 @@ reads again above 10 and finds 11.
 import asyncio
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from retrobus.changes import statements
@@ -28,13 +29,28 @@ PAUSE, LOOKS = 0.02, 10
 """Seconds between two looks, and looks, before everything is read: short transactions that run have ended then."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Changes:
     """One page: items as JSON, the cursor to go on from, and whether more is there to be read at once."""
 
     items: list[bytes]
     cursor: Cursor
     more: bool
+    seen: Look
+    """The state of the database that the page shows: a later look that equals it proves that nothing has changed."""
+
+    @cached_property
+    def events(self) -> bytes:
+        """The items as Server-Sent Events, the last with the cursor as its id. Made once for all streams."""
+        if not self.items:
+            return b""
+        *others, last = (b"data: " + item + b"\n\n" for item in self.items)
+        return b"".join((*others, self.mark, last))
+
+    @property
+    def mark(self) -> bytes:
+        """The line that makes the cursor the id of an event."""
+        return f"id: {self.cursor.text()}\n".encode()
 
 
 class ChangeFeed:
@@ -79,7 +95,7 @@ async def _page(
     if not at.first and not again and seen.highest == at.highest and at.late.keys() <= seen.running:
         if caller is not None:
             await prove(connection, caller)
-        return Changes([], at, more=False)
+        return Changes([], at, more=False, seen=seen)
     own = None
     if at.place is None:
         own = await transaction_id(connection)  # after `highest` was read: what begins later draws a higher version
@@ -94,7 +110,7 @@ async def _page(
             at = _aim(at, seen.highest, snapshot.seen.running, own or 0)
         values = [start, limit + 1, *([scope.own] if scope.own is not None else [])]
         rows = await connection.fetch(statements.of(scope, first=at.first), *values)
-    return _told(rows, at, limit, again=again)
+    return _told(rows, at, limit, snapshot.seen, again=again)
 
 
 def _known(cursor: Cursor | int, scope: Scope, seen: Look) -> Cursor:
@@ -120,13 +136,13 @@ def _aim(at: Cursor, highest: int, running: frozenset[int], own: int) -> Cursor:
     return Cursor(at.origin, highest, late, None, at.first)
 
 
-def _told(rows: list[Any], at: Cursor, limit: int, *, again: bool) -> Changes:
+def _told(rows: list[Any], at: Cursor, limit: int, seen: Look, *, again: bool) -> Changes:
     """The page; `again` if it belongs to a reading of several pages, after which another reading follows."""
     items = [item_of(*row) for row in rows[:limit]]
     if len(rows) > limit:
         place = rows[limit - 1]["version"]
-        return Changes(items, Cursor(at.origin, at.highest, at.late, place, at.first), more=True)
-    return Changes(items, Cursor(at.origin, at.highest, at.late), more=again)
+        return Changes(items, Cursor(at.origin, at.highest, at.late, place, at.first), more=True, seen=seen)
+    return Changes(items, Cursor(at.origin, at.highest, at.late), more=again, seen=seen)
 
 
 def item_of(resource: str, key: str, version: int, row: bytes | None) -> bytes:

@@ -20,10 +20,12 @@ POLL = 0.3
 PAGE = 200
 """Changes that are sent to a stream at a time: what waits for a slow reader stays small."""
 
-
 READERS = 4
 """Readings for streams at a time, and as many for streams that begin: hundreds of streams that wake or come at once
 must leave connections and processor time to requests."""
+
+KEPT = 32
+"""Pages that are kept for streams that come to the same cursor: some megabytes, however many cursors clients send."""
 
 
 class Counted(Protocol):
@@ -55,6 +57,7 @@ class Streams:
         self._wanted = asyncio.Event()
         self._pages: dict[tuple[Scope, str], asyncio.Task[Changes]] = {}
         self._beginnings: dict[tuple[Scope, str], asyncio.Task[Changes]] = {}
+        self._first: dict[Scope, Changes] = {}
         self._noticed = 0.0
         self._readers, self._openers = asyncio.Semaphore(READERS), asyncio.Semaphore(READERS)
 
@@ -72,6 +75,8 @@ class Streams:
         self._followers.dec()
         if not self._open:
             self._wanted.clear()
+            self._pages.clear()
+            self._first.clear()
 
     @contextmanager
     def waking(self, event: asyncio.Event) -> Iterator[None]:
@@ -97,8 +102,20 @@ class Streams:
 
     async def _begin(self, key: tuple[Scope, str], cursor: Cursor | None) -> Changes:
         async with self._openers:
-            del self._beginnings[key]  # who comes from now on needs a reading that begins later
+            del self._beginnings[key]  # a stream that comes from now on needs a reading that begins later
+            if cursor is None and key[0].own is None:
+                return await self._everything(key[0])
             return await self._feed.page(key[0], cursor, PAGE, None)
+
+    async def _everything(self, scope: Scope) -> Changes:
+        """The first page of all there is: the one that was read last, if the database has not changed since.
+
+        Prevents that hundreds of streams that begin one after the other read the same rows hundreds of times.
+        """
+        kept = self._first.get(scope)
+        if kept is None or await self._feed.look() != kept.seen:
+            kept = self._first[scope] = await self._feed.page(scope, None, PAGE, None)
+        return kept
 
     async def page(self, scope: Scope, cursor: Cursor) -> Changes:
         """The changes after this cursor; streams that stand at the same cursor share one reading.
@@ -109,6 +126,8 @@ class Streams:
         task = self._pages.get(key)
         if task is None:
             task = self._pages[key] = asyncio.create_task(self._read(scope, cursor))
+            if len(self._pages) > KEPT:
+                del self._pages[next(iter(self._pages))]  # the oldest; streams that wait for it hold it themselves
         return await asyncio.shield(task)
 
     async def prove(self, caller: Caller) -> None:
