@@ -2,6 +2,8 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +74,43 @@ def test_no_secret_of_a_member_is_told(api: Api, admin: Person) -> None:
     assert "hash" not in answer.text
 
 
+def test_values_are_told_as_the_rows_of_the_api_have_them(api: Api, admin: Person) -> None:
+    event = {"id": "e1", "version": 0, "title": "Fête", "date": datetime(2026, 6, 21, tzinfo=UTC)}
+    row = encode(BY_NAME["Event"], completed(BY_NAME["Event"], event | {"adult_price": Decimal("12.50")}))
+    values = {"date": "2026-06-19T00:00:00.000+00:00", "adult_price": "9.00"}
+    api.sql(
+        "INSERT INTO event (id, title, date, extras) VALUES ('e1', 'Fête', '2026-06-20Z', '{\"a\": 1}')",
+        a_conflict(7, row=row, base={"version": 1, "hash": "h", "values": values}).replace(
+            f"'Vehicle', '{VEHICLE}'", "'Event', 'e1'"
+        ),
+    )
+
+    assert listed(api, admin)[0]["fields"] == {
+        "date": {
+            "journal": "2026-06-21T00:00:00.000Z",
+            "postgres": "2026-06-20T00:00:00.000Z",
+            "base": "2026-06-19T00:00:00.000Z",
+        },
+        "adultPrice": {"journal": 12.5, "postgres": None, "base": 9},
+        "extras": {"journal": None, "postgres": '{"a": 1}'},
+    }
+
+
 def test_of_a_long_text_the_beginning_is_told(vehicle: Api, admin: Person) -> None:
     picture = "data:image/png;base64," + "A" * 4978
     row = encode(
         BY_NAME["Vehicle"],
-        completed(BY_NAME["Vehicle"], {"parc": VEHICLE, "version": 0, "background_image": picture}),
+        completed(
+            BY_NAME["Vehicle"],
+            {"parc": VEHICLE, "version": 0, "background_image": picture, "gallery": json.dumps([picture])},
+        ),
     )
     vehicle.sql(a_conflict(7, row=row))
 
     [found] = listed(vehicle, admin)
 
     assert found["fields"]["backgroundImage"]["journal"] == f"{picture[:200]}… (5000 caractères)"
+    assert found["fields"]["gallery"]["journal"] == [f"{picture[:200]}… (5000 caractères)"]
 
 
 def test_applying_writes_the_row_as_its_member_and_keeps_what_it_replaced(vehicle: Api, admin: Person) -> None:
@@ -128,7 +156,7 @@ def test_a_decided_conflict_is_decided_no_second_time(vehicle: Api, admin: Perso
     answer = vehicle.post(f"/api/conflicts/7/{word}", headers=admin.headers)
 
     assert_refused(answer, 409, "already_settled")
-    assert answer.json()["detail"] == "Le conflit 7 est déjà tranché : écarté."
+    assert answer.json()["detail"] == "Le conflit 7 est déjà tranché : abandonné."
     assert state(vehicle) == [("par psql", "sql")]
 
 

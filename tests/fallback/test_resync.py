@@ -353,7 +353,7 @@ def test_the_list_has_headings_and_says_who_wrote(database: str, folder: Path, n
     assert [(one["member"], one["name"]) for one in document["conflicts"]] == [("alix", "Alix Exemple")]
     assert settled[1][:3] == ["N°", "Écriture", "Par"]
     assert settled[2][:3] == [str(named), "modification du véhicule 920", "Alix Exemple"]
-    assert settled[2][3].startswith("écarté le ")
+    assert settled[2][3].startswith("abandonné le ")
 
 
 def test_one_conflict_is_shown_field_by_field_and_nothing_changes(database: str, folder: Path, named: int) -> None:

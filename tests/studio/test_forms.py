@@ -56,6 +56,40 @@ def test_a_row_says_by_name_who_changed_it(visitor: Visitor, manager: Person, se
     expect(author).to_contain_text("en SQL (psql)")
 
 
+def test_a_name_that_could_not_be_read_is_asked_for_again_with_the_next_drawing(
+    visitor: Visitor, manager: Person, service: Api
+) -> None:
+    visitor.watch.expect(0)
+    create(service, manager, "vehicle", parc="920")
+    visitor.page.route(f"**/api/members/{manager.id}", lambda route: route.abort(), times=1)
+    visitor.log_in(manager, "vehicules/920")
+    author = visitor.page.locator("dl > div").filter(has_text="Modifié par")
+    expect(author).to_contain_text(manager.id)
+
+    visitor.go("Véhicules")
+    visitor.page.get_by_role("link", name="920").click()
+
+    expect(author).to_contain_text("Bérénice Bureau")
+
+
+def test_a_deleted_member_is_told_as_such_and_asked_for_once(visitor: Visitor, manager: Person, service: Api) -> None:
+    other = service.person("BUREAU")
+    create(service, other, "vehicle", parc="920")
+    service.sql(f"DELETE FROM member WHERE id = '{other.id}'")
+    visitor.watch.expect(404)
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url) if other.id in request.url else None)
+    visitor.log_in(manager, "vehicules/920")
+    author = visitor.page.locator("dl > div").filter(has_text="Modifié par")
+    expect(author).to_contain_text("un adhérent supprimé")
+
+    visitor.go("Véhicules")
+    visitor.page.get_by_role("link", name="920").click()
+
+    expect(author).to_contain_text("un adhérent supprimé")
+    assert len(asked) == 1
+
+
 def test_an_event_can_be_changed_while_the_list_of_vehicles_cannot_be_read(
     visitor: Visitor, manager: Person, service: Api
 ) -> None:

@@ -7,6 +7,7 @@ from retrobus.api.bodies import IGNORED
 from retrobus.api.calls import Call, Routes
 from retrobus.api.declaration import Route
 from retrobus.api.queries import filters_of, flag, limit_of, number_of, values_of
+from retrobus.api.reference_hints import WORDS
 from retrobus.api.rights import ADMINS_ONLY
 from retrobus.fallback.conflict_desk import AlreadySettled
 from retrobus.fallback.conflicts import Resolution
@@ -16,7 +17,6 @@ from retrobus.store.contract import POSTGRES, Page
 
 router = Routes("conflicts", "/api/conflicts", id=NUMBER_KEY)
 FILTERS = (flag("all"),)
-WORDS: dict[Resolution, str] = {"applied": "appliqué", "discarded": "écarté"}
 
 
 @router.declare(Route("GET", "", ADMINS_ONLY, listing("ConflictList", "conflicts"), filters=FILTERS))
@@ -24,7 +24,8 @@ async def list_conflicts(call: Call) -> Page:
     """The open conflicts in the order in which they came, with `all=true` the decided ones too; 100 in a page at most.
 
     Each tells, field by field, what the write wanted (`journal`), what is there now (`postgres`), and what the client
-    had changed (`base`), if the journal says it. Of a text with more than 2000 characters the beginning is told.
+    had changed (`base`), if the journal says it, with values as in the row itself. Of a text with more than 2000
+    characters the beginning is told.
     """
     values = values_of(call.request, FILTERS)
     settled = any(asked.value for asked in filters_of(values, FILTERS))

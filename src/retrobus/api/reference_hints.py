@@ -33,6 +33,7 @@ WORDS = {
     "api": "dans l’application", "sql": "en SQL (psql)", "clean": "nettoyage des tables",
     "strict": "strict : PostgreSQL seul répond", "fallback": "avec mémoire : elle répond pendant une panne",
     "memory": "en mémoire, sans base",
+    "applied": "appliqué", "discarded": "abandonné",
     "insert": "Création", "update": "Modification", "delete": "Suppression",
     "reset": "remise à zéro de la base", "restore": "restauration d’un backup", "erase": "effacement définitif",
 }  # fmt: skip

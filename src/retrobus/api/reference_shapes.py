@@ -114,7 +114,7 @@ _CONFLICT = {
     "reason": TEXT | {"description": "Why the replay could not apply the write; in French."},
     "at": _MOMENT | {"description": "When the write was acknowledged."},
     "member": _or_null("string", "The id of the member who made the write."),
-    "resolution": {"enum": ["applied", "discarded", None]},
+    "resolution": {"enum": ["applied", "discarded", None], "x-words": words_for(("applied", "discarded"))},
     "resolvedAt": _or_null("string", "When it was decided."),
     "resolvedBy": _or_null("string", "The id of the member who decided, or `cli`; null if the replay did."),
     "kept": FLAG | {"description": "Whether the row that was replaced is kept: `retrobus resync --restore`."},

@@ -23,7 +23,7 @@ SHOWN = 60
 NONE_OPEN = "✅ Aucun conflit à trancher"
 OPERATIONS = {"insert": "création", "update": "modification", "delete": "suppression"}
 OF = {"Vehicle": "du véhicule", "Event": "de l'événement", "Member": "du membre"}
-DECISIONS = {"applied": "appliqué", "discarded": "écarté"}
+DECISIONS = {"applied": "appliqué", "discarded": "abandonné"}
 OPEN_HEADINGS = ("N°", "Écriture", "Par", "Écrite le (UTC)", "Raison")
 SETTLED_HEADINGS = ("N°", "Écriture", "Par", "Décision (UTC)", "Raison", "")
 

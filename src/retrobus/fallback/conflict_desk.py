@@ -119,13 +119,15 @@ async def _decide(connection: Connection, number: int, decision: Resolution, by:
 
 def _document(view: ConflictView, names: dict[str, str]) -> bytes:
     document = document_of(view, names)
-    document["fields"] = {name: _shortened(values) for name, values in document["fields"].items()}
-    return json.dumps(document, ensure_ascii=False).encode()
+    return json.dumps(document | {"fields": _shortened(document["fields"])}, ensure_ascii=False).encode()
 
 
-def _shortened(values: dict[str, Any]) -> dict[str, Any]:
-    """The states of a field, with the beginning of each text that is too long to be read."""
-    return {
-        name: f"{value[:SHOWN]}… ({len(value)} caractères)" if isinstance(value, str) and len(value) > LONG else value
-        for name, value in values.items()
-    }
+def _shortened(value: Any) -> Any:
+    """The value, with the beginning of each text in it that is too long to be read."""
+    if isinstance(value, dict):
+        return {name: _shortened(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_shortened(one) for one in value]
+    if isinstance(value, str) and len(value) > LONG:
+        return f"{value[:SHOWN]}… ({len(value)} caractères)"
+    return value

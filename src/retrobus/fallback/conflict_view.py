@@ -12,8 +12,8 @@ from retrobus.fallback.conflicts import Resolution
 from retrobus.fallback.resync import wanted_row
 from retrobus.model.names import camel
 from retrobus.model.resources import BY_NAME, Resource
-from retrobus.model.rows import Row, encode
-from retrobus.model.wire import moment
+from retrobus.model.rows import Row, decoded, encode
+from retrobus.model.wire import form_of, moment
 from retrobus.store.authors import COLUMNS
 
 ONE = """SELECT id AS number, resource, key, operation, reason, resolution, resolved_at, entry::text AS entry
@@ -97,20 +97,27 @@ def ids_in(view: ConflictView) -> list[str | None]:
 
 
 def document_of(view: ConflictView, names: Mapping[str, str]) -> dict[str, Any]:
-    """One conflict as a client or script reads it; a base that the journal does not hold is left out."""
+    """One conflict as a client or script reads it, with values as rows of the API have them.
+
+    A base that the journal does not hold is left out.
+    """
     said = {"number": view.number, "resource": view.resource, "key": view.key, "operation": view.operation}
     present = {"version": view.version, "updatedAt": view.updated_at, "updatedBy": view.updated_by}
-    fields = {
-        field.name: {"journal": field.journal, "postgres": field.present}
-        | ({"base": field.base} if field.based else {})
-        for field in view.fields
-    }
+    fields = {field.name: _states(BY_NAME[view.resource], field) for field in view.fields}
     about = {"reason": view.reason, "at": view.at, "member": view.member, "resolution": view.resolution}
     at = None if view.resolved_at is None else moment(view.resolved_at)
     resolved = {"resolvedAt": at, "resolvedBy": view.resolved_by, "kept": view.kept}
     named = {one: names[one] for one in ids_in(view) if one is not None and one in names}
     rows = {"postgres": None if view.version is None else present, "base": view.base, "fields": fields}
     return said | about | resolved | {"names": named} | rows
+
+
+def _states(resource: Resource, field: Field) -> dict[str, Any]:
+    column = resource.table.c[field.column]
+    told = [
+        None if value is None else json.loads(form_of(column).python(decoded(column, value))) for value in field.values
+    ]
+    return dict(zip(("journal", "postgres", "base") if field.based else ("journal", "postgres"), told, strict=False))
 
 
 def _fields(resource: Resource, journal: Row | None, present: Row | None, base: Row) -> list[Field]:

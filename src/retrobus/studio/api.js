@@ -105,7 +105,6 @@ export function dataUrl(blob) {
 
 /** Saves what a path answers as a file of this name. */
 export async function download(path, name, type) {
-  const url = URL.createObjectURL(await blobOf(path, type));
-  Object.assign(document.createElement("a"), { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  const href = await dataUrl(await blobOf(path, type));
+  Object.assign(document.createElement("a"), { href, download: name }).click();
 }

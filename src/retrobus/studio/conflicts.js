@@ -1,13 +1,13 @@
 /** The page of conflicts: what memory took in an outage and PostgreSQL could not, and the decision about each. */
 
-import { newKey, rowsOf, send } from "./api.js";
+import { rowsOf, send } from "./api.js";
 import { ask, attempt, button, fill, h, table, tell, template } from "./h.js";
 import { fieldsOf, KINDS, wordsOf } from "./resources.js";
 import { link, replace } from "./router.js";
 import { byWhom, counted, instant, rowNamed, textOf } from "./show.js";
 
 const DECISIONS = { apply: "Appliquer", discard: "Abandonner" };
-const DONE = { apply: "appliqué", applied: "appliqué", discard: "abandonné", discarded: "abandonné" };
+const done = ({ resolution }) => wordsOf("Conflict", "resolution")[resolution];
 
 /** The page; with `tous=1` the decided conflicts too. */
 export async function conflictsPage({ query }) {
@@ -33,42 +33,42 @@ function card(one, redraw) {
     button(`${verb}…`, () => decide(one, name, redraw), { "aria-label": `${verb} le conflit ${one.number}…` }));
   const end = one.resolution === null
     ? h("div", { class: "actions" }, buttons)
-    : h("p", { class: "quiet" }, `${DONE[one.resolution]} le ${instant(one.resolvedAt)}`);
+    : h("p", { class: "quiet" }, `${done(one)} le ${dated(one.resolvedAt, one.resolvedBy, one)}`);
   return h("section", { class: "card" }, h("h2", {}, title), h("p", {}, about(one)), fields(one), end);
 }
 
-function about({ at, member, names, reason, postgres }) {
-  const by = (id) => ` ${byWhom(id, names[id])}`.trimEnd();
-  const today = postgres
-    ? `ligne d’aujourd’hui modifiée le ${instant(postgres.updatedAt)}${by(postgres.updatedBy)}`
+const dated = (at, id, { names }) => `${instant(at)} ${byWhom(id, names[id])}`.trimEnd();
+
+function about(one) {
+  const today = one.postgres
+    ? `ligne d’aujourd’hui modifiée le ${dated(one.postgres.updatedAt, one.postgres.updatedBy, one)}`
     : "aucune ligne aujourd’hui";
-  return `Écriture du ${instant(at)}${by(member)} ; ${reason} ; ${today}.`;
+  return `Écriture du ${dated(one.at, one.member, one)} ; ${one.reason} ; ${today}.`;
 }
 
 /** Both rows, field by field: what the journal wants, what is there today, and what the client had read. */
-function fields({ resource, fields: differing }) {
-  const rows = Object.entries(differing);
-  const labels = Object.fromEntries(fieldsOf(KINDS[resource]).map(({ name, label }) => [name, label]));
+function fields({ resource, names, fields: differing }) {
+  const rows = fieldsOf(KINDS[resource]).filter(({ name }) => name in differing);
   if (!rows.length) return h("p", { class: "quiet" }, "Aucun champ ne diffère.");
+  const column = (label, state) => ({ label, cell: (field) => shown(field, differing[field.name][state], names) });
   return table("Champ par champ", [
-    { label: "Champ", leads: true, cell: ([name]) => labels[name] ?? name },
-    { label: "Journal", cell: ([, { journal }]) => shown(journal) },
-    { label: "Aujourd’hui", cell: ([, { postgres }]) => shown(postgres) },
-    { label: "Lu avant", cell: ([, { base }]) => (base === undefined ? "?" : shown(base)) },
+    { label: "Champ", leads: true, cell: ({ label }) => label },
+    column("Journal", "journal"), column("Aujourd’hui", "postgres"), column("Lu avant", "base"),
   ], rows);
 }
 
-const shown = (value) => (value === null
-  ? h("span", { class: "quiet" }, "rien")
-  : h("span", { class: "text" }, textOf({ kind: typeof value === "boolean" ? "flag" : "text" }, value)));
+function shown(field, value, names) {
+  if (value === undefined) return "?";
+  const said = field.kind === "author" ? byWhom(value, names[value]) : textOf(field, value);
+  return said ? h("span", { class: "text" }, said) : h("span", { class: "quiet" }, "rien");
+}
 
 async function decide(one, name, redraw) {
-  const key = newKey(); // a repeat of the same decision has one effect
   const agreed = await ask(name, { number: one.number, fields: fields(one) });
   if (!agreed) return;
   await attempt(async () => {
-    await send("POST", `/api/conflicts/${one.number}/${name}`, undefined, { key });
-    tell(`Conflit ${one.number} ${DONE[name]}.`);
+    const { data } = await send("POST", `/api/conflicts/${one.number}/${name}`);
+    tell(`Conflit ${data.number} ${done(data)}.`);
   });
   await redraw();
 }

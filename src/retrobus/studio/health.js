@@ -20,7 +20,6 @@ export function watchHealth() {
 }
 
 async function look() {
-  clearTimeout(timer);
   const asked = fetch(address("/ready"), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
   const text = sentence(await asked.then((response) => response.json()).catch(() => null));
   if (banner.textContent !== text) banner.textContent = text;

@@ -7,7 +7,6 @@ import { bytes, pictureOf } from "./show.js";
 /** Such a list: each part can be moved up and removed. `make(value)` gives the node of one part and its `read()`. */
 function partsOf(make) {
   const node = h("ol", { class: "parts" });
-  const readers = new WeakMap();
   const changed = (item, focused) => {
     item?.querySelector(focused)?.focus();
     node.dispatchEvent(new Event("input", { bubbles: true }));
@@ -17,7 +16,7 @@ function partsOf(make) {
     const item = h("li", {}, part.node,
       button("↑", () => up(item), { "aria-label": "Monter", title: "Monter" }),
       button("×", () => remove(item), { "aria-label": "Retirer", title: "Retirer" }));
-    readers.set(item, part.read);
+    item.read = part.read;
     return item;
   };
   const up = (item) => {
@@ -34,7 +33,7 @@ function partsOf(make) {
     changed(node.lastChild, "input");
   };
   const write = (values) => fill(node, (values ?? []).map(itemOf));
-  return { node, add, write, read: () => [...node.children].map((item) => readers.get(item)()) };
+  return { node, add, write, read: () => [...node.children].map((item) => item.read()) };
 }
 
 const input = (name, value) => h("input", { value, "aria-label": name, placeholder: name });

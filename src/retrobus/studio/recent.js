@@ -12,11 +12,15 @@ const AGAIN = 3_000; // milliseconds before the stream is opened again
 /** The last changes, the latest first; deletions say who and when. */
 export class Recent {
   constructor(signal) {
-    Object.assign(this, template("recent"), { signal, following: false, seen: new Set() });
+    Object.assign(this, template("recent"), { signal, following: false, seen: new Set(), untold: [] });
   }
 
-  /** Shows what the status tells, and follows the stream from there on unless that is done already. */
+  /**
+   * Shows what the status tells, and follows the stream from there on unless that is done already. What could not be
+   * asked before, such as the name of a member, is asked again.
+   */
   async begin({ changes, cursor }) {
+    for (const tell of this.untold.splice(0)) tell();
     if (this.following) return;
     if (!cursor) return fill(this.state, "seul PostgreSQL les connaît, et il ne répond pas");
     this.following = true;
@@ -52,7 +56,8 @@ export class Recent {
     const what = h("span", { class: "quiet" }, row ? ` – ${fresh ? "créé" : "modifié"}` : " – supprimé");
     this.list.prepend(h("li", { class: row ? "" : "gone" }, rowLink(change), what));
     while (this.list.children.length > MOST) this.list.lastChild.remove();
-    explain(change).then((nodes) => what.append(" ", ...nodes)).catch(() => {});
+    const tell = () => explain(change).then((nodes) => what.append(" ", ...nodes), () => this.untold.push(tell));
+    tell();
   }
 }
 
@@ -61,6 +66,7 @@ async function explain({ resource, key, version, row }) {
   if (row) return [byWhom(row.updatedBy, await personOf(row.updatedBy)), `, le ${instant(row.updatedAt)}`];
   const { rows } = await rowsOf("/api/deletions", { resource, key }, { limit: 5 });
   const one = rows.find((found) => found.version === version) ?? rows[0];
+  if (!one) return []; // a member who was erased for good
   const back = h("a", { href: link("suppressions", [], { resource, key }) }, "retrouver");
   return [`${deleter(one)}, le ${instant(one.deletedAt)} `, back];
 }

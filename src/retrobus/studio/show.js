@@ -1,7 +1,7 @@
 /** How numbers, dates, values, rows and people are shown to a French reader. */
 
 import { get, picture } from "./api.js";
-import { definitions, h, template } from "./h.js";
+import { definitions, fill, h, template } from "./h.js";
 import { addressOf, KINDS, wordsOf } from "./resources.js";
 import { link } from "./router.js";
 import { isManager, user } from "./session.js";
@@ -38,13 +38,12 @@ const WRITTEN = {
   day, instant, number, money: euros,
   flag: (value) => (value ? "Oui" : "Non"),
   choice: (value, { words }) => words[value] ?? value,
-  image: (value) => (value.startsWith("data:") ? "une image" : value),
+  image: (value) => value.replace(/^data:\S*/, "une image"), // behind it, how long one is that is not told whole
   images: (value) => counted(value.length, "image"),
   pairs: (value) => value.map((pair) => `${pair.label} : ${pair.value}`).join("\n"),
   lines: (value) => value.join("\n"),
 };
 
-const NOTHING = "–";
 const isEmpty = (value) => value == null || value === "" || (Array.isArray(value) && value.length === 0);
 
 /** A value as a text; empty for nothing. */
@@ -52,10 +51,10 @@ export const textOf = (field, value) => (isEmpty(value) ? "" : (WRITTEN[field.ki
 
 /** A value as nodes, for reading it whole. */
 export function nodeOf(field, value) {
-  if (isEmpty(value)) return h("span", { class: "quiet" }, NOTHING);
+  if (isEmpty(value)) return h("span", { class: "quiet" }, "–");
   if (field.kind === "image") return pictureOf(value);
   if (field.kind === "images") return h("div", { class: "pictures" }, value.map(pictureOf));
-  if (field.kind === "author") return later(personOf(value));
+  if (field.kind === "author") return later(personOf(value), value);
   return field.kind === "json" ? h("pre", {}, value) : outward(textOf(field, value));
 }
 
@@ -64,10 +63,10 @@ export const valuesOf = (fields, row) => h("dl", { class: "values" }, definition
   .filter(({ name }) => name in row)
   .map((field) => [field.label, nodeOf(field, row[field.name])])));
 
-/** A text that is still on its way. */
-function later(text) {
+/** A text that is still on its way; the `other` one if it does not come. */
+function later(text, other) {
   const node = h("span", { class: "text" }, "…");
-  text.then((found) => (node.textContent = found || NOTHING));
+  text.catch(() => other).then((found) => fill(node, found));
   return node;
 }
 
@@ -81,19 +80,24 @@ function outward(text) {
   return h("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
 }
 
-const pictures = new Map(); // by address and version: a list that is drawn again asks for no picture again
+const answers = new Map(); // promised, by address: a page that is drawn again asks for nothing again
+
+/** What `read()` promises, asked for once; a failure is not kept, so the next drawing asks again. */
+function once(address, read) {
+  if (!answers.has(address)) answers.set(address, read());
+  answers.get(address).catch(() => answers.delete(address));
+  return answers.get(address);
+}
 
 /** A small picture of a row of a list, asked for when it comes into view. */
 export function thumbnail({ imageUrl, galleryUrls, version }) {
   const path = imageUrl ?? galleryUrls?.find((url) => url.startsWith("/"));
   if (!path) return null;
   const image = h("img", { class: "thumbnail", alt: "" });
-  const name = `${path} ${version}`;
-  new IntersectionObserver(async ([{ isIntersecting }], observer) => {
+  new IntersectionObserver(([{ isIntersecting }], observer) => {
     if (!isIntersecting) return;
     observer.disconnect();
-    if (!pictures.has(name)) pictures.set(name, picture(path).catch(() => null));
-    image.src = (await pictures.get(name)) ?? "";
+    once(`${path} ${version}`, () => picture(path)).then((found) => (image.src = found), () => {});
   }).observe(image);
   return image;
 }
@@ -109,20 +113,21 @@ export function rowLink({ resource, key, row }, there = Boolean(row)) {
   return h("span", {}, kind, there ? h("a", { href: link(page, [key]) }, name) : name);
 }
 
-/** Who stands in `updatedBy` and its like: "par Camille Exemple", "en SQL (psql)"; `name` is the member's, if known. */
-export const byWhom = (id, name) => wordsOf("Member", "updatedBy")[id] ?? (id ? `par ${name ?? id}` : "");
+const GONE = "un adhérent supprimé";
 
-const names = new Map();
+/** Who stands in `updatedBy` and its like: "par Camille Exemple", "en SQL (psql)"; a deleted member has no `name`. */
+export const byWhom = (id, name) => wordsOf("Member", "updatedBy")[id] ?? (id ? `par ${name ?? GONE}` : "");
 
 /** The name of the member with this id, or of another writer; only managers read who other members are. */
 export async function personOf(id) {
   const word = wordsOf("Member", "updatedBy")[id];
   if (word || !id) return word ?? "";
-  if (!isManager()) return id === user().id ? "vous" : "";
-  const read = () => get(addressOf(KINDS.Member, id)).then(({ data }) => KINDS.Member.nameOf(data)).catch(() => id);
-  if (!names.has(id)) names.set(id, read());
-  return names.get(id);
+  if (!isManager()) return id === user().id ? "vous" : "un autre adhérent";
+  const path = addressOf(KINDS.Member, id);
+  return once(path, () => get(path).then(({ data }) => KINDS.Member.nameOf(data), nameless));
 }
+
+const nameless = (problem) => (problem.status === 404 ? GONE : Promise.reject(problem));
 
 const toClipboard = async (text) => navigator.clipboard.writeText(text); // undefined without HTTPS, but for localhost
 
