@@ -11,6 +11,7 @@ import pytest
 
 from harness import SECRET, at, run_sql
 from retrobus.backups import catalog
+from retrobus.checklist.server import _skew
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
 
@@ -96,6 +97,11 @@ def test_a_setting_that_is_wrong_has_its_line(
 
     assert items[name][0] == level
     assert errors(items) == ([name] if level == "error" else [])
+
+
+@pytest.mark.parametrize(("clock", "skew"), [(7.0, -3.0), (10.0, 0.0), (14.0, 0.0), (20.0, 0.0), (25.0, 5.0)])
+def test_only_what_a_late_answer_does_not_explain_is_a_difference_of_the_clocks(clock: float, skew: float) -> None:
+    assert _skew(10.0, clock, 20.0) == skew
 
 
 def test_a_point_to_mend_names_the_page_that_explains_it(terminal: Terminal, database: str) -> None:

@@ -66,8 +66,8 @@ async def facts_of_server(connection: AnyConnection, way: Way) -> dict[str, Any]
     """All facts that the rules look at; the tables are read only if the role may read them and the schema suits."""
     before = time.time()
     facts: dict[str, Any] = dict(await connection.fetchrow(FACTS) or {})
+    facts["skew"] = _skew(before, facts["clock"], time.time())
     facts |= dict(await connection.fetchrow(LIMITS_HERE) or {})
-    facts["skew"] = facts["clock"] - (before + time.time()) / 2
     facts["forgets"] = await connection.fetchval(FORGETS)
     facts["pooled"] = await is_pooled(connection)
     facts["lacking"] = ", ".join(await rights.missing(connection))
@@ -77,6 +77,14 @@ async def facts_of_server(connection: AnyConnection, way: Way) -> dict[str, Any]
     if facts["suits"]:
         facts |= dict(await connection.fetchrow(CONTENT) or {})
     return {**facts, **_derived(facts, way)}
+
+
+def _skew(before: float, clock: float, after: float) -> float:
+    """Seconds by which the server's clock is surely ahead (behind: less than 0), if it was read between these instants.
+
+    A server that answers late shows a time between both, which proves nothing.
+    """
+    return max(clock - after, 0.0) + min(clock - before, 0.0)
 
 
 def _derived(facts: Facts, way: Way) -> Facts:
