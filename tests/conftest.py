@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 import typer
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 import forked
 from harness import CLEAN, Api, Console, Person, apart, at, copy_database, run_sql, served, settings_for
@@ -24,11 +26,19 @@ from stores import new_database
 
 T = TypeVar("T")
 
+# The same examples at each run, and no limit of time: a busy machine draws and tries them slowly.
+examples.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("same")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, the long tests run first: no worker is left alone with a long one at the end."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: item.get_closest_marker("faults") is None)
+
+
+FOR_TESTS = {"fsync": "off", "autovacuum": "off"}
+"""Settings of a server that no one needs after the tests: it is quick, and does nothing that no test asked for."""
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    with embedded_postgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off"}) as postgres:
+    with embedded_postgres(tmp_path_factory.mktemp("postgres"), settings=FOR_TESTS) as postgres:
         yield postgres.url()
 
 

@@ -231,7 +231,7 @@ WORDS = st.text(
 
 
 @given(title=WORDS, description=WORDS, tags=st.lists(WORDS, max_size=3))
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150)
 def test_any_text_comes_back_as_it_was(title: str, description: str, tags: list[str]) -> None:
     extras = json.dumps({"tags": tags, "isVisible": True})
     content = text_of({"title": title, "description": description, "extras": extras})

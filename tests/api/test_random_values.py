@@ -141,7 +141,7 @@ def test_what_is_accepted_reads_back_as_it_was_sent_and_the_rest_changes_nothing
     path = f"/api/{name}s/{ROWS[name]}"
     columns = [c for c in BY_NAME[name.capitalize()].columns if c.name not in {*OURS, "parc"}]
 
-    @settings(max_examples=150, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=150)
     @given(st.data())
     def try_one(data: st.DataObject) -> None:
         column = data.draw(st.sampled_from(columns))
@@ -166,7 +166,7 @@ def test_a_row_of_many_random_fields_is_stored_whole_or_refused(api: Api, name: 
     columns = [c for c in BY_NAME[name.capitalize()].columns if c.name not in OURS]
     bodies = st.fixed_dictionaries({}, optional={_camel(c.name): _likely(c) for c in columns if c.name not in KEYS})
 
-    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=40)
     @given(bodies)
     def try_one(body: dict[str, Any]) -> None:
         body = BODIES[f"{name}s"]() | body

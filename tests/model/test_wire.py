@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Boolean, Column, Integer, Numeric
 
@@ -138,11 +138,7 @@ def tried(rows: st.SearchStrategy[list[Row]], test: Callable[[list[Row]], None])
     """Tries the test with random rows, the same at each run."""
     quick = settings(
         max_examples=20,
-        deadline=None,
-        derandomize=True,
-        database=None,
         phases=[Phase.generate],  # to shrink rows of thirty fields takes minutes
-        suppress_health_check=[HealthCheck.too_slow],
     )
     quick(given(rows)(test))()
 
