@@ -36,10 +36,11 @@ def test_only_changed_fields_are_sent_with_the_etag_and_a_key(visitor: Visitor, 
 
     visitor.field("Modèle").fill("Citaro C2")
     expect(visitor.page.get_by_text("1 champ à enregistrer")).to_be_visible()
-    with visitor.page.expect_request("**/api/vehicles/920") as request:
+    with visitor.page.expect_request(lambda request: request.method != "GET") as request:
         visitor.press("Enregistrer")
 
     expect(visitor.page.get_by_role("status").filter(has_text="Enregistré.")).to_be_visible()
+    assert request.value.url.endswith("/api/vehicles/920")
     assert sent(request.value) == ("PATCH", {"modele": "Citaro C2"}, etag, 32)
     assert read(service, manager, "vehicle", "920")["modele"] == "Citaro C2"
 
@@ -306,11 +307,10 @@ def test_a_delete_names_the_row_and_is_done_only_after_yes(
     expect(dialog).to_have_count(0)
     assert read(service, admin, kind, key)["version"]
     visitor.press("Supprimer…")
-    with visitor.page.expect_request("**") as request:
+    with visitor.page.expect_request(lambda request: request.method == "DELETE") as request:
         dialog.get_by_role("button", name="Supprimer", exact=True).click()
 
     expect(visitor.page.get_by_role("status").filter(has_text="est supprimé.")).to_be_visible()
-    assert sent(request.value)[0] == "DELETE"
     assert sent(request.value)[2] is not None
     assert service.get(f"/api/{kind}s/{key}", headers=admin.headers).status_code == 404
 

@@ -123,7 +123,7 @@ def test_a_vehicle_shows_its_picture_and_leads_to_what_the_public_sees(
     with visitor.page.expect_popup() as opened:
         visitor.page.get_by_role("link", name="Vue publique").click()
 
-    assert opened.value.url == str(service.base_url.join("/public/vehicles/920"))
+    expect(opened.value).to_have_url(str(service.base_url.join("/public/vehicles/920")))
 
 
 @pytest.mark.usefixtures("fleet")

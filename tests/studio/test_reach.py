@@ -76,13 +76,14 @@ def tab_to(page: Page, name: str, most: int = 120) -> None:
 
 
 def log_in_by_keyboard(visitor: Visitor, who: Person) -> None:
-    """Opens the page and logs in: the first field has the focus at once."""
+    """Opens the page and logs in, and waits for the dashboard: the first field has the focus at once."""
     visitor.open()
     expect(visitor.field("Adresse e-mail ou matricule")).to_be_focused()
     visitor.page.keyboard.type(email_of(visitor.api, who))
     visitor.page.keyboard.press("Tab")
     visitor.page.keyboard.type(PASSWORD)
     visitor.page.keyboard.press("Enter")
+    visitor.sees_page("Tableau de bord")
 
 
 @pytest.mark.usefixtures("rows")
@@ -111,6 +112,7 @@ def test_the_keyboard_alone_deletes_a_row_and_can_change_its_mind(
     page = visitor.page
     log_in_by_keyboard(visitor, admin)
     visitor.open("evenements/fete")
+    expect(page.get_by_role("button", name="Supprimer…")).to_be_visible()
 
     tab_to(page, "Supprimer…")
     page.keyboard.press("Enter")
@@ -119,6 +121,7 @@ def test_the_keyboard_alone_deletes_a_row_and_can_change_its_mind(
     expect(page.get_by_role("button", name="Supprimer…")).to_be_focused()
     assert service.sql("SELECT count(*) FROM event")[0][0] == 1
     page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
     tab_to(page, "Supprimer")
     page.keyboard.press("Enter")
 

@@ -15,9 +15,12 @@ def test_the_watch_hears_a_violation_of_the_policy_an_error_and_a_refusal(
     visitor.open()
     expect(visitor.field("Mot de passe")).to_be_visible()
 
-    visitor.page.evaluate("document.body.setAttribute('style', 'color: red')")
-    visitor.page.evaluate("setTimeout(() => { throw new Error('oops'); })")
-    visitor.page.evaluate("fetch('/api/me')")
+    with visitor.page.expect_console_message(lambda message: "CSP" in message.text):
+        visitor.page.evaluate("document.body.setAttribute('style', 'color: red')")
+    with visitor.page.expect_event("pageerror"):
+        visitor.page.evaluate("setTimeout(() => { throw new Error('oops'); })")
+    with visitor.page.expect_response("**/api/me"):
+        visitor.page.evaluate("fetch('/api/me')")
 
     heard = "\n".join(visitor.watch.complaints)
     visitor.watch.complaints.clear()

@@ -23,8 +23,10 @@ class Visitor:
     api: Api
 
     def open(self, place: str = "") -> None:
-        """Goes to a page by its address, `vehicules/920` for example, as a bookmark does."""
+        """Goes to another page by its address, `vehicules/920` for example, and waits until the one before is gone."""
+        self.page.evaluate("document.querySelector('h1')?.setAttribute('data-before', '')")
         self.page.goto(str(self.api.base_url.join("/studio/")) + (f"#/{place}" if place else ""))
+        expect(self.page.locator("h1[data-before]")).to_have_count(0)
 
     def go(self, title: str) -> None:
         """Goes to a page by the navigation, and waits until it is there."""
