@@ -152,6 +152,7 @@ def test_a_stream_says_why_it_ends(api: Api, manager: Person, code: str, monkeyp
 
 
 def test_a_process_serves_only_so_many_streams(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    until(lambda: api.metric("retrobus_followers") == 0, "the end of the streams of other tests")
     monkeypatch.setattr("retrobus.changes.streams.MOST", 1)
     with stream(api) as found:
         told(found)

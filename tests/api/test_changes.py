@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from harness import Api, Person
+from harness import LONGEST, Api, Person
 
 Item = dict[str, Any]
 Copy = dict[tuple[str, str], Any]
@@ -257,7 +257,7 @@ def test_a_writer_that_pauses_is_not_missed(rows: Api, begun: str, rest: str, li
         finally:
             await slow.close()
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), LONGEST))
 
     lists = [row["parc"] for row in rows.get("/public/vehicles").json()]
     lists += [row["id"] for row in rows.get("/public/events").json()]
@@ -280,7 +280,7 @@ def test_beside_a_long_writer_only_what_is_new_is_read_again(rows: Api) -> None:
         finally:
             await slow.close()
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), LONGEST))
 
 
 def test_while_nothing_happens_a_request_writes_and_reads_nothing(rows: Api) -> None:

@@ -56,9 +56,9 @@ def test_a_key_is_free_again_after_a_day(api: Api, manager: Person) -> None:
     path = path_of("events", create(api, manager, "events"))
     api.put(path, json={"location": "Dépôt"}, headers=keyed(manager))
 
-    api.sql("UPDATE idempotency SET created_at = created_at - interval '23 hours 59 minutes'")
+    api.sql("UPDATE idempotency SET created_at = created_at - interval '23 hours 50 minutes'")
     early = api.put(path, json={"location": "Gare"}, headers=keyed(manager))
-    api.sql("UPDATE idempotency SET created_at = created_at - interval '2 minutes'")
+    api.sql("UPDATE idempotency SET created_at = created_at - interval '11 minutes'")
     late = api.put(path, json={"location": "Gare"}, headers=keyed(manager))
 
     assert (early.status_code, late.status_code) == (422, 200)

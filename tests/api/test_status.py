@@ -1,6 +1,7 @@
 """Facts about the status that managers read: it tells the truth of files and of PostgreSQL, and when it is away."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from retrobus.changes.latest import BACK
 
 pytestmark = pytest.mark.usefixtures("forked_programs")
 
+FAR = f"{datetime.now().astimezone() + timedelta(hours=12):%H:%M}"
+"""A time of day that does not come while these tests run."""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -22,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def desk(database: str, folder: Path) -> Iterator[Api]:
     """The service with a database and a folder of backups of its own."""
-    settings = settings_for(database, backups_dir=folder, backup_schedule=("03:30",))
+    settings = settings_for(database, backups_dir=folder, backup_schedule=(FAR,))
     with served(settings, database) as found:
         yield found
 
@@ -84,7 +88,7 @@ def test_it_knows_the_newest_backup_and_its_verification(desk: Api) -> None:
     found = told(desk, admin)
 
     newest = {name: made[name] for name in ("name", "timestamp", "verifiedAt")}
-    assert found["backups"] == {"schedule": ["03:30"], "count": 1, "newest": newest}
+    assert found["backups"] == {"schedule": [FAR], "count": 1, "newest": newest}
     assert points(found)["Vérification du dernier backup"][0] == "ok"
 
 

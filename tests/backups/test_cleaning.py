@@ -10,9 +10,10 @@ import asyncpg
 import pytest
 
 from builders import an_event
-from harness import LONGEST, Api, Person, run_sql
+from harness import LONGEST, Api, Person, run_sql, served, settings_for
 from retrobus.backups import catalog
 from retrobus.backups.restore import MAINTENANCE, lock_tables
+from retrobus.store import opening
 
 Terminal = Callable[..., tuple[int, str, str]]
 FILL = (
@@ -127,22 +128,30 @@ def test_a_cleaning_waits_for_no_other_maintenance(terminal: Terminal, filled: s
     assert run_sql(filled, COUNTS) == [(2, 1, 1)]
 
 
-def test_a_service_writes_meanwhile_are_answered_503_and_reads_go_on(api: Api, manager: Person) -> None:
-    async def held() -> tuple[int, str, int]:
-        connection = await asyncpg.connect(api.database_url)
-        try:
-            async with connection.transaction():
-                await lock_tables(connection)
-                write = await asyncio.to_thread(api.post, "/api/events", json=an_event(), headers=manager.headers)
-                read = await asyncio.to_thread(api.get, "/api/events", headers=manager.headers)
-        finally:
-            await connection.close()
-        return write.status_code, write.json()["code"], read.status_code
-
-    found = asyncio.run(held())
+def test_a_service_writes_meanwhile_are_answered_503_and_reads_go_on(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "SESSION", opening.SESSION | {"lock_timeout": "200ms"})
+    with served(settings_for(database), database) as api:
+        manager = api.person("BUREAU")
+        found = asyncio.run(asked_beside_a_cleaning(api, manager))
+        afterwards = api.post("/api/events", json=an_event(), headers=manager.headers)
 
     assert found == (503, "database_busy", 200)
-    assert api.post("/api/events", json=an_event(), headers=manager.headers).status_code == 201
+    assert afterwards.status_code == 201
+
+
+async def asked_beside_a_cleaning(api: Api, manager: Person) -> tuple[int, str, int]:
+    """Status and code of a write, and the status of a read, while another transaction holds the tables."""
+    connection = await asyncpg.connect(api.database_url)
+    try:
+        async with connection.transaction():
+            await lock_tables(connection)
+            write = await asyncio.to_thread(api.post, "/api/events", json=an_event(), headers=manager.headers)
+            read = await asyncio.to_thread(api.get, "/api/events", headers=manager.headers)
+    finally:
+        await connection.close()
+    return write.status_code, write.json()["code"], read.status_code
 
 
 def test_the_runbooks_own_sql_works_and_counts_as_a_decision(filled: str) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -16,6 +18,7 @@ from harness import at, free_port, run_sql, until
 from locks import held
 from predecessor import SCHEMA, fill, predecessor
 from retrobus.accounts.passwords import check_password
+from retrobus.backups import predecessor_database
 from retrobus.database import session
 from retrobus.development.embedded import embedded_postgres
 
@@ -27,10 +30,20 @@ WRITES = """SELECT tup_inserted, tup_updated, tup_deleted FROM pg_stat_database 
 SECRET = "phrase-secrète"
 
 
+OTHERS = """SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+
+
 @pytest.fixture
 def old(server: str) -> Iterator[str]:
     with predecessor(server) as url:
+        alone(url)
         yield url
+
+
+def alone(url: str) -> None:
+    """Waits until nobody else is connected: a closed connection lingers, and the server counts its work at its end."""
+    until(lambda: not run_sql(url, OTHERS), "the end of the other connections")
 
 
 def as_role(url: str, role: str) -> str:
@@ -110,8 +123,10 @@ def test_nothing_is_written_there_even_by_its_owner_or_by_a_function_behind_a_ta
     terminal: Terminal, old: str, database: str
 ) -> None:
     terminal("restore", old, "--apply", "--yes", url=database)
+    alone(old)
     before = [run_sql(old, CONTENT), run_sql(old, WRITES)]
     terminal("restore", old, "--replace", "--apply", "--yes", url=database)
+    alone(old)
     after = [run_sql(old, CONTENT), run_sql(old, WRITES)]
     fill(
         old,
@@ -129,8 +144,9 @@ def test_nothing_is_written_there_even_by_its_owner_or_by_a_function_behind_a_ta
 
 
 def test_all_tables_are_of_one_instant_whatever_is_written_meanwhile(
-    terminal: Terminal, old: str, database: str
+    terminal: Terminal, old: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(predecessor_database, "SESSION", predecessor_database.SESSION.replace("'10s'", "0"))
     fill(
         old,
         """ALTER TABLE "Event" RENAME TO event_rows;
@@ -270,8 +286,22 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             postgres.url(), f"CREATE ROLE ancien LOGIN PASSWORD '{SECRET}'", "CREATE DATABASE ancienne OWNER ancien"
         )
         Path(hba["hba_file"]).write_text("local all postgres trust\nhost all ancien 127.0.0.1/32 scram-sha-256\n")
-        run_sql(postgres.url(), "SELECT pg_reload_conf()")
+        [[before, _]] = run_sql(postgres.url(), "SELECT pg_conf_load_time()::text, pg_reload_conf()")
+        until(lambda: run_sql(postgres.url(), f"SELECT WHERE pg_conf_load_time() <> '{before}'"), "the new rules")
         yield f"127.0.0.1:{postgres.port}"
+
+
+@pytest.fixture
+def no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of no machine is unknown at once: a name server out of reach would let it wait."""
+    look_up = socket.getaddrinfo
+
+    def found(host: str, *more: Any, **named: Any) -> Any:
+        if host == "nulle-part.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +319,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ("ancien:{secret}@{place}/ancienne?sslmod=no", "paramètre inconnu", "sslmode"),
     ],
 )
+@pytest.mark.usefixtures("no_name_server")
 def test_no_failure_to_connect_prints_the_password(
     terminal: Terminal, guarded: str, database: str, address: str, said: str, cure: str
 ) -> None:

@@ -20,6 +20,7 @@ from retrobus.backups.plan import Plan
 from retrobus.backups.restore import MAINTENANCE, Request, Restored, lock_tables, planned, restore
 from retrobus.backups.rules import Rules, read_included
 from retrobus.files import folder as files
+from retrobus.store import opening
 
 LEGACY = Path(__file__).parents[1] / "data" / "legacy-backups"
 COLUMNS = {
@@ -496,7 +497,10 @@ def test_restores_exclude_each_other_and_backups(filled: str, tmp_path: Path) ->
         apply(filled, path, tmp_path)
 
 
-def test_while_a_restore_holds_the_tables_reads_go_on_and_writes_are_told_to_come_back(fresh_api: Api) -> None:
+def test_while_a_restore_holds_the_tables_reads_go_on_and_writes_are_told_to_come_back(
+    fresh_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "SESSION", opening.SESSION | {"lock_timeout": "200ms"})
     manager = fresh_api.person("BUREAU")
 
     async def held(connection: Any) -> tuple[httpx.Response, httpx.Response]:

@@ -49,6 +49,7 @@ def retrobus(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
                 patch.setenv(name, value)
             patch.setattr(sys, "argv", ["retrobus", *arguments])
             patch.setattr(sys, "stdin", StringIO(given))
+            capfd.readouterr()  # what a service in this process said before is no word of the command
             with pytest.raises(SystemExit) as ended:
                 main()
         said = capfd.readouterr()

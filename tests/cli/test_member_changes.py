@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from accounts import PASSWORD, an_account, email_of, log_in
-from harness import Api, run_sql, until
+from harness import LONGEST, Api, run_sql, until
 from locks import held
 
 Terminal = Callable[..., tuple[int, str, str]]
@@ -90,7 +90,7 @@ def typed(line: list[str], url: str, given: str) -> subprocess.CompletedProcess[
         env={"DATABASE_URL": url, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST,
         check=False,
         start_new_session=True,  # without a terminal, the command reads the answer from its input
     )

@@ -225,7 +225,7 @@ def test_a_journal_that_is_replayed_and_cannot_be_removed_is_done_and_told(ready
     ended = [
         subprocess.run(
             ["unshare", "-m", "sh", "-c", mounted, "sh", *PROGRAM, "resync"],
-            env=environment, cwd=ready.parent, capture_output=True, text=True, check=False, timeout=60,
+            env=environment, cwd=ready.parent, capture_output=True, text=True, check=False, timeout=LONGEST,
         )
         for _ in range(2)
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness import SECRET, TOKENS, Process, at, free_port, run_sql, until
+from harness import LONGEST, SECRET, TOKENS, Process, at, free_port, run_sql, until
 from retrobus.development import sample
 
 pytestmark = pytest.mark.faults
@@ -51,7 +51,7 @@ class Run:
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A request with the printed token."""
         headers = {"Authorization": f"Bearer {self.printed('TOKEN')}"}
-        return httpx.request(method, self.base + path, headers=headers, timeout=20, **more)
+        return httpx.request(method, self.base + path, headers=headers, timeout=LONGEST, **more)
 
     def ctrl_c(self) -> None:
         """Ends it as a terminal does: every process of the group is told."""
@@ -77,7 +77,7 @@ def development(folder: Path, *arguments: str, **environment: str) -> Iterator[R
 
 def _answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=LONGEST).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -117,7 +117,7 @@ def in_another_terminal(
 
 def me(run: Run, token: str) -> tuple[int, str]:
     """The status and the e-mail with which the service answers this token."""
-    answer = httpx.get(f"{run.base}/api/me", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    answer = httpx.get(f"{run.base}/api/me", headers={"Authorization": f"Bearer {token}"}, timeout=LONGEST)
     return answer.status_code, answer.json().get("user", {}).get("email", "")
 
 
@@ -136,7 +136,7 @@ def first(folder: Path) -> Run:
         run.answers["pasted"] = [pasted(line, run.printed("TOKEN")) for line in lines]
         run.answers["by_sql"] = run_sql(run.printed("DATABASE_URL"), "SELECT count(*) FROM vehicle")[0][0]
         run.answers["printed"] = run.login
-        run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
+        run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=LONGEST)
         run.answers["signed"] = [beside(folder, *more) for more in ([], ["--email", "inconnu@example.org"])]
         run.answers["signed_with_url"] = beside(folder, DATABASE_URL=run.printed("DATABASE_URL"))
         run.answers["signed_elsewhere"] = beside(folder, DATABASE_URL="postgresql://127.0.0.1:1/retrobus")
@@ -162,7 +162,7 @@ def second(folder: Path, first: Run) -> Run:
         run.answers["rows"] = [len(run.request("GET", f"/api/{name}").json()[name]) for name in lists]
         run.answers["old_token"] = me(run, first.answers["token"])[0]
         run.answers["printed"] = run.login
-        run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
+        run.answers["login"] = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=LONGEST)
         run.process.popen.kill()
         run.process.wait()
     return run
@@ -223,7 +223,7 @@ def test_a_password_that_was_changed_is_said_so_and_one_that_is_missing_is_given
         run_sql(run.printed("DATABASE_URL"), "UPDATE member SET password_hash = NULL WHERE role = 'ADMIN'")
         run.ctrl_c()
     with development(tmp_path, "--no-reload") as run:
-        answer = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=20)
+        answer = httpx.post(f"{run.base}/api/auth/login", json=run.login, timeout=LONGEST)
 
     words = "pour en choisir un autre : retrobus member set-password admin@example.org\n"
     assert changed == 200

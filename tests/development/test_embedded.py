@@ -1,7 +1,6 @@
 """The embedded Postgres keeps what it is given and never outlives the program that started it."""
 
 import asyncio
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from threading import Thread
 import asyncpg
 import pytest
 
+from harness import LONGEST, free_port
 from retrobus.development import process_tree
 from retrobus.development.embedded import EmbeddedPostgres, EmbeddedPostgresError, embedded_postgres
 
@@ -26,10 +26,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 
 
 def ask(server: EmbeddedPostgres, sql: str, *, at: str = "") -> object:
-    """The first value that the server answers, within 5 s."""
+    """The first value that the server answers."""
 
     async def fetch() -> object:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONGEST):
             connection = await asyncpg.connect(at or server.url())
             try:
                 return await connection.fetchval(sql)
@@ -90,8 +90,7 @@ def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_with_a_port_the_server_listens_on_loopback_too(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
 
     with embedded_postgres(tmp_path / "pg", settings=FAST, port=port) as server:
         loopback = f"postgresql://postgres@127.0.0.1:{port}/postgres"
