@@ -1,4 +1,4 @@
-"""Facts about the end of an outage: what is replayed beside the writes, and what the operator is told meanwhile."""
+"""Facts about the end of an outage: what is replayed beside the writes, and what operators and clients are told."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -9,17 +9,23 @@ import pytest
 from harness import LONGEST, run_sql, until
 from retrobus.database.errors import CannotConnect
 from retrobus.database.pooler import OwnNames
+from retrobus.database.server import facts_of
 from retrobus.database.session import connect_for_command
 from retrobus.fallback import replay, settling
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.feed import Feed
 from retrobus.fallback.journal import Journal
 from retrobus.fallback.mirror import Mirror
+from retrobus.fallback.mirrored import MirroredStore, Serving
 from retrobus.fallback.settling import Settling
 from retrobus.model.resources import VEHICLE
 from retrobus.model.rows import completed, encode
 from retrobus.model.wire import moment
 from retrobus.store.availability import Availability
+from retrobus.store.contract import Delete, Terms
+from retrobus.store.errors import NotFound
+from retrobus.store.failover import Acknowledged
+from retrobus.store.opening import open_connection
 from retrobus.store.pool import Connection, Pool
 
 LOCK = "BEGIN; LOCK TABLE vehicle IN SHARE MODE"
@@ -91,6 +97,35 @@ def test_entries_that_come_during_the_replay_are_replayed_beside_the_writes(
 
     assert not writes_wait
     assert run_sql(database, "SELECT count(*) FROM vehicle")[0][0] == 60
+
+
+def test_a_write_that_waited_for_the_end_of_an_outage_is_refused_by_postgres_and_not_by_memory(database: str) -> None:
+    async def opener() -> Connection:
+        connection = await open_connection(database, timeout=LONGEST, statement_cache=0)
+        connection.server = await facts_of(connection)
+        return connection
+
+    async def run() -> NotFound:
+        availability = Availability(Pool(opener, 2), opener, LONGEST, Quiet())
+        assert await availability.verdict()
+        store = MirroredStore(
+            availability, opener, Acknowledged(), Mirror(), Journal(None), Serving(fallback=True, when_empty=True)
+        )
+        write(store.journal, 1)
+        await store.settling.turn.acquire()
+        waits = asyncio.create_task(store.write(Delete(VEHICLE, "inconnu", Terms(None))))
+        for _ in range(10):  # turns of the loop, until the write waits
+            await asyncio.sleep(0)
+        store.journal.settle(store.journal.last)
+        store.settling.turn.release()
+        with pytest.raises(NotFound) as refused:
+            await waits
+        availability.pool.drop()
+        return refused.value
+
+    refusal = asyncio.run(run())
+
+    assert refusal.origin is None
 
 
 async def reason(outage: Settling, connection: OwnNames) -> str | None:

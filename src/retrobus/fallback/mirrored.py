@@ -20,19 +20,7 @@ from retrobus.model.resources import Resource
 from retrobus.model.rows import Row
 from retrobus.model.wire import View
 from retrobus.store.availability import Availability
-from retrobus.store.contract import (
-    POSTGRES,
-    Caller,
-    Document,
-    Filter,
-    Image,
-    Origin,
-    Page,
-    Query,
-    Sink,
-    Sought,
-    Write,
-)
+from retrobus.store.contract import POSTGRES, Caller, Document, Filter, Image, Origin, Page, Query, Sink, Sought, Write
 from retrobus.store.errors import Busy, JournalFailed, NoAnswer, StoreError, Unavailable
 from retrobus.store.failover import Acknowledged
 from retrobus.store.pool import Opener
@@ -136,24 +124,36 @@ class MirroredStore:
     async def write(self, write: Write) -> Document:
         """Writes to Postgres, or to the journal and memory while Postgres is away.
 
-        A write whose COMMIT was on its way is never journaled: Postgres may have applied it.
+        A write that waited for the end of an outage goes to Postgres. A write whose COMMIT was on its way is never
+        journaled: Postgres may have applied it.
         """
         with self._counted():
-            if not self.from_memory:
-                try:
-                    document = await self.postgres.write(write)
-                except Unavailable as error:
-                    if error.nonce is not None:
-                        self._doubtful[write.resource.name, write.key] = error.nonce
-                    if error.sent or not self._serving.fallback:
-                        raise
-                else:
-                    self._doubtful.clear()
-                    self.mirror.store.answers.keep(write.terms, document)
-                    return document
-            self._memory()
-            # Its own task: if the client goes away, the journal's thread must not run on without the lock.
-            return await self._said_by_memory(asyncio.shield(asyncio.create_task(self._in_turn(write))))
+            document = None
+            while document is None:
+                document = await self._by_postgres(write) or await self._by_memory(write)
+            return document
+
+    async def _by_postgres(self, write: Write) -> Document | None:
+        """None, with nothing done, if memory answers: Postgres is away, or lacks what memory took."""
+        if self.from_memory:
+            return None
+        try:
+            document = await self.postgres.write(write)
+        except Unavailable as error:
+            if error.nonce is not None:
+                self._doubtful[write.resource.name, write.key] = error.nonce
+            if error.sent or not self._serving.fallback:
+                raise
+            return None
+        self._doubtful.clear()
+        self.mirror.store.answers.keep(write.terms, document)
+        return document
+
+    async def _by_memory(self, write: Write) -> Document | None:
+        """None, with nothing done, if Postgres came back while the write waited for its turn."""
+        self._memory()
+        # Its own task: if the client goes away, the journal's thread must not run on without the lock.
+        return await self._said_by_memory(asyncio.shield(asyncio.create_task(self._in_turn(write))))
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -199,12 +199,10 @@ class MirroredStore:
             error.origin = self.mirror.store.origin
             raise
 
-    async def _in_turn(self, write: Write) -> Document:
-        """One write at a time: decided, journaled, shown, answered. Back to Postgres if it came back meanwhile."""
+    async def _in_turn(self, write: Write) -> Document | None:
+        """One write at a time: decided, journaled, shown, answered."""
         async with self._waited_turn():
-            if self.from_memory:
-                return await self._taken(write)
-        return await self.postgres.write(write)
+            return await self._taken(write) if self.from_memory else None
 
     @asynccontextmanager
     async def _waited_turn(self) -> AsyncIterator[None]:
