@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Self
 
 import asyncpg
 import pytest
@@ -62,41 +63,66 @@ def write(journal: Journal, count: int) -> None:
         journal.append(Entry(number, at, "Vehicle", f"V{number}", "insert", row, None, None, None, journal.id))
 
 
+class Passes:
+    """Holds each pass of a replay by a lock, until it is let go."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._held: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._held = await asyncpg.connect(self._database, timeout=LONGEST)
+        await self._held.execute(LOCK)
+        return self
+
+    async def let_one_go(self) -> None:
+        """Lets the pass that waits go on to its end, and holds the next one."""
+        later = await asyncpg.connect(self._database, timeout=LONGEST)
+        locking = asyncio.create_task(later.execute(LOCK))
+        await waiting(self._database, 2)
+        await self._release()
+        await locking
+        self._held = later
+        await waiting(self._database, 1)
+
+    async def _release(self) -> None:
+        assert self._held is not None
+        await self._held.close()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._release()
+
+
 async def waiting(database: str, count: int) -> None:
     await asyncio.to_thread(until, lambda: run_sql(database, WAITING)[0][0] == count, f"{count} waiting sessions")
 
 
-def test_entries_that_come_during_the_replay_are_replayed_beside_the_writes(
-    database: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("come", "writes_wait", "replayed"), [(20, False, 60), (30, True, 50)])
+def test_entries_that_come_during_the_replay_make_writes_wait_only_if_they_come_about_as_fast(
+    *, come: int, writes_wait: bool, replayed: int, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second pass takes them, and no client waits for it: only the last few entries make writes wait."""
+    """Some come while 40 are replayed: the second pass takes all of these, or ten of them while writes wait."""
     monkeypatch.setattr(settling, "HOLD", 0)
     monkeypatch.setattr(replay, "ALONE", replay.ALONE.replace("lock_timeout = '5s'", "lock_timeout = '0'"))
 
-    async def run() -> bool:
+    async def run() -> tuple[bool, int]:
         connection = await connect_for_command(database, LONGEST, "essai")
-        first, second = [await asyncpg.connect(database, timeout=LONGEST) for _ in range(2)]
         outage, journal = an_outage(database)
         write(journal, 40)
-        await first.execute(LOCK)
-        end = asyncio.create_task(outage.settle(connection))
-        await waiting(database, 1)
-        write(journal, 20)
-        between = asyncio.create_task(second.execute(LOCK))
-        await waiting(database, 2)
-        await first.execute("ROLLBACK")
-        await between
-        await waiting(database, 1)
-        writes_wait = outage.turn.locked()
-        await second.execute("ROLLBACK")
+        async with Passes(database) as passes:
+            end = asyncio.create_task(outage.settle(connection))
+            await waiting(database, 1)
+            write(journal, come)
+            await passes.let_one_go()
+            second_waits = outage.turn.locked()
+            await passes.let_one_go()
+            after_two = run_sql(database, "SELECT count(*) FROM vehicle")[0][0]
         await end
-        await asyncio.gather(*(one.close() for one in (connection, first, second)))
-        return writes_wait
+        await connection.close()
+        return second_waits, after_two
 
-    writes_wait = asyncio.run(run())
-
-    assert not writes_wait
-    assert run_sql(database, "SELECT count(*) FROM vehicle")[0][0] == 60
+    assert asyncio.run(run()) == (writes_wait, replayed)
+    assert run_sql(database, "SELECT count(*) FROM vehicle")[0][0] == 40 + come
 
 
 def test_a_write_that_waited_for_the_end_of_an_outage_is_refused_by_postgres_and_not_by_memory(database: str) -> None:

@@ -21,9 +21,6 @@ HOLD = 0.4
 FEW = 10
 """Entries that are replayed while writes wait, however slow the line is."""
 
-PASSES = 50
-"""Passes beside the writes before the last one; if entries still come faster than that, writes wait for the rest."""
-
 
 class Settling:
     """Ends an outage. Promise: an entry leaves the journal only after a COMMIT that every needed standby has."""
@@ -77,24 +74,29 @@ class Settling:
     async def _bring_in(self, connection: OwnNames) -> None:
         """Replays most of the journal beside the writes, and the last of it while they wait.
 
-        If a pass leaves more than half as many entries as the pass before, writes wait while a few entries are
-        replayed: so the replay overtakes clients who write about as fast as it does. For example: the journal has 5,000
-        entries, and 3,000 come during the first pass. Writes wait for a moment, and the second pass takes the rest.
+        If a pass leaves more than half of what it found, clients write about as fast as it replays. From then on writes
+        wait while a portion is replayed, and go on before the next portion. For example: of 5,000 entries a pass leaves
+        3,000, because clients wrote meanwhile. Portions of 300 take these, while sixteen clients add one entry each
+        between two portions. If a portion gains too little, writes wait for all that is left.
         """
-        before = len(self._journal)
-        for _ in range(PASSES):
-            done = await self._replay(connection)
+        before, beside, gains = len(self._journal), True, True
+        while gains:
+            done = await (self._replay(connection) if beside else self._portion(connection))
             left = self._journal.last - done  # after the replay: clients wrote on meanwhile
             if left <= self._at_once:
                 break
-            if left > before // 2:
-                async with self.turn:
-                    await self._replay(connection, alone=True, most=self._at_once)
+            gains = beside or left <= before - self._at_once // 2
+            beside = beside and left <= before // 2
             before = left
         async with self.turn:
             done = await self._replay(connection, alone=True)
             await self._feed.fill(connection, settled=True)
             await asyncio.to_thread(self._journal.settle, done)
+
+    async def _portion(self, connection: OwnNames) -> int:
+        """Replays as much as it can within HOLD while writes wait; the last sequence that Postgres has now."""
+        async with self.turn:
+            return await self._replay(connection, alone=True, most=self._at_once)
 
     async def _replay(self, connection: OwnNames, *, alone: bool = False, most: int | None = None) -> int:
         """Replays what Postgres does not have yet, `alone` while writes wait; the last sequence that it has now."""
