@@ -291,6 +291,19 @@ def test_a_delete_that_won_over_a_changed_row_is_shown_and_the_row_can_be_put_ba
     assert "ne garde aucune ligne" in again.output
 
 
+def test_a_script_reads_the_settled_conflicts_too(database: str, folder: Path, conflicts: dict[str, int]) -> None:
+    number = conflicts["update"]
+    run(database, folder, "--discard", str(number), "--yes")
+
+    open_, all_ = (json.loads(run(database, folder, "--list", *more, "--json").stdout) for more in ([], ["--all"]))
+
+    [settled] = all_.pop("settled")
+    assert all_ == open_
+    assert (settled["number"], settled["resource"], settled["key"]) == (number, "Vehicle", "920")
+    assert (settled["operation"], settled["resolution"], settled["kept"]) == ("update", "discarded", False)
+    assert settled["resolvedAt"].endswith("Z")
+
+
 def test_what_a_restored_row_replaces_is_kept_in_its_place(
     database: str, folder: Path, conflicts: dict[str, int]
 ) -> None:

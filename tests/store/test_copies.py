@@ -169,6 +169,25 @@ def test_a_disk_that_is_full_refuses_the_rows(size: int) -> None:
         asyncio.run(filled())
 
 
+@pytest.mark.usefixtures("no_room")
+def test_a_copy_that_begins_again_on_a_full_disk_is_refused_for_want_of_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of the copy that was cut off are still on their way to the disk."""
+    monkeypatch.setattr(spool, "WRITTEN", 1)
+
+    async def again() -> None:
+        kept = Spool()
+        await kept.begin()
+        try:
+            for size in (100, 2000):
+                await kept.add([b"x" * size])
+            with pytest.raises(NoRoom):
+                await kept.begin()
+        finally:
+            kept.close()
+
+    asyncio.run(again())
+
+
 def test_a_copy_of_many_rows_needs_no_more_memory_than_a_few(postgres: Subject, store_database: str) -> None:
     run_sql(store_database, MANY.format(12_000))
     kept, text = Spool(), CsvText(VEHICLE, RFC_4180)

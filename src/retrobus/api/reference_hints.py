@@ -1,8 +1,8 @@
 """What the API reference tells programs that draw forms and lists, in extensions of its schemas.
 
 `x-label` is the French name of a field, `x-kind` says which control suits it, `x-hint` is a French line below the
-control, `x-words` has the French text of each value that is a word, and `x-column` is the place of the field in a list;
-a list has no room for the fields without.
+control, `x-words` has the French text of each value that is a word, and `x-column` is the place of the field in a
+list: a field without it is in no list.
 """
 
 import re

@@ -62,7 +62,7 @@ class Service:
     limits: Limits
     metrics: Metrics
     metrics_token: str | None
-    """Who holds it may read /metrics from elsewhere than this machine."""
+    """A client that sends it may read /metrics from elsewhere than this machine."""
     states: States
     image_turns: Semaphore = field(default_factory=lambda: Semaphore(IMAGES))
     """A request waits for its turn to read an image."""

@@ -69,6 +69,16 @@ def document(one: OpenConflict, changes: dict[str, tuple[Any, Any]], names: dict
     return said | {"reason": one.reason, "at": one.entry["at"], **by, "changes": changed}
 
 
+def settled_document(one: SettledConflict, names: dict[str, str]) -> dict[str, Any]:
+    """A conflict that was decided as a script reads it; `kept`: `--restore` brings back the row that it replaced."""
+    from retrobus.model.wire import moment
+
+    said = {"number": one.number, "resource": one.resource, "key": one.key, "operation": one.operation}
+    by = {"member": one.member, "name": names.get(one.member or "")}
+    decided = {"resolution": one.resolution, "resolvedAt": moment(one.at), "kept": one.kept}
+    return said | {"reason": one.reason, **by, **decided}
+
+
 def show_one(view: ConflictView, names: dict[str, str]) -> None:
     """Prints one conflict: the write, the row of today, and field by field what the three states hold."""
     typer.echo(f"Conflit {view.number} : {OPERATIONS[view.operation]} {OF[view.resource]} {view.key}")

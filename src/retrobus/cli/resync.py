@@ -11,6 +11,7 @@ import typer
 from retrobus.cli.conflict_list import (
     NONE_OPEN,
     document,
+    settled_document,
     show_one,
     show_open,
     show_settled,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from retrobus.fallback.resync import OpenConflict, SettledConflict
 
     Listed = tuple[list[Found], dict[str, str]]
+    Past = tuple[list[SettledConflict], dict[str, str]]
 
 DAY = 86_400.0
 ALONE = "--list, --show, --apply, --discard, --apply-all, --discard-all ou --restore"
@@ -66,9 +68,7 @@ def resync(  # noqa: PLR0913 - one parameter for each option
     listed = with_connection(_open)
     wanted = _chosen(listed[0], apply or discard or [])
     if not (apply or discard or apply_all or discard_all):
-        _show(listed, report, as_json=as_json)
-        if all_ and not as_json:
-            show_settled(*with_connection(_settled))
+        _show(listed, with_connection(_settled) if all_ else None, report, as_json=as_json)
         return
     applies = bool(apply or apply_all)
     if wanted:
@@ -122,19 +122,23 @@ def _chosen(found: list[Found], numbers: list[int]) -> list[OpenConflict]:
     return [by_number[number] for number in dict.fromkeys(numbers)] or list(by_number.values())
 
 
-def _show(listed: Listed, report: Report | None, *, as_json: bool) -> None:
+def _show(listed: Listed, past: Past | None, report: Report | None, *, as_json: bool) -> None:
+    """Shows the open conflicts, and those of the past if they were asked for."""
     found, names = listed
     if as_json:
         conflicts = [document(one, changes, names) for one, changes in found]
-        answer({"conflicts": conflicts, "replayed": _counts(report)})
+        settled = {} if past is None else {"settled": [settled_document(one, past[1]) for one in past[0]]}
+        answer({"conflicts": conflicts, "replayed": _counts(report)} | settled)
         return
     if report is not None:
         words = f"{plural(report.applied, 'reprise')}, {report.already} déjà là, {len(report.conflicts)} en conflit"
         typer.echo(f"📓 Journal du disque : {words}")
     show_open(found, names)
+    if past is not None:
+        show_settled(*past)
 
 
-async def _settled(connection: OwnNames) -> tuple[list[SettledConflict], dict[str, str]]:
+async def _settled(connection: OwnNames) -> Past:
     from retrobus.fallback.resync import settled_conflicts
 
     found = await settled_conflicts(connection)

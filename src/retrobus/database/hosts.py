@@ -180,7 +180,7 @@ class Hosts(Generic[C]):
         return self._rank_of(server)
 
     def _objection(self, answer: "Answer[C]") -> str:
-        """Why this server gave no connection; one that suits, and yet served no purpose, fell silent afterwards."""
+        """Why this server gave no usable connection; a server that suits gave one, which was silent afterwards."""
         server, error = _server_of(answer), _error_of(answer)
         if error is not None:
             return reason_of(error)

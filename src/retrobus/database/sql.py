@@ -19,13 +19,13 @@ ETAG = """'"' || (SELECT left(id::text, 8) FROM database_identity) || '-' || ver
 """SQL expression: the ETag of a row of any resource, in quotes as HTTP wants it."""
 
 READ_ALL_AGAIN = "UPDATE database_identity SET created_at = clock_timestamp()"
-"""Makes every mirror read everything again: after a change that versions do not tell, as an erasure or a repair."""
+"""Makes every mirror read everything again, after a change that no version tells of: an erasure, a repair."""
 
 GIVEN_STAMPS = "SELECT set_config('retrobus.stamps', 'given', true)"
 """Lets this transaction write `updated_at` and `updated_by` itself, or leave them as they are."""
 
 STAMPED = "SELECT set_config('retrobus.stamps', '', true)"
-"""Ends that: from here on the triggers write both again."""
+"""Ends GIVEN_STAMPS: from here on the triggers write both columns again."""
 
 AS_COMMAND = "SELECT set_config('retrobus.actor', 'cli', true)"
 """Names the commands as the author of the rows that this transaction changes: `updatedBy` says `cli`."""
@@ -76,7 +76,7 @@ async def delete_row(connection: AnyConnection, resource: Resource, key: str) ->
 
 
 def nonce_of(resource: Resource) -> str:
-    """Which write left the row with this key."""
+    """SQL for the nonce of the write that left the row with this key, `$1`."""
     return f"SELECT nonce FROM {resource.table.name} WHERE {resource.key} = $1"
 
 

@@ -21,7 +21,7 @@ PAGE = 100
 """Conflicts in a page, at most: each holds two rows."""
 
 LONG, SHOWN = 2000, 200
-"""Characters of a longer text, such as an image, that are told: this many of those that have more than so many."""
+"""Of a text with more than LONG characters, such as an image, the answer has the first SHOWN."""
 
 NUMBERS = "SELECT id FROM conflict WHERE id > $1::bigint AND ($2 OR resolution IS NULL) ORDER BY id LIMIT $3"
 OPENED = "SELECT retrobus_open($1, $2, $3)"
@@ -35,7 +35,7 @@ class AlreadySettled:
 
 
 class Conflicts:
-    """What waits for a decision after an outage, and what was decided."""
+    """The conflicts of outages: those that wait for a decision, and those that were decided."""
 
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts

@@ -71,7 +71,7 @@ class MirroredStore:
         self._availability = availability
         self._serving = serving
         self._doubtful: dict[Place, int] = {}
-        """Nonces of writes that Postgres may have applied, since it last took one; by the row."""
+        """By row, the nonce of a write that Postgres may have applied; forgotten once Postgres takes a write again."""
 
         self._under_way = 0
         self._idle = asyncio.Event()

@@ -27,7 +27,7 @@ class Report:
 
     @property
     def entries(self) -> int:
-        """How many there were."""
+        """How many entries were replayed."""
         return self.applied + self.already + len(self.conflicts)
 
     def add(self, later: "Report") -> None:

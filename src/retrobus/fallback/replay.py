@@ -48,7 +48,7 @@ class Replay:
     def __init__(
         self, connection: OwnNames, journal: Journal, asked: Asked | None = None, most: int | None = None
     ) -> None:
-        """`most` entries that Postgres does not have yet, or all of them."""
+        """Replays at most `most` entries that Postgres does not have yet; all of them without it."""
         self.report = Report()
         self._connection = connection
         self._asked = asked
@@ -79,7 +79,7 @@ class Replay:
         return max((entry.sequence for entry in self._entries), default=0)
 
     async def _bring_in(self, refusal: str | None, done: Mapping[str, int]) -> None:
-        """Brings in what is not `done`, and forgets the entries beyond `most`."""
+        """Brings in the entries that are not `done`, `most` of them; later entries are left to another replay."""
         todo = [entry for entry in self._entries if entry.sequence > done.get(entry.journal, 0)]
         if self._most is not None and len(todo) > self._most:
             beyond, todo = todo[self._most].sequence, todo[: self._most]

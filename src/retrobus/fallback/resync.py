@@ -33,7 +33,7 @@ CLOSE = """UPDATE conflict SET resolution = $2, resolved_at = now(), entry = ent
 
 
 class Decided(Exception):
-    """No open conflict has this number: an operator decided it already, or it never was."""
+    """No open conflict has this number: it was decided already, or no conflict ever had it."""
 
 
 class Deleted(Exception):
@@ -80,7 +80,7 @@ def complete_row(resource: Resource, kept: Row) -> Row:
 
 
 async def open_conflicts(connection: OwnNames, number: int | None = None) -> list[OpenConflict]:
-    """Everything that waits, or the one of this number, in the order in which it came."""
+    """The conflicts that wait for a decision, or the one with this number, in the order in which they came."""
     rows = await connection.fetch(OPEN, number)
     return [OpenConflict(**{**row, "entry": json.loads(row["entry"])}) for row in rows]
 
@@ -106,7 +106,7 @@ class NothingKept(Exception):
 
 
 async def settled_conflicts(connection: OwnNames) -> list[SettledConflict]:
-    """Everything that was decided, in the order in which it came."""
+    """The conflicts that were decided, in the order in which they came."""
     return [SettledConflict(**row) for row in await connection.fetch(SETTLED)]
 
 
@@ -150,7 +150,7 @@ async def discard(connection: OwnNames, number: int) -> None:
 
 
 async def discard_within(connection: OwnNames, number: int, *, by: str = COMMAND) -> None:
-    """The same inside the transaction that is open; `by` is the id of the member who decides."""
+    """As `discard`, inside the transaction that is open; `by` is the id of the member who decides."""
     await _hold(connection, number)
     await _close(connection, number, "discarded", {"resolvedBy": by})
 
@@ -165,7 +165,7 @@ async def apply(connection: OwnNames, conflict: OpenConflict, *, named: bool) ->
 
 
 async def apply_within(connection: OwnNames, conflict: OpenConflict, *, named: bool, by: str = COMMAND) -> None:
-    """The same inside the transaction that is open: as the member who made the write, decided by `by`."""
+    """As `apply`, inside the transaction that is open: `by` decides, and the member of the write is the author."""
     await connection.execute("SET LOCAL lock_timeout = '5s'")
     await connection.execute(
         "SELECT set_config('retrobus.actor', $1, true), set_config('retrobus.cause', 'api', true)",

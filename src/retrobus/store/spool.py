@@ -54,8 +54,9 @@ class Spool:
     async def begin(self) -> None:
         """Forgets what was taken."""
         self._waiting, self._size = [], 0
-        self._file.seek(0)
-        self._file.truncate()
+        with _room():
+            self._file.seek(0)  # writes what is still on its way
+            self._file.truncate()
 
     async def add(self, documents: Sequence[bytes]) -> None:
         """Takes the next rows."""
