@@ -51,6 +51,13 @@ def test_a_parc_is_always_text_and_trimmed(api: Api, manager: Person) -> None:
     assert [row["parc"] for row in rows] == ["920", "921", "PR 100", "x" * 50]
 
 
+@pytest.mark.parametrize(("field", "limit"), [("fuel", "100"), ("mileage", "100\u202f000\u202f000")])
+def test_a_number_that_is_too_high_is_refused_with_its_limit(api: Api, manager: Person, field: str, limit: str) -> None:
+    answer = api.post("/api/vehicles", json=a_vehicle() | {field: 1e9}, headers=manager.headers)
+
+    assert (answer.status_code, answer.json()["errors"]) == (422, [{"field": field, "message": f"au plus {limit}"}])
+
+
 @pytest.mark.parametrize("bad", ["", "  ", None, "a/b", "x" * 51, "a\nb", 1.5, True, 2**53 + 1])
 def test_a_parc_that_no_address_could_name_is_refused(api: Api, manager: Person, bad: object) -> None:
     answer = api.post("/api/vehicles", json=a_vehicle(parc=bad), headers=manager.headers)

@@ -130,7 +130,8 @@ def test_the_dashboard_tells_the_truth_during_an_outage_and_lives_on_after_it(
     expect(visitor.page.get_by_text("En direct")).to_be_visible()
 
     postgres.kill()
-    expect(visitor.page.get_by_role("alert").filter(has_text="ne peut pas répondre")).to_be_visible()
+    why = re.compile("ne peut pas répondre.: PostgreSQL ne répond pas, ")
+    expect(visitor.page.get_by_role("alert").filter(has_text=why)).to_be_visible()
     visitor.page.reload()
 
     visitor.sees_page("Tableau de bord")

@@ -63,6 +63,22 @@ def test_no_page_is_wider_than_a_small_screen(new_visitor: NewVisitor, service: 
     assert width == dict.fromkeys(width, 360)
 
 
+@pytest.mark.usefixtures("rows")
+def test_no_column_of_a_list_is_cut_off_on_a_common_screen(
+    new_visitor: NewVisitor, service: Api, admin: Person
+) -> None:
+    create(service, admin, "member", email=f"{'un-nom-tres-long' * 3}@example.org", city="Châlons-en-Champagne")
+    create(service, admin, "vehicle", parc="921", modele="x" * 100)
+    visitor = new_visitor(service, viewport={"width": 1200, "height": 800})
+    visitor.log_in(admin)
+
+    for place, title in (("adherents", "Adhérents"), ("vehicules", "Véhicules"), ("evenements", "Événements")):
+        visitor.open(place)
+        visitor.sees_page(title)
+        room = visitor.page.locator(".table").evaluate("node => node.clientWidth - node.scrollWidth")
+        assert (place, room) == (place, 0)
+
+
 def tab_to(page: Page, name: str, most: int = 120) -> None:
     """Presses Tab until the element with this accessible name has the focus."""
     wanted = page.get_by_role("button", name=name, exact=True).or_(page.get_by_role("link", name=name, exact=True))

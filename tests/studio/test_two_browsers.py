@@ -1,5 +1,7 @@
 """Two people change one row: nothing of either is overwritten, and each field is decided by a person."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -44,7 +46,18 @@ def test_the_second_to_save_sees_both_values_and_overwrites_nothing(
     expect(model).to_contain_text("Citaro K")
     expect(dialog).to_contain_text("Changé par vous seul, à enregistrer : Marque.")
     expect(dialog).to_contain_text("Changé par l’autre seul, à garder : Énergie.")
+    expect(dialog).to_contain_text(re.compile("Elle a été modifiée le .* par Ada Ministre, après"))
     assert read(service, manager, "vehicle", "920")["modele"] == "Citaro K"
+
+
+def test_a_question_about_a_row_goes_with_its_page(pair: tuple[Visitor, Visitor]) -> None:
+    expect(conflict(pair[0])).to_be_visible()
+
+    pair[0].page.evaluate("location.hash = '#/evenements'")
+    pair[0].press("Quitter sans enregistrer")
+
+    pair[0].sees_page("Événements")
+    expect(pair[0].page.get_by_role("dialog")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("side", "model"), [("Votre valeur", "Citaro C2"), ("L’autre valeur", "Citaro K")])

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from retrobus.model import patterns
-from retrobus.words import plural
+from retrobus.words import grouped, plural
 
 FORMS = {
     patterns.TIME: "heure attendue, de 00:00 à 23:59, comme 14:30",
@@ -40,9 +40,11 @@ def field_errors(error: ValidationError) -> list[tuple[str, str]]:
 
 
 def _in_words(key: str, value: object) -> str:
-    """One detail of an error as a person reads it: `200 caractères`, `DRAFT, PUBLISHED, ARCHIVED`."""
+    """One detail of an error as a person reads it: `200 caractères`, `1 000 000`, `DRAFT, PUBLISHED, ARCHIVED`."""
     if key in {"min_length", "max_length"}:
         return plural(int(str(value)), "caractère")
+    if key in {"ge", "le"}:
+        return grouped(int(float(str(value))))  # every limit is whole, but pydantic tells that of a float as 100.0
     if key == "pattern":
         return FORMS[str(value)]
     return str(value).replace("' or '", "', '").replace("'", "") if key == "expected" else str(value)

@@ -42,7 +42,5 @@ export async function backupsPage() {
   return node;
 }
 
-function way({ name, restore }) {
-  const open = () => ask("restore", { name, command: command(restore) });
-  return button("Restaurer…", open, { "aria-label": `Restaurer ${name}…` });
-}
+const way = ({ name, restore }) => button(
+  "Restaurer…", () => ask("restore", { name, command: command(restore) }), { "aria-label": `Restaurer ${name}…` });

@@ -33,7 +33,7 @@ function card(one, redraw) {
     button(`${verb}…`, () => decide(one, name, redraw), { "aria-label": `${verb} le conflit ${one.number}…` }));
   const end = one.resolution === null
     ? h("div", { class: "actions" }, buttons)
-    : h("p", { class: "quiet" }, `${done(one)} le ${dated(one.resolvedAt, one.resolvedBy, one)}`);
+    : h("p", { class: "quiet" }, `Décision : ${done(one)} le ${dated(one.resolvedAt, one.resolvedBy, one)}`);
   return h("section", { class: "card" }, h("h2", {}, title), h("p", {}, about(one)), fields(one), end);
 }
 

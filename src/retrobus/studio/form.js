@@ -5,7 +5,7 @@ import { Control } from "./fields.js";
 import { ask, attempt, button, fill, freshId, h, tell, template, phrase } from "./h.js";
 import { mostBytes } from "./resources.js";
 import { go, guard, link } from "./router.js";
-import { bytes, counted, instant, nodeOf, quoted, valuesOf } from "./show.js";
+import { bytes, byWhom, counted, instant, nodeOf, personOf, quoted, valuesOf } from "./show.js";
 
 export class Form {
   /**
@@ -148,8 +148,9 @@ async function merged(fields, row, theirs, mine) {
   const touched = new Set(fields.filter(({ name, readOnly }) => !readOnly && !same(row[name], theirs[name])));
   const own = new Set(mine.map(({ field }) => field));
   const clashing = mine.filter(({ field }) => touched.has(field));
+  const who = byWhom(theirs.updatedBy, await personOf(theirs.updatedBy).catch(() => theirs.updatedBy));
   const done = await ask("merge", {
-    when: theirs.updatedAt && ` le ${instant(theirs.updatedAt)}`,
+    when: ` le ${instant(theirs.updatedAt)} ${who}`.trimEnd(),
     choices: clashing.map((one) => choice(one, row, theirs, kept)),
     own: listed("Changé par vous seul, à enregistrer", [...own.difference(touched)]),
     others: listed("Changé par l’autre seul, à garder", [...touched.difference(own)]),

@@ -30,10 +30,10 @@ async function look() {
 
 function sentence(state) {
   if (state === null) return "Le service ne répond pas. Ce que vous avez saisi reste ici ; la page essaie encore.";
-  if (state.ready && state.mirror?.answers) {
-    const asOf = state.mirror.asOf ? `, à jour au ${instant(state.mirror.asOf)}` : "";
-    return `PostgreSQL ne répond pas : cette page montre la mémoire du service${asOf}.`;
-  }
-  if (state.ready) return "";
-  return `Le service ne peut pas répondre : ${state.reason ?? "il n’est pas prêt"}. La page essaie encore.`;
+  const { ready, database, reason, mirror } = state;
+  if (ready && !mirror?.answers) return "";
+  const asOf = mirror?.asOf ? `, à jour au ${instant(mirror.asOf)}` : "";
+  if (ready) return `PostgreSQL ne répond pas : cette page montre la mémoire du service${asOf}.`;
+  const gone = database === "up" ? "" : "PostgreSQL ne répond pas, ";
+  return `Le service ne peut pas répondre : ${gone}${reason ?? "il n’est pas prêt"}. La page essaie encore.`;
 }

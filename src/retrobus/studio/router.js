@@ -64,6 +64,7 @@ async function show() {
   shown = location.hash;
   guard(() => false);
   hush();
+  for (const one of document.querySelectorAll("dialog")) one.close(); // it asks about the page that goes
   const { signal } = stay;
   const [path, query] = shown.split("?");
   const name = pageOf(shown);
