@@ -16,6 +16,9 @@ IDLE_SILENCE = 1.0
 STOP_GRACE = 0.25
 """Seconds in which an idle connection may still bring a request that was on its way when the service stopped."""
 
+READ_FIRST = 0.01
+"""Seconds in which the loop reads what has arrived already."""
+
 
 def _nothing() -> None:
     """What an answer that ends by itself does when the client sends no more."""
@@ -87,7 +90,11 @@ class EndingConnection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Ends an idle connection, after a moment for a request that is on its way; others end with their answer."""
         self.announce_stop()
-        self.loop.call_later(STOP_GRACE, self._end_if_idle)
+        self.loop.call_later(STOP_GRACE, self._look_once_more)
+
+    def _look_once_more(self) -> None:
+        """Lets the loop read first: uvloop looks at its timers before it reads what came while the process paused."""
+        self.loop.call_later(READ_FIRST, self._end_if_idle)
 
     @property
     def _answering(self) -> bool:
