@@ -16,6 +16,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
 import forked
+import limits
 from harness import CLEAN, Api, Console, Person, apart, at, copy_database, run_sql, served, settings_for
 from retrobus import logbook
 from retrobus.backups import program
@@ -29,6 +30,8 @@ T = TypeVar("T")
 # The same examples at each run, and no limit of time: a busy machine draws and tries them slowly.
 examples.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 examples.load_profile("same")
+
+limits.be_patient()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

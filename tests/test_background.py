@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness import until
+from harness import LONGEST, until
 from retrobus import background, logbook
 from retrobus.background import Background
 from retrobus.database.errors import CannotConnect
@@ -61,7 +61,7 @@ def test_a_task_that_ends_is_told_counted_and_started_again(capsys: pytest.Captu
 
     async def run() -> Fragile:
         task = Fragile(KeyError("secret of a row"), None, OSError("disk"))
-        async with asyncio.timeout(10), Background(counted.append).running("fragile", task.run):
+        async with asyncio.timeout(LONGEST), Background(counted.append).running("fragile", task.run):
             await task.sound.wait()
         return task
 
@@ -106,11 +106,11 @@ def test_a_write_that_fails_by_a_bug_is_answered_and_the_next_one_goes_through()
         mirror = Faulty()
         alix = {"id": "alix", "email": "alix@example.org", "role": "ADMIN", "version": 1}
         mirror.store.memory.of(MEMBER).put("alix", Held(completed(MEMBER, alix)))
-        away = Availability(Pool(opener, 2), opener, 5, Quiet())
+        away = Availability(Pool(opener, 2), opener, LONGEST, Quiet())
         store = MirroredStore(
             away, opener, Acknowledged(), mirror, Journal(None), Serving(fallback=True, when_empty=True)
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONGEST):
             first = asyncio.create_task(store.write(creation("a")))
             await asyncio.wait({first})
             second = await store.write(creation("b"))
@@ -141,14 +141,14 @@ class Wrong(Settling):
 
 def test_a_bug_while_following_ends_the_follower_so_that_its_supervisor_tells(database: str) -> None:
     async def opener() -> Connection:
-        return await open_connection(database, timeout=5, statement_cache=0)
+        return await open_connection(database, timeout=LONGEST, statement_cache=0)
 
     async def run() -> None:
-        availability = Availability(Pool(opener, 2), opener, 5, Quiet())
+        availability = Availability(Pool(opener, 2), opener, LONGEST, Quiet())
         mirror = Mirror()
         feed = Feed(mirror)
         wrong = Wrong(availability, mirror, feed, Journal(None))
-        async with Background(lambda _: None).running("watch", availability.watch), asyncio.timeout(10):
+        async with Background(lambda _: None).running("watch", availability.watch), asyncio.timeout(LONGEST):
             await asyncio.to_thread(until, lambda: availability.up)
             await Follower(availability, opener, wrong, feed).run()
 

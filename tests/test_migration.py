@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import forked
-from harness import SECRET, at, free_port, run_sql
+from harness import LONGEST, SECRET, at, free_port, run_sql
 from predecessor import SCHEMA, fill
 from retrobus.development.embedded import embedded_postgres
 from retrobus.development.postgres_programs import find_programs
@@ -161,7 +161,7 @@ def test_the_whole_page_works_from_the_rehearsal_to_the_way_back(machine: Machin
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=10 * LONGEST,
         check=False,
     )
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import forked
-from harness import SECRET, Process, free_port, run_sql, until
+from harness import LONGEST, SECRET, Process, free_port, run_sql, until
 
 pytestmark = pytest.mark.faults
 
@@ -76,7 +76,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=2 * LONGEST,
             check=False,
             start_new_session=True,  # without a terminal, the command reads the answer from its input
         )
@@ -118,7 +118,7 @@ def service(folder: Path) -> Iterator[Terminal]:
 
 def _answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=LONGEST).status_code == 200
     except httpx.TransportError:
         return False
 

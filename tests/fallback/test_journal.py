@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -305,9 +306,11 @@ class Disk:
     def _noted(self, name: str, call: Any) -> Any:
         def noted(descriptor: int, *rest: Any) -> Any:
             of_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            ours = str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith(str(self._path.parent))
             found = call(descriptor, *rest)
-            size = self._path.stat().st_size if self._path.exists() else -1
-            self.calls.append((f"{name} of the folder" if of_folder else name, size))
+            if ours:  # other threads write elsewhere
+                size = self._path.stat().st_size if self._path.exists() else -1
+                self.calls.append((f"{name} of the folder" if of_folder else name, size))
             return found
 
         return noted
@@ -348,13 +351,22 @@ def test_what_a_full_disk_refuses_is_not_in_the_journal(
 
 
 def test_no_file_stays_open(journal: Journal) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
-
+    assert journal.path is not None
     for sequence in range(3, 9):
         journal.append(entry(sequence))
+    after_appends = open_in(journal.path.parent)
     journal.settle(9)
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert (after_appends, open_in(journal.path.parent)) == ([], [])
+
+
+def open_in(folder: Path) -> list[str]:
+    """The files of a folder, and the folder itself, that this process has open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # another thread has closed it
+            found.append(str(descriptor.readlink()))
+    return [place for place in found if place.startswith(str(folder))]
 
 
 def test_a_file_that_cannot_be_removed_is_told(

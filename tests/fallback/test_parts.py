@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import run_sql
+from harness import LONGEST, run_sql
 from retrobus.database.session import connect_for_command
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import Journal
@@ -58,7 +58,7 @@ def replay(database: str, journal: Journal, most: int | None = None) -> tuple[in
     """The last sequence that Postgres has now, and what was done."""
 
     async def main() -> tuple[int, Report]:
-        connection = await connect_for_command(database, 5, "essai")
+        connection = await connect_for_command(database, LONGEST, "essai")
         try:
             running = Replay(connection, journal, most=most)
             return await running.run(), running.report

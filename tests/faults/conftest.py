@@ -80,12 +80,15 @@ def saving(line: Proxy, postgres: EmbeddedPostgres, own_database: str, tmp_path:
 
 
 @pytest.fixture(scope="module")
-def running(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service that the tests of one file share."""
+def running(
+    cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Service]:
+    """The service that the tests of one file share, with the variables that the file gives it as ENVIRONMENT."""
     name = f"faults_{os.urandom(5).hex()}"
     copy_database(cluster.url(), name, TEMPLATE)
     url = cluster.url(name)
-    with process(url, tmp_path_factory.mktemp("service")) as (api, serving):
+    environment: dict[str, str] = getattr(request.module, "ENVIRONMENT", {})
+    with process(url, tmp_path_factory.mktemp("service"), **environment) as (api, serving):
         yield Service(api, serving, prepared(api)["ADMIN"])
 
 

@@ -26,9 +26,6 @@ PEOPLE = f"""INSERT INTO member (id, email, role) VALUES ('{ADMIN}', 'chef@examp
 CHECKS, WRITES = 3, 50
 """Comparisons and transactions of a run, at least."""
 
-SETTLES = 60.0
-"""Seconds that copies have to become what the lists are, while nothing is written."""
-
 
 def changes(random: Random) -> list[str]:
     """SQL of one writer's transaction; a pair of vehicles always says the same, at whatever instant it is read."""
@@ -182,7 +179,7 @@ class Proof:
         return {kind: rows for kind, rows in found.items() if rows}
 
     def _list(self, path: str, key: str, headers: dict[str, str]) -> dict[str, Any]:
-        found = self.api.get(path, headers=headers).json()
+        found = self.api.get(path, headers=headers).raise_for_status().json()
         rows = found if isinstance(found, list) else next(value for value in found.values() if isinstance(value, list))
         return {row[key]: row for row in rows}
 

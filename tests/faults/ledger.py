@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from builders import an_event
-from harness import Api, run_sql
+from harness import LONGEST, Api, run_sql
 
 KEPT = 5
 """Events that each client has before it deletes its oldest."""
@@ -77,7 +77,7 @@ def traffic(api: Api, headers: dict[str, str], clients: int = 4) -> Iterator[Led
 
     def write(client: int) -> None:
         number, mine = 0, list[str]()
-        with httpx.Client(base_url=api.base_url, headers=headers, timeout=20) as own:
+        with httpx.Client(base_url=api.base_url, headers=headers, timeout=LONGEST) as own:
             while not over.is_set():
                 number += 1
                 with suppress(httpx.TransportError):  # the service was killed: nobody promised anything

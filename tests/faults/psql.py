@@ -35,4 +35,4 @@ def set_for_database(api: Api, name: str, value: str) -> None:
 def end_connections(api: Api) -> int:
     """Ends every backend that serves the service; how many those were."""
     theirs = "datname = current_database() AND application_name = 'retrobus'"
-    return len(api.sql(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {theirs}"))
+    return len(api.sql(f"SELECT pg_terminate_backend(pid, 90000) FROM pg_stat_activity WHERE {theirs}"))

@@ -58,7 +58,7 @@ class Pair:
 
     def promote(self) -> str:
         """Makes the standby a leader, which waits for no other server; the URL of the database there."""
-        run_sql(self.standby.url(), "SELECT pg_promote(true, 30)")
+        run_sql(self.standby.url(), "SELECT pg_promote(true, 90)")
         return self.standby.url(DATABASE)
 
 

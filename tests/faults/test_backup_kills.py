@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from harness import Process, run_sql, until
+from locks import held
 from retrobus.backups import catalog, create
 from retrobus.backups.formats import read_backup
 
@@ -30,6 +31,7 @@ STAGES = (
 )
 """How far a restore got, asked of Postgres; a later stage may be missed, then the restore ended."""
 
+RESTORE = ("restore", "--apply", "--replace", "--yes")
 MOMENTS = [Random(number).uniform(0.05, 1.5) for number in range(12)]
 """Seconds after its start at which a restore is killed, wherever it is then."""
 
@@ -121,19 +123,33 @@ def index_is_new(folder: Path) -> bool:
 def test_a_restore_killed_at_any_moment_did_all_or_nothing(database: str, tmp_path: Path) -> None:
     run_sql(database, EVENTS)
     name, wanted = make(database, tmp_path / "backups"), content(database)
-    run_sql(database, "UPDATE event SET title = 'autre'", "INSERT INTO vehicle (parc) VALUES ('new')")
-    before = content(database)
     found = []
     conditions = [partial(reached, database, stage) for stage in STAGES]
     conditions += [partial(passed, seconds) for seconds in MOMENTS]
     for condition in conditions:
-        running = cli(tmp_path, database, "restore", name, "--apply", "--replace", "--yes")
+        before = changed(database)
+        running = cli(tmp_path, database, *RESTORE, name)
         killed(running, partial(condition, time.monotonic()))
         until(lambda: run_sql(database, f"{STAGES[0]} AND datname = current_database()")[0][0] == 0)
-        found.append(content(database))
+        found.append((content(database), before))
 
-    last = cli(tmp_path, database, "restore", name, "--apply", "--replace", "--yes").wait()
+    last = cli(tmp_path, database, *RESTORE, name).wait()
 
-    assert [state for state in found if state not in (before, wanted)] == []
-    assert before in found
+    assert [state for state, before in found if state not in (before, wanted)] == []
     assert (last, content(database)) == (0, wanted)
+
+
+def changed(url: str) -> tuple[list[Any], list[Any]]:
+    """Changes what the backup has otherwise; the content that a restore which did nothing leaves."""
+    run_sql(url, "UPDATE event SET title = 'autre'", "INSERT INTO vehicle (parc) VALUES ('new') ON CONFLICT DO NOTHING")
+    return content(url)
+
+
+def test_a_restore_killed_while_it_waits_for_the_tables_did_nothing(database: str, tmp_path: Path) -> None:
+    run_sql(database, EVENTS)
+    name, before = make(database, tmp_path / "backups"), changed(database)
+    with held(database, "LOCK TABLE vehicle IN ROW EXCLUSIVE MODE") as lock:
+        running = cli(tmp_path, database, *RESTORE, name)
+        killed(running, lock.waiting)
+
+    assert content(database) == before

@@ -60,7 +60,7 @@ def own_api(line: Proxy, postgres: EmbeddedPostgres, own_database: str) -> Itera
     with ExitStack() as stack:
 
         def start(**more: Any) -> Api:
-            settings = settings_for(line.url(own_database, ORDINARY), database_pool_size=1, database_timeout=5, **more)
+            settings = settings_for(line.url(own_database, ORDINARY), database_pool_size=1, **more)
             return stack.enter_context(served(settings, postgres.url(own_database)))
 
         yield start

@@ -15,7 +15,7 @@ from faults.background import at_once, in_background
 from faults.outage import a_person
 from faults.replicated import Pair, replicated
 from harness import SECRET, Api, Person, run_sql, served, settings_for, until
-from limits import limit_commits, waiting_for_a_standby
+from limits import limit_commits, usual, waiting_for_a_standby
 
 pytestmark = pytest.mark.faults
 
@@ -138,6 +138,7 @@ def test_reads_go_on_while_more_writers_than_connections_wait_for_the_standby(
 ) -> None:
     looked, waiting = Event(), waiting_for_a_standby(pair.url())
     limit_commits(monkeypatch, lambda pid: looked.is_set() and waiting(pid))
+    usual(monkeypatch, "store.pool.ACQUIRE_TIMEOUT", "store.pool.LATE")
     with served(settings_for(pair.url(), database_pool_size=4), pair.url()) as api:
         pair.standby.freeze()
         writers = [

@@ -12,7 +12,7 @@ from builders import an_event
 from faults.outage import Outage, a_person, outage
 from faults.proxy import proxy
 from faults.replicated import DATABASE, Pair, replicated
-from harness import SECRET, copy_database, run_sql, until
+from harness import LONGEST, SECRET, copy_database, run_sql, until
 from retrobus.fallback.entries import Entry
 from retrobus.fallback.journal import NAME, Journal, read_journal
 from retrobus.model.wire import moment
@@ -22,14 +22,26 @@ from retrobus.store.confirmed import NO_STANDBY
 pytestmark = pytest.mark.faults
 
 Terminal = Callable[..., tuple[int, str, str]]
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+WAITING = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 TITLES = "SELECT id, title FROM event ORDER BY id"
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A COMMIT is asked about after a quarter of a second, so that tests do not wait longer."""
+    """A COMMIT that waits is asked about at once, and a command asks until the test runs out of patience.
+
+    Only a test whose standby confirms nothing lets a command give up (`give_up`).
+    """
     monkeypatch.setattr(confirmed, "PATIENCE", 0.25)
+    monkeypatch.setattr(confirmed, "ATTEMPTS", int(LONGEST / 0.25))
+
+
+@pytest.fixture
+def give_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A command waits for the standby six times, as it does in the program; until `undo` is called."""
+    with monkeypatch.context() as patch:
+        patch.setattr(confirmed, "ATTEMPTS", 6)
+        yield patch
 
 
 @pytest.fixture
@@ -66,6 +78,11 @@ def wait_until_told(away: Outage) -> None:
     until(lambda: away.ready()["journal"]["waiting"] == NO_STANDBY, "the reason of the wait")
 
 
+def end_the_wait(pair: Pair, ending: str) -> None:
+    """Ends the wait of the COMMIT that waits now, or of the next one."""
+    until(lambda: run_sql(pair.url(), f"SELECT {ending}(pid) {WAITING}"), "a COMMIT that waits for the standby")
+
+
 def told(said: str) -> int:
     """How often the log says that the journal waits."""
     return said.count("Journal en attente")
@@ -96,11 +113,10 @@ def test_a_replay_whose_wait_was_ended_is_not_taken_for_done(pair: Pair, away: O
     away.line.become("pass")
     wait_until_told(away)
 
-    [[pid]] = run_sql(pair.url(), WAITING)
-    run_sql(pair.url(), f"SELECT {ending}({pid})")
+    end_the_wait(pair, ending)
 
     until(lambda: run_sql(pair.url(), "SELECT FROM replay"), "the replay to show on this server alone")
-    until(lambda: run_sql(pair.url(), WAITING), "the next try to wait for the standby")
+    until(lambda: run_sql(pair.url(), f"SELECT {WAITING}"), "the next try to wait for the standby")
     assert on_disk(away) == ["old", "new"]
     pair.standby.thaw()
     until(away.is_over, "the return to Postgres")
@@ -112,8 +128,7 @@ def test_acknowledged_writes_outlive_a_leader_that_took_them_alone(pair: Pair, a
     pair.standby.freeze()
     away.line.become("pass")
     wait_until_told(away)
-    [[pid]] = run_sql(pair.url(), WAITING)
-    run_sql(pair.url(), f"SELECT pg_terminate_backend({pid})")
+    end_the_wait(pair, "pg_terminate_backend")
     until(lambda: run_sql(pair.url(), "SELECT FROM replay"), "the replay to show on this server alone")
 
     pair.leader.kill()
@@ -140,7 +155,9 @@ def left(pair: Pair, tmp_path: Path) -> Path:
     return folder
 
 
-def test_resync_keeps_a_journal_that_no_standby_confirmed(pair: Pair, left: Path, terminal: Terminal) -> None:
+def test_resync_keeps_a_journal_that_no_standby_confirmed(
+    pair: Pair, left: Path, terminal: Terminal, give_up: pytest.MonkeyPatch
+) -> None:
     pair.standby.freeze()
 
     code, _, said = terminal("resync", url=pair.url(), BACKUPS_DIR=left, JWT_SECRET=SECRET)
@@ -148,6 +165,7 @@ def test_resync_keeps_a_journal_that_no_standby_confirmed(pair: Pair, left: Path
     assert (code, said.strip()) == (1, f"❌ {NO_STANDBY}")
     assert (left / NAME).exists()
     pair.standby.thaw()
+    give_up.undo()
     code, said, _ = terminal("resync", url=pair.url(), BACKUPS_DIR=left, JWT_SECRET=SECRET)
     assert code == 0, said
     assert not (left / NAME).exists()
@@ -190,13 +208,19 @@ def url(lasting: Pair) -> Iterator[str]:
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_an_operator_is_told_that_no_standby_confirmed_the_command(
-    lasting: Pair, url: str, terminal: Terminal, tmp_path: Path, command: tuple[str, ...]
+    lasting: Pair,
+    url: str,
+    terminal: Terminal,
+    tmp_path: Path,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run_sql(url, CONFLICT, "INSERT INTO member (id, email) VALUES ('m1', 'm1@example.org')")
     environment = {"BACKUPS_DIR": tmp_path / "backups", "JWT_SECRET": SECRET}
     terminal("backup", "create", url=url, **environment)
     [backup] = [path.name for path in (tmp_path / "backups").iterdir() if path.is_dir()]
     lasting.standby.freeze()
+    monkeypatch.setattr(confirmed, "ATTEMPTS", 6)
 
     code, _, said = terminal(
         *(backup if word == BACKUP else word for word in command),

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from faults.outage import a_person, source
-from harness import Api, Person, free_port, run_sql, served, settings_for, until
+from harness import LONGEST, Api, Person, closed_to_all, free_port, run_sql, served, settings_for, until
 from retrobus.database.errors import CannotConnect, reason_of
 from retrobus.database.hosts import Hosts
 from retrobus.database.url import Place, normalized, places
@@ -23,14 +23,13 @@ from retrobus.development.embedded import EmbeddedPostgres
 pytestmark = pytest.mark.faults
 
 SECRET = "a-secret-of-ours"
-SOON = 10.0
 AS_ANOTHER_ACCOUNT = """
 import asyncio, os, sys
 from retrobus.database.errors import CannotConnect
 from retrobus.database.session import connect_for_command
 os.setuid(65534)
 try:
-    asyncio.run(connect_for_command(sys.argv[1], 5, "test")).terminate()
+    asyncio.run(connect_for_command(sys.argv[1], 90, "test")).terminate()
     print("connected")
 except CannotConnect as error:
     print("away:", error)
@@ -38,19 +37,11 @@ except CannotConnect as error:
 
 
 @contextmanager
-def closed_to_all(postgres: EmbeddedPostgres, name: str) -> Iterator[None]:
-    """While open, nobody can connect to the database, and nobody is connected."""
-    end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
-    run_sql(postgres.url(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", end)
-    yield
-    run_sql(postgres.url(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-
-
-@contextmanager
 def revoked(postgres: EmbeddedPostgres, name: str, role: str) -> Iterator[None]:
-    """While open, the role may not connect."""
-    end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{role}'"
-    run_sql(postgres.url(), f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC", end)
+    """While open, the role may not connect, and is not connected."""
+    ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+    run_sql(postgres.url(), f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+    until(lambda: not run_sql(postgres.url(), ended), "the end of the role's connections")
     yield
     run_sql(postgres.url(), f"GRANT CONNECT ON DATABASE {name} TO PUBLIC")
 
@@ -59,7 +50,7 @@ def test_a_database_that_allows_no_connections_is_an_outage(postgres: EmbeddedPo
     url = postgres.url(own_database)
     who = a_person(url)
     with served(settings_for(url), url) as api:
-        with closed_to_all(postgres, own_database):
+        with closed_to_all(url):
             answers = [api.get("/api/events", headers=who.headers) for _ in range(3)]
             ready, up = api.get("/ready"), api.metric("retrobus_database_up")
         until(lambda: api.get("/api/events", headers=who.headers).status_code == 200, "the return of Postgres")
@@ -78,7 +69,7 @@ def test_memory_takes_over_from_a_database_that_allows_no_connections(
     who = a_person(url)
     wanted = settings_for(url, enable_memory_fallback=True, backups_dir=tmp_path / "backups", app_env="production")
     with served(wanted, url) as api:
-        with closed_to_all(postgres, own_database):
+        with closed_to_all(url):
             reading = api.get("/public/events")
             writing = add(api, who, "920")
             ready = api.get("/ready").json()
@@ -116,7 +107,7 @@ def hosts_of(url: str) -> Hosts[Any]:
     async def opening(place: Mapping[str, Any]) -> Any:
         return await asyncpg.connect(url, **place)
 
-    return Hosts[Any](url, opening, 5)
+    return Hosts[Any](url, opening, LONGEST)
 
 
 def failure(url: str) -> CannotConnect:

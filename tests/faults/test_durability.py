@@ -3,6 +3,8 @@
 What a disk does in a power cut is Postgres's `fsync`, which /ready reports; here processes die, not machines.
 """
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.faults
 ENOUGH = 25
 """Writes that are acknowledged between two kills."""
 
+WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
 KILLS = ("Postgres", "Postgres", "the service") * 3 + ("Postgres",)
 
 
@@ -76,10 +79,13 @@ def test_the_checker_notices_a_server_that_acknowledges_before_it_keeps(
     postgres: EmbeddedPostgres, own_database: str
 ) -> None:
     url = postgres.url(own_database)
-    with server_setting(postgres.url(), "synchronous_commit", "off"), served(settings_for(url), url) as api:
+    settings = settings_for(url, database_timeout=5)  # so long it looks for what became of the last writes
+    with server_setting(postgres.url(), "synchronous_commit", "off"), served(settings, url) as api:
         with traffic(api, prepared(api)["ADMIN"]) as ledger:
             wait_for_writes(ledger)
             run_sql(postgres.url(), "CHECKPOINT")  # what is there now stays; what is deleted from now on comes back
+            [[writer]] = run_sql(postgres.url(), WAL_WRITER)
+            os.kill(writer, signal.SIGSTOP)  # else it may write down all of it just before the kill
             wait_for_writes(ledger)
             postgres.kill()
         postgres.start()

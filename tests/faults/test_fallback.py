@@ -17,7 +17,8 @@ from faults.outage import Outage, outage, source
 from faults.proxy import Proxy
 from faults.psql import end_connections
 from faults.replay_hold import LAST_PASS_WAITS
-from harness import TOKENS, Person, until
+from harness import LONGEST, TOKENS, Person, until
+from limits import usual
 from locks import held
 from operations import ACCOUNT, OPERATIONS, PASSWORD, Operation, prepared, send
 from retrobus.development.embedded import EmbeddedPostgres
@@ -258,7 +259,9 @@ def test_until_the_journal_is_in_postgres_every_answer_is_memorys(fallback: Outa
     assert fallback.send("GET", "vehicles/920").json()["etat"] == "réparé"
 
 
-def test_while_the_last_entries_go_to_postgres_a_write_is_sent_away(fallback: Outage) -> None:
+def test_while_the_last_entries_go_to_postgres_a_write_is_sent_away(
+    fallback: Outage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fallback.done("POST", "vehicles", a_vehicle(parc="920"))
     fallback.api.sql(*LAST_PASS_WAITS)
     fallback.cut()
@@ -266,6 +269,7 @@ def test_while_the_last_entries_go_to_postgres_a_write_is_sent_away(fallback: Ou
     with held(fallback.api.database_url, "SELECT pg_advisory_xact_lock(42)") as lock:
         fallback.line.become("pass")
         until(lock.waiting, "the last pass of the replay")
+        usual(monkeypatch, "fallback.mirrored.PATIENCE")
 
         read = fallback.send("GET", "vehicles/920")
         refused = fallback.send("PATCH", "vehicles/920", {"etat": "réparé"})
@@ -293,18 +297,22 @@ def test_a_mirror_that_hears_nothing_any_more_does_not_call_itself_fresh(fallbac
     assert moment(answer.headers["X-Data-As-Of"]) < deleted
 
 
-def test_a_line_that_dies_in_the_middle_of_a_look_does_not_keep_the_journal_waiting(fallback: Outage) -> None:
+def test_a_line_that_dies_in_the_middle_of_a_look_does_not_keep_the_journal_waiting(
+    line: Proxy, postgres: EmbeddedPostgres, own_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the look asked was swallowed by a black hole: no answer to it will ever come."""
-    with held(fallback.api.database_url, "LOCK TABLE member") as lock:
-        fallback.api.sql("INSERT INTO vehicle (parc) VALUES ('920')")
-        until(lock.waiting, "the look to wait for the lock")
-        fallback.line.become("black hole")
-    taken = fallback.done("POST", "vehicles", a_vehicle(parc="921"))
+    usual(monkeypatch, "fallback.feed.PATIENCE")
+    with outage(line, postgres.url(own_database), tmp_path / "backups", database_timeout=5) as found:
+        with held(found.api.database_url, "LOCK TABLE member") as lock:
+            found.api.sql("INSERT INTO vehicle (parc) VALUES ('920')")
+            until(lock.waiting, "the look to wait for the lock")
+            line.become("black hole")
+        taken = found.done("POST", "vehicles", a_vehicle(parc="921"))
 
-    fallback.heal()
+        found.heal()
 
-    assert taken.status_code == 202
-    assert fallback.send("GET", "vehicles/921").status_code == 200
+        assert taken.status_code == 202
+        assert found.send("GET", "vehicles/921").status_code == 200
 
 
 def test_a_refresh_that_ends_in_the_middle_of_an_outage_drops_nothing_that_memory_took(fallback: Outage) -> None:
@@ -330,16 +338,21 @@ def test_a_refresh_that_ends_in_the_middle_of_an_outage_drops_nothing_that_memor
 
 @contextmanager
 def crowded(url: str) -> Iterator[None]:
-    """While open, the service has no connection but the one that listens, and cannot have another."""
-    end = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    """While open, the service has no connection but the one that waits for a lock, and cannot have another."""
+    ended = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = 'retrobus' AND datname = current_database() AND wait_event_type IS DISTINCT FROM 'Lock'"""
     with asyncio.Runner() as runner:
-        taken = [runner.run(asyncpg.connect(url))]
-        try:
-            runner.run(taken[0].execute(end))
+        taken = [runner.run(asyncpg.connect(url, timeout=LONGEST))]
+
+        def is_full() -> bool:
+            """Takes what is free; whether the service had nothing, so that from now on it gets nothing."""
             with suppress(asyncpg.TooManyConnectionsError):
                 while True:
-                    taken.append(runner.run(asyncpg.connect(url)))
+                    taken.append(runner.run(asyncpg.connect(url, timeout=LONGEST)))
+            return not runner.run(taken[0].fetch(ended))
+
+        try:
+            until(is_full, "every connection to be taken")
             yield
         finally:
             for connection in taken:

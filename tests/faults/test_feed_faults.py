@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from harness import Api, run_sql, until
+from harness import LONGEST, Api, run_sql, until
 from retrobus.changes import feed, snapshots, statements
 from retrobus.changes.cursor import Cursor
 from retrobus.changes.snapshots import Look
@@ -165,7 +165,7 @@ STORIES = {
 def told(api: Api, story: Callable[..., Any]) -> tuple[set[str], set[str]]:
     """What the follower holds after the story, and what the list holds."""
     copy: dict[str, int] = {}
-    asyncio.run(asyncio.wait_for(story(api, copy), 30))
+    asyncio.run(asyncio.wait_for(story(api, copy), 2 * LONGEST))
     return set(copy), {row["parc"] for row in api.get("/public/vehicles").json()}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness import LONGEST, Api, Process, process, run_sql, until
+from harness import LONGEST, Api, Process, closed_to_all, process, run_sql, until
 
 pytestmark = pytest.mark.faults
 SHOWN = "INSERT INTO vehicle (parc, is_public) VALUES ('{}', true)"
@@ -87,22 +87,17 @@ def test_a_stop_ends_every_stream_in_good_order(database: str, tmp_path: Path) -
     ids=["strict", "fallback"],
 )
 def test_while_postgresql_is_away_a_feed_answers_503_in_every_mode(
-    server: str, database: str, tmp_path: Path, fallback: str, code: str
+    database: str, tmp_path: Path, fallback: str, code: str
 ) -> None:
-    name = database.partition("?")[0].rpartition("/")[2]
     with process(database, tmp_path, ENABLE_MEMORY_FALLBACK=fallback) as (api, _):
         api.get("/public/changes").raise_for_status()
         with httpx.stream("GET", f"{api.base_url}/public/changes/stream", timeout=LONGEST) as answer:
             lines = answer.iter_lines()
             assert "event: current" in lines
-            run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
-                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # fmt: skip
-            assert any(f'"{code}"' in line for line in lines)
-        try:
-            for path in ("/public/changes", "/public/changes/stream"):
-                refused = api.get(path)
-                assert (refused.status_code, refused.json()["code"]) == (503, code)
-                assert "Retry-After" in refused.headers
-        finally:
-            run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            with closed_to_all(database):
+                assert any(f'"{code}"' in line for line in lines)
+                for path in ("/public/changes", "/public/changes/stream"):
+                    refused = api.get(path)
+                    assert (refused.status_code, refused.json()["code"]) == (503, code)
+                    assert "Retry-After" in refused.headers
         until(lambda: api.get("/public/changes").status_code == 200)

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from faults.proxy import Proxy
-from harness import until
+from harness import LONGEST, until
+from limits import ENDLESS
 from retrobus.background import Background
 from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.store import pool as pools
@@ -19,8 +20,6 @@ from retrobus.store.pool import Connection, Pool, PoolExhausted
 pytestmark = pytest.mark.faults
 
 SIZE = 2
-PATIENT = 5.0
-"""Seconds within which everything here happens at once, and hangs do not end."""
 
 
 class Broken:
@@ -36,16 +35,16 @@ class Broken:
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[tuple[Pool, Availability]]:
     async def opener() -> Connection:
-        return await open_connection(url, timeout=10 * PATIENT, statement_cache=10)
+        return await open_connection(url, timeout=ENDLESS, statement_cache=10)
 
     pool = Pool(opener, SIZE)
-    yield pool, Availability(pool, opener, 1.0, Broken())
+    yield pool, Availability(pool, opener, 5.0, Broken())
     pool.drop()
 
 
 async def fails(waiting: "asyncio.Task[Connection]") -> type:
     """How it ends; it has to end soon."""
-    done, _ = await asyncio.wait({waiting}, timeout=PATIENT)
+    done, _ = await asyncio.wait({waiting}, timeout=LONGEST)
     assert done, "it hangs"
     return type(waiting.exception())
 

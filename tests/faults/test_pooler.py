@@ -15,7 +15,8 @@ import pytest
 
 from builders import a_vehicle, an_event
 from faults.pooler import IGNORE, Pooler, pooled
-from harness import SECRET, Api, Process, free_port, process, run_sql, until
+from harness import LONGEST, SECRET, Api, Process, free_port, process, run_sql, until
+from limits import AS_IN_THE_CODE
 from retrobus.backups import catalog
 from retrobus.backups.schedule import Schedule
 from retrobus.database.pooler import OwnNames
@@ -211,7 +212,7 @@ def test_scheduled_backups_take_turns_and_leave_no_lock(stock: Pooler, tmp_path:
             due = datetime.now(UTC)
             await asyncio.gather(*(schedule.turn(due) for schedule in schedules))
 
-    asyncio.run(asyncio.wait_for(twice(), 60))
+    asyncio.run(asyncio.wait_for(twice(), 2 * LONGEST))
 
     assert len([entry for entry in catalog.entries(tmp_path) if entry.present]) == 2
     assert run_sql(stock.direct, "SELECT pid FROM pg_locks WHERE locktype = 'advisory'") == []
@@ -230,7 +231,7 @@ def test_the_doctor_names_the_pooler_and_the_limits(stock: Pooler, terminal: Ter
 
 
 def test_writes_keep_their_limits_behind_a_pooler(stock: Pooler, tmp_path: Path) -> None:
-    with process(stock.url, tmp_path, DATABASE_STATEMENT_CACHE="0") as (api, _):
+    with process(stock.url, tmp_path, DATABASE_STATEMENT_CACHE="0", **AS_IN_THE_CODE) as (api, _):
         api.database_url = stock.direct
         headers = api.person("ADMIN").headers
         api.post("/api/vehicles", json=a_vehicle(parc="920"), headers=headers)
@@ -267,7 +268,7 @@ class _Silent:
 def test_a_statement_that_is_lost_is_made_again_once(direct: str, every: bool) -> None:  # noqa: FBT001 - a parameter
     async def lose() -> object:
         async def opener() -> Connection:
-            return await open_connection(direct, timeout=5, statement_cache=10)
+            return await open_connection(direct, timeout=LONGEST, statement_cache=10)
 
         async def work(connection: Connection) -> object:
             if every:
@@ -275,7 +276,7 @@ def test_a_statement_that_is_lost_is_made_again_once(direct: str, every: bool) -
             return await connection.fetchval("SELECT 920")
 
         pool = Pool(opener, 1)
-        availability = Availability(pool, opener, 5, _Silent())
+        availability = Availability(pool, opener, LONGEST, _Silent())
         await availability.verdict()
         first = await pool.acquire()
         await _forget(first)

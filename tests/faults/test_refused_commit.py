@@ -11,7 +11,7 @@ from builders import an_event
 from faults.background import in_background
 from faults.psql import server_setting, set_for_database
 from harness import Api, served, settings_for, until
-from limits import limit_commits
+from limits import limit_commits, usual
 from locks import held
 from operations import OPERATIONS, prepared, send
 from retrobus.development.embedded import EmbeddedPostgres
@@ -24,6 +24,16 @@ WRITES = [
     for name, operation in OPERATIONS.items()
     if operation.method != "GET" and name not in {"login", "memberLogin", "createBackup"}
 ]  # fmt: skip
+
+DELETE_WAITS = (
+    """CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN OLD; END $$""",
+    "CREATE TRIGGER a_wait BEFORE DELETE ON vehicle FOR EACH ROW EXECUTE FUNCTION wait()",
+)
+"""A delete of a vehicle holds its row, and waits for lock 42 before it goes on to the vehicle's events."""
+
+WAITS_FOR_THE_VEHICLE = """SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE vehicle SET marque%'"""
 
 REFUSE_COMMIT = """
 CREATE FUNCTION refuse_commit() RETURNS trigger LANGUAGE plpgsql AS
@@ -61,11 +71,18 @@ def test_no_write_whose_commit_fails_is_answered_as_done(api: Api, headers: dict
 def test_a_write_that_a_deadlock_ended_is_done_again(api: Api, headers: dict[str, str]) -> None:
     api.sql(f"UPDATE event SET vehicle_id = '{VEHICLE}'")
     set_for_database(api, "deadlock_timeout", "100ms")
-    with held(api.database_url, "SET deadlock_timeout = '1min'", "UPDATE event SET title = 'Autre'") as lock:
+    api.sql(*DELETE_WAITS)
+    with (
+        held(api.database_url, "SET deadlock_timeout = '1h'", "UPDATE event SET title = 'Autre'") as lock,
+        held(api.database_url, "SELECT pg_advisory_xact_lock(42)") as gate,
+    ):
         pending = in_background(lambda: api.delete(f"/api/vehicles/{VEHICLE}", headers=headers))
-        until(lock.waiting, "the service to wait for the lock")
+        until(gate.waiting, "the service to hold the vehicle")
+        other = in_background(lambda: lock.run("UPDATE vehicle SET marque = 'Autre'"))
+        until(lambda: api.sql(WAITS_FOR_THE_VEHICLE), "the other to wait for the vehicle")
 
-        lock.run("UPDATE vehicle SET marque = 'Autre'")  # returns because the service's transaction ends
+        gate.release()  # the service goes on to the event: now each waits for the other
+        other.result()  # comes because the service's transaction ended
         lock.run("COMMIT")
 
         assert pending.result().status_code == 200
@@ -110,6 +127,7 @@ def test_a_commit_that_hangs_and_cannot_be_ended_is_of_unknown_outcome(
 ) -> None:
     frozen = Event()
     limit_commits(monkeypatch, lambda _: frozen.is_set())
+    usual(monkeypatch, "store.statements.SETTLE")
     with server_setting(postgres.url(), "synchronous_standby_names", "nobody"):
         pending = in_background(lambda: api.post("/api/events", json=an_event(), headers=headers))
         pid = waiting_for_the_standby(api)

@@ -10,6 +10,9 @@ import pytest
 from builders import a_member, a_vehicle, an_event
 from faults.outage import Outage
 from faults.proxy import Proxy
+from harness import LONGEST
+from limits import Clock, clock_of
+from retrobus.store import commit
 
 pytestmark = pytest.mark.faults
 
@@ -291,13 +294,25 @@ def test_a_repeat_of_what_postgres_did_before_the_outage_does_nothing(fallback: 
     assert fallback.api.sql("SELECT count(*) FROM event")[0][0] == 1
 
 
+def go_for_good(line: Proxy, clock: Clock) -> None:
+    """The service finds Postgres gone, and its time to find out what became of a write over."""
+    line.become("refuse")
+    clock.ahead = LONGEST
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which the service gives up finding out what became of a write."""
+    return clock_of(monkeypatch, commit)
+
+
 def test_a_write_whose_commit_was_cut_and_that_is_repeated_in_the_outage_is_done_once(
-    fallback: Outage, line: Proxy
+    fallback: Outage, line: Proxy, clock: Clock
 ) -> None:
     """Postgres has it, the service cannot know, psql has changed the row since: the repeat must not be a second one."""
     add(fallback, etat="au départ")
     headers = {"Idempotency-Key": "une-demande"}
-    line.cut_write("after", lambda: line.become("refuse"))
+    line.cut_write("after", lambda: go_for_good(line, clock))
 
     first = fallback.send("PATCH", "vehicles/920", {"etat": "par l'API"}, **headers)
     again = fallback.send("PATCH", "vehicles/920", {"etat": "par l'API"}, **headers)
@@ -328,7 +343,7 @@ def test_the_outage_ends_although_clients_never_stop_writing(fallback: Outage, m
 
     def write_on(parc: str) -> tuple[str, int]:
         add(fallback, parc, "0")
-        written.wait(30)
+        written.wait(LONGEST)
         count = 0
         while not over.is_set():
             count += is_changed(fallback, parc, str(count + 1))
@@ -337,7 +352,7 @@ def test_the_outage_ends_although_clients_never_stop_writing(fallback: Outage, m
     with ThreadPoolExecutor(4) as clients:
         work = [clients.submit(write_on, f"92{number}") for number in range(4)]
         try:
-            written.wait(30)
+            written.wait(LONGEST)
             fallback.heal()
         finally:
             over.set()
@@ -347,9 +362,9 @@ def test_the_outage_ends_although_clients_never_stop_writing(fallback: Outage, m
     assert [(parc, state(fallback, parc)) for parc, _ in last] == [(parc, str(count)) for parc, count in last]
 
 
-def an_unknown_post(outage: Outage, line: Proxy) -> None:
+def an_unknown_post(outage: Outage, line: Proxy, clock: Clock) -> None:
     """A vehicle that Postgres has and nobody knows of; then another one under the same key, from memory, is deleted."""
-    line.cut_write("after", lambda: line.become("refuse"))
+    line.cut_write("after", lambda: go_for_good(line, clock))
     first = outage.send("POST", "vehicles", {"parc": "920", "etat": "inconnu"})
     assert (first.status_code, first.json()["outcome"]) == (503, "unknown")
     assert outage.done("POST", "vehicles", {"parc": "920", "etat": "par l'API"}).status_code == 202
@@ -357,9 +372,9 @@ def an_unknown_post(outage: Outage, line: Proxy) -> None:
 
 
 def test_a_delete_of_an_outage_removes_the_row_of_an_unknown_write_of_the_same_key(
-    fallback: Outage, line: Proxy
+    fallback: Outage, line: Proxy, clock: Clock
 ) -> None:
-    an_unknown_post(fallback, line)
+    an_unknown_post(fallback, line, clock)
     assert state(fallback) == "inconnu"
 
     fallback.heal()
@@ -373,9 +388,9 @@ def test_a_delete_of_an_outage_removes_the_row_of_an_unknown_write_of_the_same_k
     "steps", [(UPDATED,), (UPDATED, "UPDATE vehicle SET etat = 'inconnu'"), (DELETED, MADE)], ids=["one", "two", "anew"]
 )
 def test_a_delete_of_an_outage_leaves_the_row_of_an_unknown_write_that_psql_touched_since(
-    fallback: Outage, line: Proxy, steps: tuple[str, ...]
+    fallback: Outage, line: Proxy, clock: Clock, steps: tuple[str, ...]
 ) -> None:
-    an_unknown_post(fallback, line)
+    an_unknown_post(fallback, line, clock)
     fallback.api.sql(*steps)
     there = state(fallback)
 

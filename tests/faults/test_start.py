@@ -12,7 +12,7 @@ from builders import a_vehicle
 from faults.backup_folder import NAME, as_member, put_backup
 from faults.outage import Outage, a_person, outage, outage_of_a_process
 from faults.proxy import Proxy
-from harness import SECRET, Person, Process, free_port, process, until
+from harness import LONGEST, SECRET, Person, Process, free_port, process, until
 from retrobus.development.embedded import EmbeddedPostgres
 from retrobus.fallback.opening import sole_use
 
@@ -174,7 +174,7 @@ def test_a_start_that_is_refused_after_the_check_of_the_command_ends_with_the_sa
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=LONGEST,
             check=False,
         )
 

@@ -7,6 +7,7 @@ import pytest
 
 from faults.background import in_background
 from harness import process, until
+from limits import of_a_process
 from locks import held
 from operations import prepared
 from retrobus.development.embedded import EmbeddedPostgres
@@ -15,11 +16,17 @@ from routes import EVENT
 
 pytestmark = pytest.mark.faults
 
+NOTICE = 5.0
+"""Seconds for which the service takes new connections after SIGTERM: a pause of this machine is shorter."""
+
 
 def test_a_request_that_is_under_way_when_sigterm_comes_is_answered(
     postgres: EmbeddedPostgres, own_database: str, tmp_path: Path
 ) -> None:
-    with process(postgres.url(own_database), tmp_path) as (api, serving):
+    with process(postgres.url(own_database), tmp_path, **of_a_process(serving__server__NOTICE=NOTICE)) as (
+        api,
+        serving,
+    ):
         headers = prepared(api)["ADMIN"]
         with held(api.database_url, f"SELECT FROM event WHERE id = '{EVENT}' FOR UPDATE") as lock:
             change = {"title": "Autre"}
@@ -43,7 +50,7 @@ def test_a_service_without_postgres_stops_as_fast_as_any(
     postgres: EmbeddedPostgres, own_database: str, tmp_path: Path
 ) -> None:
     url = postgres.url(own_database)
-    with process(url, tmp_path) as (api, serving):
+    with process(url, tmp_path, DATABASE_TIMEOUT="2") as (api, serving):
         postgres.freeze()
         until(lambda: api.get("/public/events").status_code == 503, "the refusal")
 

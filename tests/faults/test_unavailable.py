@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from faults.proxy import Proxy
-from harness import free_port, run_sql, until
+from harness import LONGEST, free_port, run_sql, until
 from retrobus.database.errors import CannotConnect, is_unavailable
 from retrobus.database.hosts import Hosts
 from retrobus.development.embedded import EmbeddedPostgres
@@ -23,23 +23,23 @@ from retrobus.store.pool import Connection, Pool
 pytestmark = pytest.mark.faults
 
 LATE = 0.2
-"""Seconds that these tests give a connection to open."""
+"""Seconds that a connection gets to open where none ever opens."""
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str, seconds: float = LONGEST) -> Connection:
     async def opening(place: Mapping[str, Any]) -> Connection:
-        return await open_connection(url, timeout=LATE, statement_cache=10, place=place)
+        return await open_connection(url, timeout=seconds, statement_cache=10, place=place)
 
-    connection, _ = await Hosts(url, opening, LATE).open()
+    connection, _ = await Hosts(url, opening, seconds).open()
     return connection
 
 
 async def sleep_on(url: str, trouble: Callable[[int], None]) -> None:
     """Runs a long statement, and makes trouble for its backend meanwhile."""
-    connection = await open_connection(url, timeout=5, statement_cache=10)
+    connection = await open_connection(url, timeout=LONGEST, statement_cache=10)
     try:
         pid = await connection.fetchval("SELECT pg_backend_pid()")
-        statement = asyncio.create_task(connection.execute("SELECT pg_sleep(60)"))
+        statement = asyncio.create_task(connection.execute("SELECT pg_sleep(3600)"))
         await asyncio.sleep(0)  # the statement is sent
         await asyncio.to_thread(trouble, pid)
         await statement
@@ -94,7 +94,7 @@ def test_a_line_that_is_reset_in_mid_statement_is_unavailable(line: Proxy) -> No
 def test_a_black_hole_is_unavailable(line: Proxy) -> None:
     line.become("black hole")
 
-    error = error_of(connect(line.url("postgres")))
+    error = error_of(connect(line.url("postgres"), LATE))
 
     assert reason(error) == "aucune réponse à temps (TimeoutError)"
     assert is_unavailable(error)
@@ -103,7 +103,7 @@ def test_a_black_hole_is_unavailable(line: Proxy) -> None:
 def test_a_server_that_hangs_is_unavailable(postgres: EmbeddedPostgres) -> None:
     postgres.freeze()
 
-    error = error_of(connect(postgres.url()))
+    error = error_of(connect(postgres.url(), LATE))
 
     assert reason(error) == "aucune réponse à temps (TimeoutError)"
     assert is_unavailable(error)
@@ -123,7 +123,7 @@ def test_a_terminated_backend_is_unavailable_to_the_next_statement(postgres: Emb
     async def use() -> None:
         connection = await connect(postgres.url())
         pid = await connection.fetchval("SELECT pg_backend_pid()")
-        await asyncio.to_thread(run_sql, postgres.url(), f"SELECT pg_terminate_backend({pid}, 5000)")
+        await asyncio.to_thread(run_sql, postgres.url(), f"SELECT pg_terminate_backend({pid}, 90000)")
         await connection.fetchval("SELECT 1")
 
     assert is_unavailable(error_of(use()))
@@ -198,7 +198,7 @@ def pooled(url: str) -> tuple[Pool, Availability]:
         return await connect(url)
 
     pool = Pool(opener, 2)
-    return pool, Availability(pool, opener, 2.0, Quiet())
+    return pool, Availability(pool, opener, LONGEST, Quiet())
 
 
 def test_a_full_server_is_unavailable_to_who_has_no_connection(postgres: EmbeddedPostgres) -> None:

@@ -101,15 +101,21 @@ def snapshot(state: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
+def refusal(log: Path) -> str | None:
+    """The output up to the end of the line that says why a command ended; None while it is not there."""
+    written = log.read_bytes()
+    whole = written[: written.rfind(b"\n") + 1].decode()
+    return whole if "❌" in whole else None
+
+
 def test_without_its_folder_the_restrictions_are_told_as_what_they_are(
     postgres: EmbeddedPostgres, own_database: str, tmp_path: Path
 ) -> None:
     environment = {"BACKUPS_DIR": str(tmp_path / "state"), "DATABASE_URL": postgres.url(own_database)}
 
     with restricted(None, tmp_path, environment, "backup create"):
-        until(lambda: "❌" in (tmp_path / "output.log").read_text(), "the refusal")
+        said = until(lambda: refusal(tmp_path / "output.log"), "the refusal")
 
-    said = (tmp_path / "output.log").read_text()
     assert "lecture seule" in said
     assert "PostgreSQL" not in said
     assert run_sql(postgres.url(own_database), "SELECT 1")[0][0] == 1

@@ -20,6 +20,9 @@ UNKNOWN = [
     "/Events",
 ]
 DEV = "http://localhost:5173"
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+"""A file is named after its day, which may end between two requests."""
+
 DATABASE_WORDS = ("secret", "spoil", "nowhere", "sql", "asyncpg", "postgreserror", "varying", "traceback", ".py")
 TARGETS = sorted({operation.target for operation in OPERATIONS.values() if not operation.endless})
 ERROR_KEYS = {"error", "code", "status", "title", "type", "detail", "requestId"}
@@ -79,7 +82,10 @@ def test_head_answers_like_get_without_the_body(api: Api, manager: Person, path:
     got, head = (api.request(method, path, headers=headers) for method in ("GET", "HEAD"))
 
     own = {"date", "content-length", "transfer-encoding"}  # of the message: a HEAD has no chunks
-    told = [{name: text for name, text in answer.headers.items() if name not in own} for answer in (got, head)]
+    told = [
+        {name: DAY.sub("<day>", text) for name, text in answer.headers.items() if name not in own}
+        for answer in (got, head)
+    ]
     assert (head.status_code, head.content) == (got.status_code, b"")
     assert told[0] == told[1]
     assert path == "/metrics" or head.headers.get("Content-Length") == got.headers.get("Content-Length")

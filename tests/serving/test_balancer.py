@@ -17,7 +17,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # no stubs are installed for one file
 
 from builders import an_event
-from harness import SECRET, Api, Person, Process, free_port, run_sql, until
+from harness import LONGEST, SECRET, Api, Person, Process, closed_to_all, free_port, run_sql, until
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 ROOT = Path(__file__).parents[2]
@@ -97,6 +97,7 @@ class Traffic:
     def __init__(self, address: str, person: Person) -> None:
         self.statuses: Counter[str] = Counter()
         self.acknowledged: list[str] = []
+        self._counting = threading.Lock()
         self._address, self._headers, self._end = address, person.headers, threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(4)]
 
@@ -108,7 +109,7 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join()
 
     def goes_on(self, writes: int) -> None:
         """Returns when so many more writes were acknowledged."""
@@ -123,14 +124,18 @@ class Traffic:
                 self._once(f"turn-{number}-{count}")
 
     def _once(self, key: str) -> None:
-        self.statuses["asked"] += 1
-        with httpx.Client(base_url=self._address, headers=self._headers, timeout=60) as client:
+        self._count("asked")
+        with httpx.Client(base_url=self._address, headers=self._headers, timeout=LONGEST) as client:
             made = client.post("/api/events", json=an_event(title=key))
-            self.statuses[f"POST {made.status_code}"] += 1
+            self._count(f"POST {made.status_code}")
             if made.status_code == 201:
                 self.acknowledged.append(made.json()["id"])
                 read = client.get(f"/api/events/{made.json()['id']}")
-                self.statuses[f"GET {read.status_code}"] += 1
+                self._count(f"GET {read.status_code}")
+
+    def _count(self, what: str) -> None:
+        with self._counting:
+            self.statuses[what] += 1
 
 
 def test_services_that_are_replaced_one_by_one_fail_no_request(database: str, tmp_path: Path) -> None:
@@ -162,20 +167,18 @@ def test_a_service_that_dies_is_left_out_and_its_writes_are_not_sent_twice(datab
         assert len(titles) >= len(traffic.acknowledged)
 
 
-def test_without_postgresql_the_services_own_answer_passes_the_balancer(
-    server: str, database: str, tmp_path: Path
-) -> None:
-    name = database.partition("?")[0].rpartition("/")[2]
+def test_without_postgresql_the_services_own_answer_passes_the_balancer(database: str, tmp_path: Path) -> None:
     with balanced(database, tmp_path) as (_, api):
-        run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
-                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # fmt: skip
-        try:
-            until(lambda: "Retry-After" in api.get("/public/vehicles").headers, "the service's own 503")
-            refused = api.get("/public/vehicles")
+        with closed_to_all(database):
+            refused = until(lambda: own_refusal(api), "the service's own 503")
             assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
-        finally:
-            run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         until(lambda: api.get("/public/vehicles").status_code == 200)
+
+
+def own_refusal(api: Api) -> httpx.Response | None:
+    """What a service answers; None while haproxy answers in its place."""
+    answer = api.get("/public/vehicles")
+    return answer if "Retry-After" in answer.headers else None
 
 
 def test_the_balancer_passes_streams_and_hides_metrics(database: str, tmp_path: Path) -> None:

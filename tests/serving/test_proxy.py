@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from builders import a_vehicle
-from harness import Api, Person, free_port, until
+from harness import LONGEST, Api, Person, free_port, until
 from rows import create, path_of
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -48,7 +48,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for this test alone, and its key."""
     made, key = folder / "bus.example.org.pem", folder / "bus.example.org.key"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=bus.example.org"]
-    subprocess.run([*command, "-keyout", key, "-out", made], check=True, capture_output=True, timeout=60)
+    subprocess.run([*command, "-keyout", key, "-out", made], check=True, capture_output=True, timeout=LONGEST)
     return made, key
 
 
@@ -74,13 +74,13 @@ def nginx(service: Api, folder: Path) -> Iterator[httpx.Client]:
     trusted = ssl.create_default_context(cafile=str(made))
     trusted.check_hostname = False
     try:
-        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted, timeout=30) as client:
+        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted, timeout=LONGEST) as client:
             until(lambda: running.poll() is not None or _answers(client), "nginx")
             assert running.poll() is None, (folder / "error.log").read_text()
             yield client
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(LONGEST)
 
 
 def _answers(client: httpx.Client) -> bool:

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import httpx
 import pytest
 
 from clients import Clients, Kind, answer_on
-from harness import Api, Process, process, until
+from harness import LONGEST, Api, Process, process, until
+from limits import of_a_process
 from raw_http import connected, head
 from retrobus.development.process_tree import family, freeze, thaw
 from retrobus.serving.listening import refuse_new
@@ -86,11 +88,11 @@ def stop(running: Process) -> None:
     until(lambda: "Arrêt demandé" in running.log, "the notice of the stop")
 
 
-def test_load_balancers_hear_of_the_stop_before_connections_are_refused(stopping: tuple[Api, Process]) -> None:
-    api, running = stopping
-    stop(running)
+def test_load_balancers_hear_of_the_stop_before_connections_are_refused(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, **of_a_process(serving__server__NOTICE=LONGEST)) as (api, running):
+        stop(running)
 
-    answer = httpx.get(f"{api.base_url}/ready")
+        answer = httpx.get(f"{api.base_url}/ready", timeout=LONGEST)
 
     assert (answer.status_code, answer.json()["ready"]) == (503, False)
     assert answer.headers["Connection"] == "close"
@@ -100,7 +102,7 @@ def test_a_request_under_way_is_answered_though_the_service_stops(stopping: tupl
     api, running = stopping
     length = b"Content-Length: %d" % len(HALF + REST)
     with connected(api) as link:
-        link.settimeout(20)
+        link.settimeout(LONGEST)
         link.sendall(head("POST", b"/api/auth/member-login", None, length, b"Expect: 100-continue"))
         assert link.recv(100).startswith(b"HTTP/1.1 100 ")
         link.sendall(HALF)
@@ -115,7 +117,7 @@ def test_a_request_under_way_is_answered_though_the_service_stops(stopping: tupl
 
 def _refuses(api: Api) -> bool:
     with socket.socket() as probe:
-        probe.settimeout(20)
+        probe.settimeout(LONGEST)
         return probe.connect_ex(("127.0.0.1", api.base_url.port)) != 0
 
 
@@ -125,8 +127,8 @@ def test_an_idle_connection_ends_and_is_not_reset(stopping: tuple[Api, Process])
         used.sendall(head("GET", b"/api/health"))
         first = answer_on(used)
         running.popen.send_signal(signal.SIGTERM)
-        used.settimeout(20)
-        unused.settimeout(20)
+        used.settimeout(LONGEST)
+        unused.settimeout(LONGEST)
 
         assert first == ("200", True)
         assert (used.recv(100), unused.recv(100)) == (b"", b"")
@@ -139,7 +141,7 @@ def test_a_connection_that_waits_in_the_kernel_is_served(stopping: tuple[Api, Pr
     api, running = stopping
     freeze(running.popen.pid)
     with connected(api) as link:
-        link.settimeout(20)
+        link.settimeout(LONGEST)
         link.sendall(head("GET", b"/api/health"))
         running.popen.send_signal(number)
         thaw(running.popen.pid)
@@ -196,7 +198,9 @@ def _kill_one(running: Process) -> None:
 
 def _serves(pid: int) -> bool:
     """The other child of a supervisor is multiprocessing's tracker of resources."""
-    return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    with suppress(FileNotFoundError, ProcessLookupError):  # it is gone
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def _deaths(api: Api) -> float:

@@ -67,9 +67,9 @@ def test_when_too_much_waits_the_clients_that_took_nothing_for_longest_are_cut_o
 
 
 def test_a_client_that_takes_nothing_for_long_is_cut_off(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsent, "PATIENCE", 0.1)
     monkeypatch.setattr(unsent, "LOOK", 0.02)
     with served(settings_for(database), database) as api, deaf(api, with_image(api)) as link:
+        monkeypatch.setattr(unsent, "PATIENCE", 0.1)  # not before: a pause until then would end the connection
         assert is_cut(link)
 
 

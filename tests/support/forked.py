@@ -23,6 +23,8 @@ from pkgutil import walk_packages
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from patience import VARIABLE, change
+
 PRELOADED = ("alembic.command", "rich.console", "rich.table", "uvicorn.protocols.http.httptools_impl",
              "uvicorn.supervisors", "uvloop")  # fmt: skip
 """What the program imports from others only when it needs it."""
@@ -181,6 +183,8 @@ def _become(arguments: list[str], folder: str, environment: dict[str, str], file
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    if VARIABLE in environment:
+        change(json.loads(environment[VARIABLE]))
     sys.path.remove(str(Path(__file__).parent))
     sys.argv = ["retrobus", *arguments]
     if "PYTHONPATH" in environment:  # a new interpreter would load the sitecustomize that it finds there

@@ -6,12 +6,14 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -39,6 +41,10 @@ CLEAN = ("SET session_replication_role = replica", "DELETE FROM event", "DELETE 
 """Empties every table, whatever the triggers would say; no tombstone tells of it."""
 LONGEST = 90.0
 """Seconds after which a test gives up: only a mistake takes so long, also on a slow machine that does other work."""
+KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "DATABASE_TIMEOUT")
+"""Variables of the test run that its processes get, beside those whose name begins with RETROBUS_."""
+PORTS = Path(tempfile.gettempdir()) / f"retrobus-ports-{os.getuid()}"
+"""A folder in which each port that a test run has given is a locked file."""
 KEPT_ALIVE = 3600
 """Seconds that the service keeps an idle connection: longer than any test, but for the one about this."""
 
@@ -71,6 +77,19 @@ def apart(work: Callable[[], T]) -> T:
     """What `work` returns when it runs in a thread of its own."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()
+
+
+@contextmanager
+def closed_to_all(url: str) -> Iterator[None]:
+    """While open, nobody can connect to the database, and nobody is connected; an operator's way to take it away."""
+    name, server = url.partition("?")[0].rpartition("/")[2], at(url, "postgres")
+    ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    try:
+        until(lambda: not run_sql(server, ended), "the end of every connection")
+        yield
+    finally:
+        run_sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 class Console:
@@ -199,7 +218,8 @@ def served(settings: Settings, database_url: str) -> Iterator[Api]:
         assert not thread.is_alive(), "the service did not stop"
 
 
-_given: set[int] = set()
+_given: dict[int, Any] = {}
+"""The ports that this process gave, each with the locked file that keeps it from other processes."""
 
 
 def _ports() -> range:
@@ -213,21 +233,33 @@ def _ports() -> range:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nothing listens on; this process never gives it a second time."""
+    """A TCP port of the loopback that nothing listens on; until this process ends, no test run gives it again."""
     while True:
         port = secrets.choice(_ports())
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:
-                _given.add(port)
+                _given[port] = _locked(port)
                 return port
+
+
+def _locked(port: int) -> Any:
+    """A file that this process has locked for this port; BlockingIOError if another test run has it."""
+    PORTS.mkdir(mode=0o700, exist_ok=True)
+    file = (PORTS / str(port)).open("w")
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+    return file
 
 
 class Process:
     """`retrobus` as a process of its own, with its output in a file; `fresh` starts a new Python interpreter for it."""
 
     def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str], *, fresh: bool = False) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         kept |= {name: value for name, value in os.environ.items() if name.startswith("RETROBUS_")}
         self.output = folder / "output.log"
         self.popen: Forked | subprocess.Popen[bytes]
@@ -248,7 +280,9 @@ class Process:
 
     @property
     def log(self) -> str:
-        return self.output.read_text()
+        """The whole lines of its output so far: the process may be writing the next one."""
+        written = self.output.read_bytes()
+        return written[: written.rfind(b"\n") + 1].decode()
 
     def wait(self) -> int:
         """The exit code, once the process has ended."""

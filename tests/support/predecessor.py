@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from harness import at, run_sql
+from harness import LONGEST, at, run_sql
 
 SCHEMA = (Path(__file__).parents[1] / "data/predecessor.sql").read_text(encoding="utf-8")
 
@@ -29,7 +29,7 @@ def fill(url: str, script: str = SCHEMA) -> None:
     """Runs a script of many statements."""
 
     async def run() -> None:
-        connection = await asyncpg.connect(url)
+        connection = await asyncpg.connect(url, timeout=LONGEST)
         try:
             await connection.execute(script)
         finally:

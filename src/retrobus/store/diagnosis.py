@@ -16,6 +16,9 @@ from retrobus.store.pool import Connection, Opener
 FRESH = 1.0
 """Seconds for which one diagnosis serves every caller: /ready is public and must cost little."""
 
+PATIENCE = 1.0
+"""Seconds that a diagnosis may take; without it /ready still tells whether PostgreSQL answers."""
+
 SETTINGS = """SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys,
   (SELECT count(*) FROM pg_stat_replication) AS attached,
@@ -78,7 +81,7 @@ class Diagnostician:
 
     async def _look(self) -> Diagnosis:
         try:
-            async with asyncio.timeout(FRESH):
+            async with asyncio.timeout(PATIENCE):
                 connection = await self._open()
                 try:
                     return await _inspect(connection)

@@ -11,14 +11,13 @@ import httpx
 from faults.backup_folder import as_member, put_backup
 from faults.toggles.model import OPERATIONS, Operation, Toggles, World
 from faults.toggles.table import Held, Line, cell
-from harness import TOKENS, Api, Person, Process, process, run_sql, until
+from harness import LONGEST, TOKENS, Api, Person, Process, process, run_sql, until
 
 WATCHED = Path(__file__).parent / "watched"
 VICTIMS = {f"V{number}": "à supprimer" for number in range(12)}
 TRUTH = {"920": "de la base"} | VICTIMS
 BACKUP = {"920": "du backup", "B1": "supprimé depuis"} | VICTIMS
 CHIEF = Person("chef", TOKENS.issue({"id": "chef", "role": "ADMIN", "token_epoch": 0})[0])
-PATIENCE = 30.0
 
 
 class Service:
@@ -54,7 +53,7 @@ class Service:
     def restart(self) -> None:
         """Ends the process as systemd does, and starts it again."""
         self._process.popen.terminate()
-        assert self._process.popen.wait(PATIENCE) == -SIGTERM, self._process.log
+        assert self._process.popen.wait(LONGEST) == -SIGTERM, self._process.log
         self.close()
         self.world.end()
         self.start()
@@ -62,7 +61,7 @@ class Service:
     def kill_and_start(self) -> None:
         """Kills the process and starts it again."""
         self._process.popen.kill()
-        self._process.popen.wait(PATIENCE)
+        self._process.popen.wait(LONGEST)
         self.close()
         self.world.end()
         self.start()
