@@ -450,3 +450,12 @@ def test_a_journal_of_an_older_version_has_no_author_in_its_rows_and_comes_in(da
     assert run(database, folder).exit_code == 0
 
     assert [tuple(row) for row in run_sql(database, "SELECT parc, updated_by FROM vehicle")] == [("921", "alix")]
+
+
+@pytest.mark.parametrize("option", ["--show", "--apply", "--discard", "--restore"])
+def test_a_number_that_no_conflict_can_have_is_refused_by_its_option(database: str, folder: Path, option: str) -> None:
+    refused = run(database, folder, option, str(2**31))
+
+    assert refused.exit_code == 2
+    assert option in refused.output
+    assert "2147483647" in refused.output

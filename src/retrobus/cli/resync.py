@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 ALONE = "--list, --show, --apply, --discard, --apply-all, --discard-all ou --restore"
-Numbers = Annotated[list[int] | None, typer.Option(min=1, help="Numéro d'un conflit de la liste. Répétable.")]
+HIGHEST = 2**31 - 1
+"""The highest number that the table of conflicts can give."""
+
+Numbers = Annotated[
+    list[int] | None, typer.Option(min=1, max=HIGHEST, help="Numéro d'un conflit de la liste. Répétable.")
+]
 
 
 def resync(  # noqa: PLR0913 - one parameter for each option
@@ -47,10 +52,12 @@ def resync(  # noqa: PLR0913 - one parameter for each option
     discard: Numbers = None,
     apply_all: Annotated[bool, typer.Option("--apply-all", help="Applique tous les conflits, dans l'ordre.")] = False,
     discard_all: Annotated[bool, typer.Option("--discard-all", help="Écarte tous les conflits.")] = False,
-    show: Annotated[int | None, typer.Option(min=1, help="Montre un conflit champ par champ ; ne change rien.")] = None,
+    show: Annotated[
+        int | None, typer.Option(min=1, max=HIGHEST, help="Montre un conflit champ par champ ; ne change rien.")
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Avec --list : aussi ce qui est réglé.")] = False,
     restore: Annotated[
-        int | None, typer.Option(min=1, help="Remet la ligne que garde un conflit réglé (--list --all).")
+        int | None, typer.Option(min=1, max=HIGHEST, help="Remet la ligne que garde un conflit réglé (--list --all).")
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
