@@ -73,6 +73,21 @@ def test_what_psql_changes_is_told_as_such(dashboard: Visitor, service: Api) -> 
     expect(changes(dashboard).first).to_contain_text("Événement e1 – supprimé en SQL (psql)")
 
 
+def test_a_name_that_could_not_be_read_comes_with_the_next_look(
+    visitor: Visitor, service: Api, manager: Person
+) -> None:
+    create(service, manager, "vehicle", parc="920")
+    visitor.watch.expect(0)
+    visitor.page.clock.install()
+    visitor.page.route(f"**/api/members/{manager.id}", lambda route: route.abort(), times=1)
+    with visitor.page.expect_event("requestfailed"):
+        visitor.log_in(manager)
+
+    visitor.page.clock.fast_forward(20_000)
+
+    expect(changes(visitor).filter(has_text="920")).to_contain_text("créé par Bérénice Bureau")
+
+
 def test_the_figures_lead_to_their_pages(dashboard: Visitor) -> None:
     dashboard.page.get_by_role("main").get_by_role("link", name="1 véhicule", exact=True).click()
 
