@@ -15,8 +15,9 @@ help: ## this list
 run: $(VENV)/.ready ## the service on port 3001 with a development Postgres of its own (ARGS="…" goes to retrobus dev)
 	@exec $(BIN)/retrobus dev $(ARGS)
 
-# Two workers, each with a Postgres of its own; with a given server, which they would share, one process.
-WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)
+# Three workers, each with a Postgres of its own: tests wait for processes a third of their time, so two leave cores idle.
+# With a given server, which they would share, one process.
+WORKERS ?= $(if $(TEST_DATABASE_URL),0,3)
 
 test: check ## everything: the checks, then all tests, about 12 minutes on two cores (ARGS="-m faults" for some)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
