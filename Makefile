@@ -55,7 +55,7 @@ diagrams: ## draw the pictures of docs/scaling.md again (Debian: graphviz)
 soak: $(VENV)/.ready ## a random run with kills, restarts and old files, judged by a model (ARGS="--seed 7 --steps 10000")
 	@$(BIN)/python bench/soak.py $(ARGS)
 
-proof: $(VENV)/.ready ## the promises under every fault, strict and fallback, judged: two tables (ten minutes; ARGS="--fault kill")
+proof: $(VENV)/.ready ## the promises under every fault, strict and fallback, judged: two tables (six minutes; ARGS="--fault kill")
 	@$(BIN)/python bench/proof.py $(ARGS)
 
 proof-negative: $(VENV)/.ready ## services with known bugs, each of which the proof must catch (four minutes; ARGS="--bug journal")

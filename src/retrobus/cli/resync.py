@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrobus.cli.conflict_list import (
+    DECISIONS,
     NONE_OPEN,
     document,
     settled_document,
@@ -82,7 +83,7 @@ def resync(  # noqa: PLR0913 - one parameter for each option
         words = "Appliquer" if applies else "Écarter"
         confirm(f"{words} {plural(len(wanted), 'écriture')} ? PostgreSQL garde la trace.", yes=yes, as_json=as_json)
     results = {one.number: _decided(one, applies=applies, named=bool(apply)) for one in wanted}
-    _tell(wanted, results, "appliqué" if applies else "abandonné", as_json=as_json)
+    _tell(wanted, results, DECISIONS["applied" if applies else "discarded"], as_json=as_json)
 
 
 def _bring_in(*, only_look: bool) -> Report | None:

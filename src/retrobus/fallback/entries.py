@@ -23,12 +23,12 @@ class Entry:
     operation: str
     row: dict[str, Any] | None
     base: dict[str, Any] | None
-    """The `version` and content `hash` of the row that it changed; the `sequence` of the entry that left it so.
+    """The row as it was before this entry: its `version`, its content `hash`, the `sequence` of the entry before it.
 
-    For a delete, `nonce` is that of an earlier write of the row whose outcome is unknown.
+    The base of a delete has the `nonce` of an earlier write of the row, if the outcome of that write is unknown.
 
-    For an update, `values` holds the old values of the columns that it changed, without images and secrets: `resync
-    --show` shows them to the operator who decides about a conflict.
+    The base of an update has the old `values` of the changed columns, without images and secrets. An operator who
+    decides about a conflict reads them with `retrobus resync --show`.
     """
 
     member: str | None
