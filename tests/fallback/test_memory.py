@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from retrobus.fallback.decisions import Decision, MemoryStore
-from retrobus.fallback.memory import Held
+from retrobus.fallback.memory import Held, refiled
 from retrobus.model.resources import EVENT, MEMBER, VEHICLE, Resource
 from retrobus.model.rows import Row, completed, encode
 from retrobus.store.contract import Caller, Delete, Filter, Insert, Query, Sought, Terms, Update, Write
@@ -65,6 +65,20 @@ def test_the_whole_row_is_written_once_for_the_snapshot_in_plain_letters() -> No
     assert filed == json.dumps(encode(EVENT, row), ensure_ascii=False)
     assert "Fête" in filed
     assert held.filed(EVENT) is filed
+
+
+def test_a_row_that_memory_changed_never_gets_the_etag_of_postgresql_s_row_from_the_snapshot() -> None:
+    """The journal may be in Postgres, and the service killed, before the next snapshot: then the row alone is left."""
+    row = completed(EVENT, {"id": "e1", "title": "Fête", "date": LONG_AGO, "version": 7})
+    first, second, again = (
+        refiled(EVENT, json.loads(held.filed(EVENT)))
+        for held in (Held(row, "7-j4"), Held({**row, "title": "Bal"}, "7-j4"), Held(row, "7-j9"))
+    )
+
+    assert refiled(EVENT, json.loads(Held(row).filed(EVENT))).tag == "7"
+    assert (first.row, first.tag) == (row, again.tag)
+    assert len({first.tag, second.tag, "7", "7-j4"}) == 4
+    assert refiled(EVENT, json.loads(first.filed(EVENT))).tag == first.tag  # through another kill
 
 
 def test_the_etag_is_the_beginning_of_the_identity_and_the_tag() -> None:

@@ -2,16 +2,20 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cmp_to_key
+from hashlib import sha256
 from typing import Any
 
 from retrobus.model.resources import ALL, MEMBER, Resource
-from retrobus.model.rows import Row, encode, fold
+from retrobus.model.rows import Row, decode, encode, fold
 from retrobus.model.sorting import sort_values
 from retrobus.model.wire import View, form_of, render
 from retrobus.store.contract import Filter, Origin, Page, Query
+
+CHANGED = "changedInMemory"
+"""Marks a filed row that is not as Postgres gave it with this version."""
 
 
 class Held:
@@ -29,9 +33,10 @@ class Held:
         self._filed: str | None = None
 
     def filed(self, resource: Resource) -> str:
-        """The whole row as the snapshot keeps it; written once, like `text`."""
+        """The whole row as the snapshot keeps it; written once, like `text`. `refiled` reads it."""
         if self._filed is None:
-            self._filed = json.dumps(encode(resource, self.row), ensure_ascii=False)
+            mark = {} if self.tag == str(self.row["version"]) else {CHANGED: True}
+            self._filed = json.dumps(encode(resource, self.row) | mark, ensure_ascii=False)
         return self._filed
 
     def text(self, resource: Resource, view: View) -> bytes:
@@ -48,6 +53,18 @@ class Held:
             entries = json.loads(value or "[]")
             value = entries[at] if at < len(entries) and isinstance(entries[at], str) else None
         return None if value is None else value.encode()
+
+
+def refiled(resource: Resource, filed: Mapping[str, Any]) -> Held:
+    """The row that was filed; KeyError, ValueError or TypeError if the value is not one of this resource.
+
+    A row that memory had changed may be in Postgres otherwise, with the same version, and its journal entry may be gone
+    when the snapshot is read. Its ETag then names its content: that of the version stands for the row in Postgres.
+    """
+    row: Row = decode(resource, filed)
+    if CHANGED not in filed:
+        return Held(row)
+    return Held(row, f"{row['version']}-{sha256(json.dumps(filed).encode()).hexdigest()[:16]}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from retrobus import logbook
-from retrobus.fallback.memory import Held, Memory
+from retrobus.fallback.memory import Held, Memory, refiled
 from retrobus.fallback.mirror import Mirror
 from retrobus.files.error_texts import told, why
 from retrobus.files.folder import Refused, read_capped, set_aside, write_atomically
 from retrobus.model.resources import ALL, Resource
-from retrobus.model.rows import Row, decode
 from retrobus.model.wire import moment
 
 NAME = "runtime-state.json"
@@ -131,6 +130,6 @@ def _memory(value: dict[str, Any]) -> Memory:
     memory = Memory()
     for resource in ALL:
         for encoded in value["state"][resource.plural]:
-            row: Row = decode(resource, encoded)
-            memory.of(resource).put(row[resource.key], Held(row))
+            held = refiled(resource, encoded)
+            memory.of(resource).put(held.row[resource.key], held)
     return memory
